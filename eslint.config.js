@@ -1,0 +1,26 @@
+import neostandard from 'neostandard'
+
+/** Imports go one way: routes -> plugins -> src. */
+function forbid (files, ignores, patterns) {
+  return { files, ignores, rules: { 'no-restricted-imports': ['error', { patterns }] } }
+}
+
+const everythingAbove = { group: ['**/routes/**', '**/plugins/**', '**/demo/**', '**/test/**', '**/bench/**'], message: 'imports go one way: routes -> plugins -> src' }
+
+export default [
+  ...neostandard({ ts: true, ignores: ['dist', 'node_modules', '.tap'] }),
+  {
+    files: ['**/*.ts'],
+    rules: {
+      '@stylistic/max-len': ['error', { code: 160, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreComments: false }],
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/no-non-null-assertion': 'error'
+    }
+  },
+  forbid(['src/**/*.ts'], ['src/main.ts', 'src/app.ts'], [
+    everythingAbove,
+    { group: ['fastify', 'fastify-plugin', '@fastify/*'], message: 'src/ knows nothing of Fastify; only main.ts and app.ts do' }
+  ]),
+  forbid(['plugins/**/*.ts'], [], [{ group: ['**/routes/**', '**/demo/**', '**/test/**', '**/bench/**'], message: 'imports go one way: routes -> plugins -> src' }]),
+  forbid(['routes/**/*.ts'], [], [{ group: ['**/demo/**', '**/test/**', '**/bench/**'], message: 'imports go one way: routes -> plugins -> src' }])
+]

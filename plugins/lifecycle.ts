@@ -1,0 +1,68 @@
+/**
+ * A request from its first byte to its last: its id, its end when the client leaves, its line in the log; and the end of the service, in
+ * which no new work begins, work under way has `server.shutdown_grace`, and then is cut.
+ */
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import fp from 'fastify-plugin'
+import { ClientGoneError } from '../src/abort.ts'
+import { MkisoError } from '../src/errors.ts'
+import { until } from '../src/process.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Aborted when the client leaves or the service must end. `request.signal` is wrong for POST (measured). */
+    gone: AbortSignal
+  }
+}
+
+const REQUEST_ID = /^[\w.-]{1,64}$/
+
+/** An id that a proxy gave is kept when it is harmless; anything else could forge a line of the log. */
+export function requestId (message: Pick<IncomingMessage, 'headers'>): string {
+  const given = message.headers['x-request-id']
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+}
+
+export default fp(async app => {
+  const active = new Set<AbortController>()
+  let closing = false
+  app.decorateRequest('gone')
+
+  app.addHook('onRequest', async (request, reply) => {
+    const controller = new AbortController()
+    request.gone = controller.signal
+    active.add(controller)
+    // covers success, failure and a client that leaves; onResponse does not run for a stream that breaks
+    reply.raw.once('close', () => {
+      active.delete(controller)
+      if (!reply.raw.writableEnded) controller.abort(new ClientGoneError())
+      request.log.info({
+        method: request.method,
+        route: request.routeOptions.url ?? 'none',
+        status: reply.raw.headersSent ? reply.statusCode : undefined,
+        code: request.errorCode,
+        complete: reply.raw.writableEnded,
+        duration_ms: Math.round(reply.elapsedTime)
+      }, reply.raw.writableEnded ? 'request ended' : 'client left')
+    })
+    reply.header('x-request-id', request.id)
+    if (closing) throw new MkisoError('SHUTTING_DOWN', undefined, { retryAfterSeconds: 10 })
+  })
+
+  app.addHook('preClose', async () => {
+    closing = true
+    app.log.info({ active: active.size }, 'shutting down')
+    await until(() => active.size === 0, app.config.server.shutdownGraceMs, 50)
+    for (const controller of active) controller.abort(new MkisoError('SHUTTING_DOWN', undefined, { retryAfterSeconds: 10 }))
+    // a keep-alive client (nginx) would hold the server open for more than a minute (measured)
+    const timer = setInterval(() => { app.server.closeIdleConnections() }, 100)
+    timer.unref()
+    const cut = setTimeout(() => { app.server.closeAllConnections() }, 5_000)
+    cut.unref()
+    app.server.once('close', () => {
+      clearInterval(timer)
+      clearTimeout(cut)
+    })
+  })
+}, { name: 'lifecycle', dependencies: ['config', 'errors'] })

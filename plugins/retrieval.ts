@@ -1,0 +1,34 @@
+/** Find to complete: iso and relay stand on it. */
+import fp from 'fastify-plugin'
+import { createCGet } from '../src/retrieval/c-get.ts'
+import { aeTitleAt, pacsOf } from '../src/retrieval/pacs.ts'
+import { createPerRequestReceiver } from '../src/retrieval/per-request-receiver.ts'
+import { Retrievals } from '../src/retrieval/retrievals.ts'
+import { SharedReceiver } from '../src/retrieval/shared-receiver.ts'
+import { Turns } from '../src/retrieval/turns.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    retrievals: Retrievals
+    /** undefined while images can be received, else what is wrong. */
+    receiverFault: () => string | undefined
+  }
+}
+
+export default fp(async app => {
+  const { config, workDir, portPool: pool, dcmtk } = app
+  const pacs = pacsOf(config)
+  const context = { ...dcmtk, config, pacs, pool, workDir }
+  const shared = config.pacs.retrieve === 'move' && config.our_ae.receiver === 'shared' ? new SharedReceiver(context) : undefined
+  const way = shared ?? (config.pacs.retrieve === 'get' ? createCGet(context) : createPerRequestReceiver(context))
+  const retrievals = new Retrievals({
+    ...dcmtk, config, pacs, way, workDir, tempDir: workDir, callingAeTitle: aeTitleAt(config, 0), turns: new Turns(config.pacs.max_moves)
+  })
+  app.decorate('retrievals', retrievals)
+  app.decorate('receiverFault', () => shared?.fault)
+  await shared?.start()
+  app.addHook('onClose', async () => {
+    await retrievals.close()
+    await shared?.stop()
+  })
+}, { name: 'retrieval', dependencies: ['config', 'dcmtk', 'port-pool'] })

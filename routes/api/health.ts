@@ -1,0 +1,36 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { CHECKS } from '../../plugins/health.ts'
+import { errorResponses } from '../../src/schemas.ts'
+
+const Check = Type.Object({
+  status: Type.String({ enum: ['ok', 'warning', 'down'] }),
+  detail: Type.Optional(Type.String({ description: 'What is wrong, and what to do.' })),
+  latency_ms: Type.Optional(Type.Integer())
+})
+
+const Health = Type.Object({
+  status: Type.String({ enum: ['ok', 'degraded', 'down'], description: 'down: no disc can be made.' }),
+  checks: Type.Object(Object.fromEntries(CHECKS.map(name => [name, Check])))
+})
+
+const routes: FastifyPluginAsyncTypebox = async app => {
+  app.get('/api/health', {
+    schema: {
+      tags: ['health'],
+      summary: 'Health and the state of each dependency',
+      description: 'Asks the real things; the answer is kept for a few seconds. 503 when no disc can be made.',
+      // 503 is the same document: monitoring wants to know what is down
+      response: { ...errorResponses(), 200: Health, 503: Type.Union([Health, errorResponses()[503] ?? Health]) }
+    }
+  }, async (_request, reply) => {
+    const health = await app.health.check()
+    return reply.status(health.status === 'down' ? 503 : 200).header('cache-control', 'no-store').send(health)
+  })
+
+  app.get('/api/health/live', {
+    schema: { tags: ['health'], summary: 'Is the process alive?', response: { ...errorResponses(), 200: Type.Object({ status: Type.Literal('ok') }) } }
+  }, async () => ({ status: 'ok' as const }))
+}
+
+export default routes

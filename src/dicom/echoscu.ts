@@ -1,0 +1,11 @@
+/** echoscu: C-ECHO, "are you there, and do you know me?" (PS3.4 A). */
+import { associationFaultOf, lastLines, networkArguments, type AssociationFault, type Peer, type ToolContext } from './peer.ts'
+
+/** @returns undefined when the peer answered, else why it did not */
+export async function echoscu (context: ToolContext, peer: Peer, callingAeTitle: string, signal?: AbortSignal): Promise<AssociationFault | undefined> {
+  const args = ['-v', '-aet', callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, peer.connectTimeoutMs), peer.host, String(peer.port)]
+  const result = await context.programs.run(context.dcmtk.echoscu, args, { signal, timeoutMs: 2 * peer.connectTimeoutMs })
+  if (result.exitCode === 0) return undefined
+  if (result.stopCause === 'timeout') return { kind: 'unreachable', reason: 'no answer in time' }
+  return associationFaultOf(result) ?? { kind: 'broken', reason: lastLines(result) || `echoscu ended with ${result.exitCode}` }
+}

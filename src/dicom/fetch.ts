@@ -1,0 +1,80 @@
+/** What C-MOVE and C-GET have in common: the part of a study that is asked for, and how it went. */
+import type { RunResult } from '../process.ts'
+import { associationFaultOf, lastLines, type AssociationFault } from './peer.ts'
+
+/** A study, a series, or some instances of a series; always named by unique keys. */
+export interface FetchPart {
+  studyInstanceUid: string
+  seriesInstanceUid?: string
+  sopInstanceUids?: readonly string[]
+}
+
+/** Counts of a C-MOVE or C-GET response (PS3.7 9.1.4.1): sub-operations are C-STOREs, one an instance. */
+export interface SubOperations {
+  remaining: number | undefined
+  completed: number
+  failed: number
+  warning: number
+}
+
+export type FetchResult =
+  /** A final response came. `status` is its DIMSE status, PS3.4 Table C.4-2: 0 success, 0xB000 some failed, else an error. */
+  | { kind: 'answered', status: number, counts: SubOperations }
+  | { kind: 'no-association', fault: AssociationFault }
+  | { kind: 'timeout' }
+  /** The program ended without an answer: killed, or something that it did not explain. */
+  | { kind: 'failed', exitCode: number, reason: string }
+
+/** Query keys for a part, in the form of `-k`. */
+export function partKeys (part: FetchPart): string[] {
+  const keys = [`0020,000d=${part.studyInstanceUid}`]
+  if (part.seriesInstanceUid !== undefined) keys.push(`0020,000e=${part.seriesInstanceUid}`)
+  // a list of UIDs is one value with backslashes (PS3.4 C.2.2.2.2)
+  if (part.sopInstanceUids !== undefined) keys.push(`0008,0018=${part.sopInstanceUids.join('\\')}`)
+  const level = part.sopInstanceUids !== undefined ? 'IMAGE' : part.seriesInstanceUid !== undefined ? 'SERIES' : 'STUDY'
+  return ['-k', `0008,0052=${level}`, ...keys.flatMap(key => ['-k', key])]
+}
+
+/** @param status DIMSE status of the last response that was seen, final or not */
+export function fetchResultOf (result: RunResult, status: number | undefined, counts: SubOperations): FetchResult {
+  if (result.stopCause === 'timeout') return { kind: 'timeout' }
+  // 0xFF00 is "pending": the final answer never came
+  if (status !== undefined && status !== 0xFF00) return { kind: 'answered', status, counts }
+  const fault = associationFaultOf(result)
+  if (fault !== undefined) return { kind: 'no-association', fault: status === 0xFF00 ? { kind: 'broken', reason: fault.reason } : fault }
+  if (/DIMSE No data available|timeout/i.test(lastLines(result))) return { kind: 'timeout' }
+  return { kind: 'failed', exitCode: result.exitCode, reason: lastLines(result) || `ended with ${result.exitCode}` }
+}
+
+/**
+ * Follows the responses in a tool's debug messages (`-d`): the counts of each and the last status. A C-GET prints C-STORE messages in
+ * the same form, so only blocks of the wanted type count.
+ */
+export function followResponses (messageType: 'C-MOVE RSP' | 'C-GET RSP', onSubOperations?: (counts: SubOperations) => void): {
+  onLine: (line: string) => void
+  counts: SubOperations
+  status: () => number | undefined
+} {
+  const counts: SubOperations = { remaining: undefined, completed: 0, failed: 0, warning: 0 }
+  let inResponse = false
+  let status: number | undefined
+  const onLine = (line: string): void => {
+    const field = /^D: (Message Type|Remaining Suboperations|Completed Suboperations|Failed Suboperations|Warning Suboperations|DIMSE Status) +: (.+)$/.exec(line)
+    if (field === null) return
+    const [, name = '', value = ''] = field
+    if (name === 'Message Type') inResponse = value.trim() === messageType
+    if (!inResponse) return
+    if (name === 'DIMSE Status') {
+      status = Number.parseInt(value, 16)
+      onSubOperations?.({ ...counts })
+      return
+    }
+    const count = /^\d+/.exec(value)
+    if (count === null) return
+    if (name.startsWith('Remaining')) counts.remaining = Number(count[0])
+    else if (name.startsWith('Completed')) counts.completed = Number(count[0])
+    else if (name.startsWith('Failed')) counts.failed = Number(count[0])
+    else if (name.startsWith('Warning')) counts.warning = Number(count[0])
+  }
+  return { onLine, counts, status: () => status }
+}

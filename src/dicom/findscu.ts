@@ -1,0 +1,72 @@
+/** findscu: C-FIND in the Study Root model (PS3.4 C.4.1), answers as plain values in UTF-8. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { XMLParser } from 'fast-xml-parser'
+import { lastLines, associationFaultOf, networkArguments, type AssociationFault, type Peer, type ToolContext } from './peer.ts'
+
+export type QueryLevel = 'STUDY' | 'SERIES' | 'IMAGE'
+
+/** One answer: tag (`0020,000d`) to value; a value of several parts keeps its backslashes. */
+export type Answer = ReadonlyMap<string, string>
+
+export interface Query {
+  level: QueryLevel
+  callingAeTitle: string
+  /** Tag to the value that must match; an empty value asks for the attribute. */
+  keys: Readonly<Record<string, string>>
+  /** Longest wait for the answers, in milliseconds. */
+  timeoutMs: number
+  /** A folder for the answers, which findscu can only give as a file. */
+  tempDir: string
+  signal?: AbortSignal | undefined
+}
+
+export type FindResult =
+  | { kind: 'answers', answers: Answer[] }
+  /** The PACS refused the query (a status other than Success): a level that it does not answer, for example. */
+  | { kind: 'refused', reason: string }
+  | { kind: 'no-association', fault: AssociationFault }
+  | { kind: 'timeout' }
+
+/**
+ * Asks a peer.
+ * @throws ToolMissingError
+ * @throws the signal's reason
+ */
+export async function findscu (context: ToolContext, peer: Peer, query: Query): Promise<FindResult> {
+  const folder = await mkdtemp(join(query.tempDir, 'find_'))
+  try {
+    const file = join(folder, 'answers.xml')
+    const keys = Object.entries(query.keys).flatMap(([tag, value]) => ['-k', value === '' ? tag : `${tag}=${value}`])
+    // -v -sr: the final status is printed, the answers (a patient's data) are not
+    const args = ['-v', '-sr', '-S', '-aet', query.callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, query.timeoutMs),
+      '-k', `0008,0052=${query.level}`, ...keys, '-Xs', file, peer.host, String(peer.port)]
+    const result = await context.programs.run(context.dcmtk.findscu, args, { signal: query.signal, timeoutMs: query.timeoutMs + peer.connectTimeoutMs })
+    context.log.debug({ level: query.level, pacs: peer.aeTitle, duration_ms: result.durationMs, exit_code: result.exitCode }, 'findscu ended')
+    if (result.stopCause === 'timeout') return { kind: 'timeout' }
+    const status = /Received Final Find Response \((.+)\)/.exec(`${result.stdout}\n${result.stderr}`)?.[1]
+    if (status === undefined) {
+      const fault = associationFaultOf(result)
+      if (fault !== undefined) return { kind: 'no-association', fault }
+      // nothing came within -td
+      if (/DIMSE No data available|timeout/i.test(`${result.stdout}\n${result.stderr}`)) return { kind: 'timeout' }
+      return { kind: 'no-association', fault: { kind: 'broken', reason: lastLines(result) || `findscu ended with ${result.exitCode}` } }
+    }
+    if (!status.startsWith('Success')) return { kind: 'refused', reason: status }
+    return { kind: 'answers', answers: parseAnswers(await readFile(file, 'utf8')) }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+const parser = new XMLParser({ ignoreAttributes: false, attributeNamePrefix: '', textNodeName: 'text', parseTagValue: false, parseAttributeValue: false, trimValues: false, isArray: name => name === 'data-set' || name === 'element' })
+
+/** The answers in DCMTK's XML (`findscu -Xs`). Sequences are left out: no key that we ask for is one. */
+export function parseAnswers (xml: string): Answer[] {
+  const document = parser.parse(xml) as { responses?: { 'data-set'?: Array<{ element?: Array<{ tag: string, text?: string }> }> } | string }
+  const responses = document.responses
+  if (responses === undefined || typeof responses === 'string') return []
+  return (responses['data-set'] ?? []).map(dataSet =>
+    // values are padded to even length with a blank or a null character (PS3.5 6.2)
+    new Map((dataSet.element ?? []).map(({ tag, text }) => [tag.toLowerCase(), (text ?? '').replace(/[ \0]+$/, '').replace(/^ +/, '')])))
+}

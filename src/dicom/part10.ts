@@ -1,0 +1,165 @@
+/**
+ * Reads as much of a DICOM file (PS3.10 7) as completeness needs: who it is, and that it is whole, which is that its last element ends
+ * where the file ends. It reads headers and skips values, so a file of gigabytes costs a few reads.
+ */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+
+export interface Part10Facts {
+  sopInstanceUid: string
+  sopClassUid: string
+  transferSyntaxUid: string
+  studyInstanceUid: string
+  seriesInstanceUid: string
+  sizeBytes: number
+}
+
+/** The file is cut off, or is not a DICOM file. */
+export class NotWholeError extends Error {
+  constructor (path: string, reason: string) {
+    super(`${path}: ${reason}`)
+    this.name = 'NotWholeError'
+  }
+}
+
+const UNDEFINED_LENGTH = 0xFFFFFFFF
+const PREFIX_LENGTH = 132
+const IMPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2'
+const EXPLICIT_BIG_ENDIAN = '1.2.840.10008.1.2.2'
+const DEFLATED = '1.2.840.10008.1.2.1.99'
+const ITEM = 0xFFFEE000
+const ITEM_END = 0xFFFEE00D
+const SEQUENCE_END = 0xFFFEE0DD
+const PIXEL_DATA = 0x7FE00010
+// VRs with a 32 bit length after two reserved bytes (PS3.5 7.1.2)
+const LONG_VRS = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV'])
+const WANTED = new Map<number, 'sopInstanceUid' | 'sopClassUid' | 'studyInstanceUid' | 'seriesInstanceUid'>([
+  [0x00080016, 'sopClassUid'], [0x00080018, 'sopInstanceUid'], [0x0020000D, 'studyInstanceUid'], [0x0020000E, 'seriesInstanceUid']
+])
+
+interface Encoding { explicit: boolean, littleEndian: boolean }
+interface ElementHeader { tag: number, vr: string, length: number }
+
+/**
+ * @throws NotWholeError when the file is cut off or not DICOM
+ */
+export function readPart10 (path: string): Part10Facts {
+  const fd = openSync(path, 'r')
+  try {
+    return new Walker(fd, path).walk()
+  } finally {
+    closeSync(fd)
+  }
+}
+
+class Walker {
+  readonly #fd: number
+  readonly #path: string
+  readonly #size: number
+  readonly #window = Buffer.allocUnsafe(16 * 1024)
+  #windowStart = 0
+  #windowLength = 0
+  #position = 0
+
+  constructor (fd: number, path: string) {
+    this.#fd = fd
+    this.#path = path
+    this.#size = fstatSync(fd).size
+  }
+
+  walk (): Part10Facts {
+    if (this.#size < PREFIX_LENGTH || this.#bytes(PREFIX_LENGTH).toString('latin1', 128) !== 'DICM') throw this.#cut('no DICM prefix')
+    const facts: Part10Facts = { sopInstanceUid: '', sopClassUid: '', transferSyntaxUid: '', studyInstanceUid: '', seriesInstanceUid: '', sizeBytes: this.#size }
+    // the meta information is always explicit VR little endian (PS3.10 7.1)
+    const meta: Encoding = { explicit: true, littleEndian: true }
+    for (;;) {
+      if (this.#position + 2 > this.#size || this.#peek(2).readUInt16LE() !== 0x0002) break
+      const { tag, length } = this.#header(meta)
+      const value = this.#bytes(length)
+      if (tag === 0x00020010) facts.transferSyntaxUid = uid(value)
+      else if (tag === 0x00020002) facts.sopClassUid = uid(value)
+      else if (tag === 0x00020003) facts.sopInstanceUid = uid(value)
+    }
+    // a deflated data set cannot be walked without inflating it; that storescp closed it normally must do
+    if (facts.transferSyntaxUid === DEFLATED) return facts
+    const encoding: Encoding = { explicit: facts.transferSyntaxUid !== IMPLICIT_LITTLE_ENDIAN, littleEndian: facts.transferSyntaxUid !== EXPLICIT_BIG_ENDIAN }
+    while (this.#position < this.#size) {
+      const { tag, vr, length } = this.#header(encoding)
+      const wanted = WANTED.get(tag)
+      if (wanted !== undefined && length <= 64) facts[wanted] = uid(this.#bytes(length))
+      else if (length === UNDEFINED_LENGTH) this.#skipItems(vr === 'UN' ? { explicit: false, littleEndian: true } : encoding, tag === PIXEL_DATA)
+      else this.#skip(length)
+      // what some senders append after the pixel data is none of our business
+      if (tag === PIXEL_DATA) break
+    }
+    return facts
+  }
+
+  /** A sequence or encapsulated pixel data of undefined length (PS3.5 7.5, A.4). */
+  #skipItems (encoding: Encoding, fragments: boolean): void {
+    for (;;) {
+      const { tag, length } = this.#header(encoding)
+      if (tag === SEQUENCE_END) return
+      if (tag !== ITEM) throw this.#cut('a sequence holds something else than items')
+      if (length !== UNDEFINED_LENGTH) this.#skip(length)
+      else if (fragments) throw this.#cut('a fragment of undefined length')
+      else this.#skipItemElements(encoding)
+    }
+  }
+
+  #skipItemElements (encoding: Encoding): void {
+    for (;;) {
+      const { tag, vr, length } = this.#header(encoding)
+      if (tag === ITEM_END) return
+      if (length === UNDEFINED_LENGTH) this.#skipItems(vr === 'UN' ? { explicit: false, littleEndian: true } : encoding, false)
+      else this.#skip(length)
+    }
+  }
+
+  #header ({ explicit, littleEndian }: Encoding): ElementHeader {
+    const head = this.#bytes(8)
+    const group = littleEndian ? head.readUInt16LE(0) : head.readUInt16BE(0)
+    const element = littleEndian ? head.readUInt16LE(2) : head.readUInt16BE(2)
+    const tag = group * 0x10000 + element
+    // items and delimiters have no VR in any encoding (PS3.5 7.5)
+    if (!explicit || group === 0xFFFE) return { tag, vr: '', length: littleEndian ? head.readUInt32LE(4) : head.readUInt32BE(4) }
+    const vr = head.toString('latin1', 4, 6)
+    if (!LONG_VRS.has(vr)) {
+      if (!/^[A-Z]{2}$/.test(vr)) throw this.#cut(`no VR at byte ${this.#position - 4}`)
+      return { tag, vr, length: littleEndian ? head.readUInt16LE(6) : head.readUInt16BE(6) }
+    }
+    const long = this.#bytes(4)
+    return { tag, vr, length: littleEndian ? long.readUInt32LE() : long.readUInt32BE() }
+  }
+
+  #skip (length: number): void {
+    this.#position += length
+    if (this.#position > this.#size) throw this.#cut(`${this.#position - this.#size} bytes are missing`)
+  }
+
+  #bytes (length: number): Buffer {
+    const bytes = this.#peek(length)
+    this.#position += length
+    return bytes
+  }
+
+  #peek (length: number): Buffer {
+    if (this.#position + length > this.#size) throw this.#cut(`${this.#position + length - this.#size} bytes are missing`)
+    if (length > this.#window.length) throw this.#cut('an element of the header is too long')
+    if (this.#position < this.#windowStart || this.#position + length > this.#windowStart + this.#windowLength) {
+      this.#windowStart = this.#position
+      this.#windowLength = readSync(this.#fd, this.#window, 0, this.#window.length, this.#position)
+      if (this.#windowLength < length) throw this.#cut('it became shorter while it was read')
+    }
+    const offset = this.#position - this.#windowStart
+    return this.#window.subarray(offset, offset + length)
+  }
+
+  #cut (reason: string): NotWholeError {
+    return new NotWholeError(this.#path, `not a whole DICOM file: ${reason}`)
+  }
+}
+
+/** UIDs are padded with a null character, by some senders with a blank. */
+function uid (value: Buffer): string {
+  return value.toString('latin1').replace(/[\0 ]+$/, '')
+}

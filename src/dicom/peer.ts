@@ -1,0 +1,71 @@
+/** What every DCMTK tool that opens an association shares: the peer, the context it runs in, and what a failed association means. */
+import type { Config } from '../config/schema.ts'
+import type { Log, Programs, RunResult } from '../process.ts'
+
+/** A DICOM node. A PACS is such a value; nothing in the code assumes that there is one only. */
+export interface Peer {
+  aeTitle: string
+  host: string
+  port: number
+  /** Longest wait for the connection and for the association, in milliseconds. */
+  connectTimeoutMs: number
+}
+
+export interface ToolContext {
+  programs: Programs
+  dcmtk: Config['dcmtk']
+  log: Log
+}
+
+/** `host:port`, as an administrator knows it. */
+export function addressOf (peer: Peer): string {
+  return `${peer.host}:${peer.port}`
+}
+
+/** DCMTK takes whole seconds; 0 would mean something else. */
+export function seconds (ms: number): string {
+  return String(Math.max(1, Math.ceil(ms / 1_000)))
+}
+
+/**
+ * `-to`, `-ta`, `-td` default to unlimited or 30 s (measured): always set them. The PDU of 131072 bytes halves the time of a move (measured).
+ */
+export function networkArguments (peer: Peer, dimseTimeoutMs: number): string[] {
+  return ['-to', seconds(peer.connectTimeoutMs), '-ta', seconds(peer.connectTimeoutMs), '-td', seconds(dimseTimeoutMs), '-pdu', '131072']
+}
+
+/** Why an association did not come about or broke. */
+export type AssociationFault =
+  | { kind: 'unreachable', reason: string }
+  | { kind: 'called-title-unknown', reason: string }
+  | { kind: 'calling-title-unknown', reason: string }
+  | { kind: 'rejected', reason: string }
+  | { kind: 'broken', reason: string }
+
+/**
+ * Reads the reason from a tool's messages, since exit codes differ from tool to tool (movescu 61, findscu 2, echoscu 1 for the same
+ * refused connection; DCMTK 3.6.7, measured).
+ */
+export function associationFaultOf (result: RunResult): AssociationFault | undefined {
+  const output = `${result.stderr}\n${result.stdout}`
+  const reason = /Reason: (.+)/.exec(output)?.[1]?.trim()
+  if (/Association Rejected/i.test(output)) {
+    if (reason !== undefined && /Called AE Title Not Recognized/i.test(reason)) return { kind: 'called-title-unknown', reason }
+    if (reason !== undefined && /Calling AE Title Not Recognized/i.test(reason)) return { kind: 'calling-title-unknown', reason }
+    return { kind: 'rejected', reason: reason ?? 'association rejected' }
+  }
+  const failed = /(?:TCP Initialization Error: .+|Network (?:is )?unreachable.*|No route to host.*|Connection (?:refused|timed out).*|Unknown host.*|DUL network .*|DIMSE No valid Presentation Context ID.*|No Acceptable Presentation Contexts.*)/i.exec(output)?.[0]
+  if (/Association Request Failed|Could not negotiate association|cannot initialize network|unknown host/i.test(output)) {
+    return { kind: 'unreachable', reason: failed ?? 'no association' }
+  }
+  if (/No Acceptable Presentation Contexts/i.test(output)) return { kind: 'rejected', reason: 'No Acceptable Presentation Contexts' }
+  if (/Peer aborted|Aborting Association|Association (?:was )?Aborted|aborted the association|Peer requested release/i.test(output)) {
+    return { kind: 'broken', reason: failed ?? 'the association was aborted' }
+  }
+  return undefined
+}
+
+/** The last lines that say something, for the log. */
+export function lastLines (result: RunResult, count = 5): string {
+  return `${result.stdout}\n${result.stderr}`.split('\n').filter(line => /^[EFW]: /.test(line)).slice(-count).join('\n')
+}

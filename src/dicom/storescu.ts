@@ -1,0 +1,29 @@
+/** storescu: the original's sender. It stops at the first image whose transfer syntax the peer did not accept. */
+import { associationFaultOf, networkArguments, type Peer, type ToolContext } from './peer.ts'
+import type { SendRequest, SendResult } from './send.ts'
+
+/**
+ * Sends a folder in one association. `-R` proposes what the files need, so that compressed ones have a chance.
+ * @throws ToolMissingError
+ * @throws the signal's reason
+ */
+export async function storescu (context: ToolContext, peer: Peer, request: SendRequest): Promise<SendResult> {
+  let confirmed = 0
+  const reasons = new Set<string>()
+  const onLine = (line: string): void => {
+    const status = /Received Store Response \((.+)\)/.exec(line)?.[1]
+    if (status === undefined) return
+    if (/^(Success|Warning)/.test(status)) request.onSent?.(++confirmed)
+    else reasons.add(status)
+  }
+  const args = ['-v', '-nh', '-R', '-aet', request.callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, Math.min(request.timeoutMs, 120_000)),
+    '+sd', '+r', peer.host, String(peer.port), request.folder]
+  const result = await context.programs.run(context.dcmtk.storescu, args, { signal: request.signal, timeoutMs: request.timeoutMs, onLine })
+  context.log.info({ exit_code: result.exitCode, duration_ms: result.durationMs, files: confirmed }, 'storescu ended')
+  if (result.stopCause === 'timeout') return { kind: 'timeout', confirmed }
+  const fault = associationFaultOf(result)
+  if (fault !== undefined && confirmed === 0) return { kind: 'no-association', fault }
+  if (fault !== undefined) reasons.add(fault.reason)
+  for (const line of result.stderr.split('\n')) if (/^E: .*(No presentation context|presentation context)/i.test(line)) reasons.add(line.slice(3))
+  return { kind: 'sent', confirmed, reasons: [...reasons] }
+}

@@ -1,0 +1,41 @@
+/** What a disc holds, as its writer (layout), its index (DICOMDIR) and its pages all see it. */
+import type { Instance, Patient, Series, Study } from '../dicom/manifest.ts'
+
+/** One DICOM file of the file-set. */
+export interface DiscFile {
+  instance: Instance
+  /** Where the object lies now, as it came from the PACS. */
+  sourcePath: string
+  sizeBytes: number
+  transferSyntaxUid: string
+  /** Legal File ID as a path from the root of the disc (PS3.10 8.2): `DICOM/PT000001/ST000001/SE000001/IM000001`. */
+  fileId: string
+}
+
+export interface DiscSeries {
+  series: Series
+  /** In the order in which a reader pages them: instance number, then UID. */
+  files: DiscFile[]
+}
+
+export interface DiscStudy {
+  study: Study
+  series: DiscSeries[]
+}
+
+export interface DiscPatient {
+  patient: Patient
+  studies: DiscStudy[]
+}
+
+export interface DiscContents {
+  patients: DiscPatient[]
+  /** This disc's place in a set, from 1; a single disc is 1 of 1. */
+  disc: number
+  discs: number
+}
+
+/** Every file of the disc, in the disc's order. */
+export function filesOf (contents: DiscContents): DiscFile[] {
+  return contents.patients.flatMap(({ studies }) => studies.flatMap(({ series }) => series.flatMap(({ files }) => files)))
+}

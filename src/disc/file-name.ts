@@ -1,0 +1,33 @@
+/** Names of downloads. */
+
+const LONGEST = 150
+
+/** `X.iso` */
+export function isoFileName (accessionNumber: string): string {
+  return `${clean(accessionNumber)}.iso`
+}
+
+/** `{PATIENT_NAME}-{X_Y}.iso`, in any script, without what a file system or a header cannot take. */
+export function isoFileNameForPatient (patientName: string, accessionNumbers: readonly string[]): string {
+  const name = clean(patientName)
+  return `${name === '' ? 'PATIENT' : name}-${clean(accessionNumbers.join('_'))}`.slice(0, LONGEST) + '.iso'
+}
+
+/** A DICOM person name for a file name: the alphabetic group, components as words (PS3.5 6.2.1). */
+export function nameFromDicom (personName: string): string {
+  const groups = personName.split('=')
+  const group = groups.find(text => text.replace(/[\^ ]/g, '') !== '') ?? ''
+  return group.split('^').filter(part => part.trim() !== '').join(' ')
+}
+
+function clean (text: string): string {
+  return text
+    .normalize('NFC')
+    .toWellFormed()
+    // control and format characters (bidirectional overrides too), and what Windows refuses in a name
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\uFFFD]/gu, ' ')
+    .replace(/[<>:"/\\|?*%]/g, '_')
+    .replace(/\s+/g, ' ')
+    .replace(/^[. ]+|[. ]+$/g, '')
+    .slice(0, LONGEST)
+}

@@ -1,0 +1,69 @@
+/** Way 2, the original's: a storescp for each request on a port and under an AE title of its own, each registered at the PACS. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Config } from '../config/schema.ts'
+import { movescu } from '../dicom/movescu.ts'
+import { PortTakenError, storescp } from '../dicom/storescp.ts'
+import type { ToolContext } from '../dicom/peer.ts'
+import type { Child } from '../process.ts'
+import { Inbox } from './inbox.ts'
+import { aeTitleAt, type Pacs } from './pacs.ts'
+import type { PortPool, Slot } from './port-pool.ts'
+import type { ReceivingSession, RetrievalWay } from './way.ts'
+
+export interface PerRequestOptions extends ToolContext {
+  config: Config
+  pacs: Pacs
+  pool: PortPool
+  workDir: string
+}
+
+export function createPerRequestReceiver (options: PerRequestOptions): RetrievalWay {
+  const { config, pacs, pool, workDir, log } = options
+  return {
+    async open (): Promise<ReceivingSession> {
+      const folder = await mkdtemp(join(workDir, 'receive_'))
+      let started: { slot: Slot, child: Child }
+      try {
+        started = await startOnFreePort(options, pool, folder)
+      } catch (error) {
+        await rm(folder, { recursive: true, force: true })
+        throw error
+      }
+      const { slot, child } = started
+      const aeTitle = aeTitleAt(config, slot.index)
+      const inbox = new Inbox(folder, () => [child.pid], log)
+      return {
+        inbox,
+        attempts: 2,
+        destination: `${aeTitle} at this machine, port ${config.our_ae.base_port + slot.index}`,
+        fetch: async (part, { signal, onSubOperations }) => await movescu(options, pacs, {
+          callingAeTitle: aeTitle, destinationAeTitle: aeTitle, part, timeoutMs: pacs.moveTimeoutMs, signal, onSubOperations
+        }),
+        close: async () => {
+          await child.stop().catch(() => {})
+          await inbox.close()
+          await rm(folder, { recursive: true, force: true })
+          slot.release()
+        }
+      }
+    }
+  }
+}
+
+/** A port that another program holds is passed over; the slot goes back at the end, so that it is tried again another time. */
+async function startOnFreePort (options: PerRequestOptions, pool: PortPool, folder: string): Promise<{ slot: Slot, child: Child }> {
+  const taken = new Set<number>()
+  for (;;) {
+    const slot = pool.lease(taken)
+    const port = options.config.our_ae.base_port + slot.index
+    try {
+      return { slot, child: await storescp(options, { aeTitle: aeTitleAt(options.config, slot.index), port, folder }) }
+    } catch (error) {
+      slot.release()
+      if (!(error instanceof PortTakenError)) throw error
+      options.log.warn({ port, err: error }, 'a receive port is taken by another program; the next one is tried')
+      taken.add(slot.index)
+    }
+  }
+}

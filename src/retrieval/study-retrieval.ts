@@ -1,0 +1,288 @@
+/**
+ * One study, from the manifest to whole files on disk. Complete means that every SOP Instance UID of the manifest is there; an exit code
+ * or a status never proves it. What is missing after the moves have ended and nothing arrives any more is asked for once again.
+ */
+import { EventEmitter } from 'node:events'
+import { linkSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FetchPart, FetchResult } from '../dicom/fetch.ts'
+import { sopInstanceUidsOf, type Series, type Study } from '../dicom/manifest.ts'
+import type { Part10Facts } from '../dicom/part10.ts'
+import { MkisoError } from '../errors.ts'
+import { until, type Log } from '../process.ts'
+import type { Subscriber } from './inbox.ts'
+import { aeTitleAt, pacsFault, type Pacs } from './pacs.ts'
+import type { Turns } from './turns.ts'
+import type { ReceivingSession } from './way.ts'
+import type { Config } from '../config/schema.ts'
+
+/** A file that is whole and is the instance that it says. */
+export interface ReceivedFile extends Part10Facts {
+  path: string
+}
+
+export interface Progress {
+  received: number
+  /** Undefined while nobody knows: a PACS without IMAGE level and without counts. */
+  expected: number | undefined
+  bytes: number
+}
+
+export interface StudyRetrievalOptions {
+  config: Config
+  pacs: Pacs
+  turns: Turns
+  log: Log
+  /** Empty folder for the files, on the file system of the inbox. */
+  folder: string
+}
+
+/** UIDs in one C-MOVE at IMAGE level; each has up to 64 characters. */
+const UIDS_PER_MOVE = 100
+/** Less free space than this, and a failed retrieval is put down to the disk. */
+const FULL_DISK_BYTES = 8 * 1024 ** 2
+
+/** Emits `progress` ({@link Progress}) and `file` ({@link ReceivedFile}). */
+export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [ReceivedFile] }> {
+  readonly files = new Map<string, ReceivedFile>()
+  readonly #manifest: Study
+  readonly #options: StudyRetrievalOptions
+  readonly #missing: Set<string>
+  readonly #byCounts: boolean
+  #bytes = 0
+  #lastActivity = performance.now()
+
+  constructor (manifest: Study, options: StudyRetrievalOptions) {
+    super()
+    this.setMaxListeners(0)
+    this.#manifest = manifest
+    this.#options = options
+    // a series without instances: the PACS does not answer at IMAGE level
+    this.#byCounts = manifest.series.some(series => series.instances.length === 0)
+    this.#missing = new Set(sopInstanceUidsOf(manifest))
+  }
+
+  get progress (): Progress {
+    return { received: this.files.size, expected: this.#byCounts ? this.#expectedByCounts() : this.files.size + this.#missing.size, bytes: this.#bytes }
+  }
+
+  get folder (): string { return this.#options.folder }
+
+  /** The study with what has really come, where the PACS could not say before what it holds. */
+  get study (): Study {
+    if (!this.#byCounts) return this.#manifest
+    const files = [...this.files.values()]
+    return {
+      ...this.#manifest,
+      series: this.#manifest.series.map(series => series.instances.length > 0
+        ? series
+        : { ...series, instances: files.filter(file => file.seriesInstanceUid === series.seriesInstanceUid).map(({ sopInstanceUid, sopClassUid }) => ({ sopInstanceUid, sopClassUid, instanceNumber: undefined })) })
+    }
+  }
+
+  /** True when every SOP Instance UID of the manifest is there; never true before a move where the PACS names none. */
+  get complete (): boolean { return this.#complete([]) }
+
+  /** Takes over what an earlier retrieval of the same study has; only the rest is moved. */
+  seed (files: Iterable<ReceivedFile>): void {
+    for (const file of files) {
+      if (!this.#missing.has(file.sopInstanceUid)) continue
+      const path = join(this.#options.folder, file.sopInstanceUid)
+      linkSync(file.path, path)
+      this.#take(file, path)
+    }
+  }
+
+  /**
+   * Fetches until complete.
+   * @throws MkisoError PACS_UNREACHABLE, PACS_REFUSED_MOVE, PACS_TIMEOUT, INCOMPLETE_RETRIEVAL, INSUFFICIENT_DISK_SPACE, TOO_MANY_CONCURRENT
+   * @throws the signal's reason
+   */
+  async run (session: ReceivingSession, signal: AbortSignal): Promise<void> {
+    const { log, config } = this.#options
+    const unsubscribe = session.inbox.subscribe(this.#subscriber())
+    try {
+      let results: FetchResult[] = []
+      for (let attempt = 0; attempt < session.attempts && !(attempt > 0 && this.#complete(results)); attempt++) {
+        if (attempt > 0) log.warn({ study: this.#manifest.studyInstanceUid, missing: this.#missing.size, attempt }, 'images are missing; they are asked for again')
+        results = await this.#attempt(session, signal, attempt)
+        await session.inbox.scan()
+        if (!this.#complete(results)) await this.#settle(session, results, signal)
+        this.#stopIfHopeless(session, results)
+      }
+      if (this.#complete(results)) return
+      const fault = await this.#faultOf(session, results)
+      if (fault.code !== 'INCOMPLETE_RETRIEVAL' || !config.disc.allow_incomplete || this.files.size === 0) throw fault
+      log.warn({ received: this.files.size, expected: this.progress.expected }, 'images are missing; the disc is made all the same, as disc.allow_incomplete says')
+    } finally {
+      unsubscribe()
+    }
+  }
+
+  #subscriber (): Subscriber {
+    return {
+      folder: this.#options.folder,
+      byStudy: this.#byCounts,
+      wants: (uid, facts) => facts === undefined
+        ? this.#missing.has(uid)
+        : this.#byCounts
+          ? facts.studyInstanceUid === this.#manifest.studyInstanceUid && !this.files.has(facts.sopInstanceUid)
+          // a data set that cannot be looked into (deflated) has no Study Instance UID here
+          : this.#missing.has(uid) && ['', this.#manifest.studyInstanceUid].includes(facts.studyInstanceUid),
+      taken: (facts, path) => { this.#take(facts, path) },
+      activity: () => { this.#lastActivity = performance.now() }
+    }
+  }
+
+  #take (facts: Part10Facts, path: string): void {
+    const file: ReceivedFile = { ...facts, path }
+    this.#missing.delete(facts.sopInstanceUid)
+    this.files.set(facts.sopInstanceUid, file)
+    this.#bytes += facts.sizeBytes
+    this.#lastActivity = performance.now()
+    this.emit('file', file)
+    this.emit('progress', this.progress)
+  }
+
+  /** Asks for what is missing, the series side by side, as far as there are turns at the PACS. */
+  async #attempt (session: ReceivingSession, signal: AbortSignal, attempt: number): Promise<FetchResult[]> {
+    const { turns, pacs, config, log } = this.#options
+    const idle = new AbortController()
+    const either = AbortSignal.any([signal, idle.signal])
+    let moving = 0
+    const watch = setInterval(() => {
+      if (moving > 0 && performance.now() - this.#lastActivity > pacs.idleTimeoutMs) idle.abort(new IdleError())
+    }, Math.min(1_000, pacs.idleTimeoutMs / 4))
+    watch.unref()
+    // the first failure ends the others of this study: their images would be thrown away
+    const failed = new AbortController()
+    try {
+      return await Promise.all(this.#parts().map(async (part, index) => await turns.take(async () => {
+        moving++
+        this.#lastActivity = performance.now()
+        log.info({ accession: this.#manifest.accessionNumber, pacs: pacs.aeTitle, series: part.seriesInstanceUid }, session.destination.includes('C-GET') ? 'running getscu' : 'running movescu')
+        try {
+          const result = await session.fetch(part, {
+            signal: AbortSignal.any([either, failed.signal]),
+            attempt,
+            onSubOperations: () => {
+              this.#lastActivity = performance.now()
+              void session.inbox.scan().catch(() => {})
+            }
+          })
+          if (result.kind !== 'answered' || result.status !== 0) log.error({ accession: this.#manifest.accessionNumber, ...describe(result) }, 'movescu failed')
+          return result
+        } finally {
+          moving--
+        }
+      }, either, attempt === 0 && index === 0 ? config.pacs.queueTimeoutMs : undefined)))
+    } catch (error) {
+      failed.abort(error)
+      if (error instanceof IdleError) throw new MkisoError('PACS_TIMEOUT', `neither an answer nor an image within ${pacs.idleTimeoutMs / 1_000} s (pacs.idle_timeout)`)
+      throw error
+    } finally {
+      clearInterval(watch)
+    }
+  }
+
+  #parts (): FetchPart[] {
+    const studyInstanceUid = this.#manifest.studyInstanceUid
+    return this.#manifest.series.flatMap((series): FetchPart[] => {
+      const { seriesInstanceUid } = series
+      const wanted = series.instances.map(instance => instance.sopInstanceUid)
+      const missing = wanted.filter(uid => this.#missing.has(uid))
+      if (wanted.length > 0 && missing.length === 0) return []
+      if (missing.length === wanted.length) return [{ studyInstanceUid, seriesInstanceUid }]
+      // a few that did not come, or that are new since an earlier retrieval
+      const parts: FetchPart[] = []
+      for (let start = 0; start < missing.length; start += UIDS_PER_MOVE) {
+        parts.push({ studyInstanceUid, seriesInstanceUid, sopInstanceUids: missing.slice(start, start + UIDS_PER_MOVE) })
+      }
+      return parts
+    })
+  }
+
+  /** Some PACS answer before they have sent: waits while images arrive, unless the counts say that nothing more can come. */
+  async #settle (session: ReceivingSession, results: FetchResult[], signal: AbortSignal): Promise<void> {
+    if (results.every(result => result.kind === 'no-association')) return
+    const total = results.reduce((sum, result) => sum + (result.kind === 'answered' ? result.counts.completed + result.counts.warning : 0), 0)
+    const failed = results.some(result => result.kind === 'answered' && (result.counts.failed > 0 || isError(result.status)))
+    // every sub-operation that succeeded has its file, and the others failed: no reason to wait
+    if (failed && total <= this.files.size) return
+    this.#lastActivity = performance.now()
+    await until(async () => {
+      await session.inbox.scan()
+      return this.#complete(results) || performance.now() - this.#lastActivity > this.#options.pacs.settleTimeoutMs
+    }, this.#options.pacs.moveTimeoutMs, 50, signal)
+  }
+
+  #complete (results: FetchResult[]): boolean {
+    if (!this.#byCounts) return this.#missing.size === 0
+    const expected = this.#expectedByCounts()
+    const completed = results.reduce((sum, result) => sum + (result.kind === 'answered' ? result.counts.completed + result.counts.warning : 0), 0)
+    return this.files.size > 0 && results.length > 0 &&
+      results.every(result => result.kind === 'answered' && result.status === 0 && result.counts.failed === 0) &&
+      this.#missing.size === 0 && this.files.size >= completed && (expected === undefined || this.files.size >= expected)
+  }
+
+  #expectedByCounts (): number | undefined {
+    let sum = 0
+    for (const series of this.#manifest.series) {
+      const count = expectedOf(series)
+      if (count === undefined) return undefined
+      sum += count
+    }
+    return sum
+  }
+
+  /** What another try cannot mend is told at once. */
+  #stopIfHopeless (session: ReceivingSession, results: FetchResult[]): void {
+    for (const result of results) {
+      if (result.kind === 'timeout') throw new MkisoError('PACS_TIMEOUT', `the move took longer than ${this.#options.pacs.moveTimeoutMs / 1_000} s (pacs.move_timeout)`)
+      if (result.kind === 'no-association' && result.fault.kind !== 'broken') throw pacsFault(this.#options.pacs, aeTitleAt(this.#options.config, 0), result.fault)
+      // 0xA801: move destination unknown (PS3.4 Table C.4-2)
+      if (result.kind === 'answered' && result.status === 0xA801) throw this.#refused(session, 'it does not know the move destination')
+    }
+  }
+
+  async #faultOf (session: ReceivingSession, results: FetchResult[]): Promise<MkisoError> {
+    const disk = await statfs(this.#options.folder)
+    if (disk.bavail * disk.bsize < FULL_DISK_BYTES) return new MkisoError('INSUFFICIENT_DISK_SPACE', 'iso.temp_dir is full')
+    const expected = this.progress.expected
+    if (this.files.size === 0) {
+      const broken = results.find(result => result.kind === 'no-association')
+      if (broken?.kind === 'no-association') return pacsFault(this.#options.pacs, aeTitleAt(this.#options.config, 0), broken.fault)
+      const refused = results.find(result => result.kind === 'answered' && isError(result.status))
+      // Orthanc says 0xC000 for an unknown destination and for a receiver it cannot reach alike (measured); the study is there, as C-FIND told
+      if (refused?.kind === 'answered') return this.#refused(session, `status 0x${refused.status.toString(16).toUpperCase().padStart(4, '0')}`)
+      const sent = results.reduce((sum, result) => sum + (result.kind === 'answered' ? result.counts.completed : 0), 0)
+      if (sent > 0) return this.#refused(session, `it reports ${sent} images as sent, but none arrived: the AE title leads to another machine or port`)
+    }
+    return new MkisoError('INCOMPLETE_RETRIEVAL', `${this.files.size} of ${expected ?? 'an unknown number of'} images of accession number ${this.#manifest.accessionNumber} arrived`)
+  }
+
+  #refused (session: ReceivingSession, why: string): MkisoError {
+    return new MkisoError('PACS_REFUSED_MOVE', `${this.#options.pacs.aeTitle}: ${why}; register AE title ${session.destination}, at the PACS, and check that the port can be reached from there`)
+  }
+}
+
+class IdleError extends Error {}
+
+function expectedOf (series: Series): number | undefined {
+  return series.instances.length > 0 ? series.instances.length : series.instanceCount
+}
+
+/** 0xB000 is "some failed", 0xFE00 "cancelled"; both leave images to ask for again. */
+function isError (status: number): boolean {
+  return status !== 0 && status !== 0xB000 && status !== 0xFE00
+}
+
+function describe (result: FetchResult): object {
+  switch (result.kind) {
+    case 'answered': return { status: `0x${result.status.toString(16).toUpperCase().padStart(4, '0')}`, ...result.counts }
+    case 'no-association': return { stderr: result.fault.reason }
+    case 'timeout': return { stderr: 'timeout' }
+    case 'failed': return { exit_code: result.exitCode, stderr: result.reason }
+  }
+}

@@ -1,0 +1,67 @@
+/** Schema atoms, composed per route: one schema gives validation, types, the error map and OpenAPI. */
+import { Type, type TObject } from '@sinclair/typebox'
+import { ACCESSION_NUMBER_MAX_LENGTH, ACCESSION_NUMBER_PATTERN } from './dicom/accession-number.ts'
+import { ERRORS, type ErrorCode, type MkisoError } from './errors.ts'
+
+/** The body of an error, in the original's shape. */
+export interface ErrorBody {
+  error: string
+  code: ErrorCode
+  detail?: string
+  destination?: string
+  discs?: string[]
+  request_id: string
+}
+
+export function errorBody (error: MkisoError, requestId: string): ErrorBody {
+  return {
+    error: ERRORS[error.code].error,
+    code: error.code,
+    ...(error.detail === undefined ? {} : { detail: error.detail }),
+    ...(error.fields.destination === undefined ? {} : { destination: error.fields.destination }),
+    ...(error.fields.discs === undefined ? {} : { discs: error.fields.discs }),
+    request_id: requestId
+  }
+}
+
+/** What any route can answer. */
+const ALWAYS: ErrorCode[] = ['INVALID_REQUEST', 'INTERNAL', 'SHUTTING_DOWN', 'OVERLOADED']
+
+/** What every route that retrieves can answer. */
+export const RETRIEVAL_ERRORS: ErrorCode[] = [
+  'INVALID_ACCESSION_NUMBER', 'UNAUTHORIZED', 'NO_DICOM_DATA', 'DIFFERENT_PATIENTS', 'PACS_UNREACHABLE', 'PACS_REFUSED', 'PACS_REFUSED_MOVE',
+  'INCOMPLETE_RETRIEVAL', 'TOO_MANY_CONCURRENT', 'RECEIVER_DOWN', 'PACS_TIMEOUT', 'INSUFFICIENT_DISK_SPACE'
+]
+
+/** The response map for a list of codes: one schema a status, with the sentences and codes that can stand in it. */
+export function errorResponses (...codes: ErrorCode[]): Record<number, TObject> {
+  const byStatus = new Map<number, ErrorCode[]>()
+  for (const code of new Set([...codes, ...ALWAYS])) byStatus.set(ERRORS[code].status, [...byStatus.get(ERRORS[code].status) ?? [], code])
+  return Object.fromEntries([...byStatus].sort(([a], [b]) => a - b).map(([status, codes]) => [status, Type.Object({
+    error: Type.String({ description: 'What happened.', enum: [...new Set(codes.map(code => ERRORS[code].error))] }),
+    code: Type.String({ description: 'The same for a program; never changes.', enum: codes }),
+    detail: Type.Optional(Type.String({ description: 'What exactly, and what to change.' })),
+    destination: Type.Optional(Type.String({ description: 'The CD publisher, host:port.' })),
+    discs: Type.Optional(Type.Array(Type.String(), { description: 'Links to the discs of a set.' })),
+    request_id: Type.String({ description: 'Stands in the log, and in the header X-Request-Id.' })
+  }, { description: codes.map(code => ERRORS[code].error).filter((text, index, all) => all.indexOf(text) === index).join(' · ') })]))
+}
+
+const BLANKS = ' *'
+
+export const AccessionNumber = Type.String({
+  minLength: 1,
+  maxLength: ACCESSION_NUMBER_MAX_LENGTH,
+  pattern: `^${BLANKS}${ACCESSION_NUMBER_PATTERN.slice(1, -1)}${BLANKS}$`,
+  description: 'Accession number of the study. Wildcards are refused.',
+  examples: ['MR.2024.001']
+})
+
+export const AccessionNumberList = Type.String({
+  minLength: 1,
+  maxLength: 500 * (ACCESSION_NUMBER_MAX_LENGTH + 1),
+  // no control character reaches the parser; what each item may hold is checked one by one
+  pattern: '^[\\x20-\\x7e]+$',
+  description: 'Accession numbers of one patient, separated by commas.',
+  examples: ['MR.2024.001,CT.2024.200']
+})
