@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { ClientGoneError } from '../src/abort.ts'
 import { ERRORS, MkisoError } from '../src/errors.ts'
+import { ACCESSION_NUMBER_RULE } from '../src/dicom/accession-number.ts'
 import { errorBody } from '../src/schemas.ts'
 
 declare module 'fastify' {
@@ -25,15 +26,21 @@ function answer (error: MkisoError, cause: unknown, request: FastifyRequest, rep
   // what a download had set already
   for (const header of ['content-disposition', 'content-length', 'etag', 'accept-ranges']) reply.removeHeader(header)
   if (error.fields.retryAfterSeconds !== undefined) reply.header('retry-after', String(error.fields.retryAfterSeconds))
-  return reply.status(error.statusCode).header('cache-control', 'no-store').type('application/json; charset=utf-8').send(errorBody(error, request.id))
+  return reply
+    .status(error.statusCode)
+    .header('cache-control', 'no-store')
+    .type('application/json; charset=utf-8')
+    .send(errorBody(error, request.id))
 }
 
 /** Errors of Fastify, its plugins and the operating system in the terms of our table. */
-export function toMkisoError (error: Error & { code?: string, statusCode?: number, validation?: unknown, validationContext?: string }): MkisoError {
+export function toMkisoError (error: Error & { code?: string, statusCode?: number, validation?: unknown }): MkisoError {
   if (error instanceof MkisoError) return error
   if (error.validation !== undefined) {
     const code = error.message.includes('accession_number') ? 'INVALID_ACCESSION_NUMBER' : 'INVALID_REQUEST'
-    return new MkisoError(code, error.message, { cause: error })
+    // an expression tells a clerk nothing
+    const detail = /must match pattern/.test(error.message) && code === 'INVALID_ACCESSION_NUMBER' ? ACCESSION_NUMBER_RULE : error.message
+    return new MkisoError(code, detail, { cause: error })
   }
   if (error.code === 'ENOSPC' || error.code === 'EDQUOT') return new MkisoError('INSUFFICIENT_DISK_SPACE', undefined, { cause: error })
   if (error.code === 'FST_UNDER_PRESSURE') return new MkisoError('OVERLOADED', undefined, { retryAfterSeconds: 10, cause: error })

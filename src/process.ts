@@ -135,7 +135,7 @@ export class Programs {
       : setTimeout(() => { void stop('timeout').catch(() => {}) }, options.timeoutMs)
     timer?.unref()
 
-    let child: Child | undefined
+    const child: Child = { pid: pid ?? -1, stdout: readable, get ended () { return finished }, stop }
     const finished = (async (): Promise<RunResult> => {
       const result = await subprocess
       ended = true
@@ -143,7 +143,7 @@ export class Programs {
       options.signal?.removeEventListener('abort', onAbort)
       // a forked grandchild that outlives its parent would hold our directory and port
       kill('SIGKILL')
-      if (child !== undefined) this.#live.delete(child)
+      this.#live.delete(child)
       const exitCode = result.exitCode
       const cause: { code?: string } | undefined = result.cause as { code?: string } | undefined
       const missing = pid === undefined ? cause?.code ?? 'ENOENT' : undefined
@@ -155,7 +155,6 @@ export class Programs {
     })()
     finished.catch(() => {})
 
-    child = { pid: pid ?? -1, stdout: readable, ended: finished, stop }
     if (pid !== undefined) this.#live.add(child)
     if (options.signal?.aborted === true) onAbort()
     else options.signal?.addEventListener('abort', onAbort, { once: true })

@@ -12,6 +12,10 @@ export const ACCESSION_NUMBER_MAX_LENGTH = 64
  */
 export const ACCESSION_NUMBER_PATTERN = '^[A-Za-z0-9](?:[A-Za-z0-9._/+:#=() -]*[A-Za-z0-9._/+:#=()-])?$'
 
+/** The rule in words. */
+export const ACCESSION_NUMBER_RULE = 'accession_number may hold letters, digits, blanks and . _ / + : # = ( ) -, and starts with a letter or a digit; ' +
+  'wildcards (*, ?, \\) are refused, and several numbers go to download-multiple'
+
 const PATTERN = new RegExp(ACCESSION_NUMBER_PATTERN)
 
 /**
@@ -25,7 +29,7 @@ export function checkAccessionNumber (text: string): string {
   if (value.length > ACCESSION_NUMBER_MAX_LENGTH) throw fault(`accession_number is longer than ${ACCESSION_NUMBER_MAX_LENGTH} characters`)
   if (/[*?\\]/.test(value)) throw fault('accession_number holds *, ? or \\, which are wildcards in DICOM')
   if (value.includes(',')) throw fault('accession_number names several; use download-multiple')
-  if (value.includes('..') || !PATTERN.test(value)) throw fault('accession_number may hold letters, digits, blanks and . _ / + : # = ( ) - and starts with a letter or a digit')
+  if (value.includes('..') || !PATTERN.test(value)) throw fault(ACCESSION_NUMBER_RULE)
   return value
 }
 

@@ -41,7 +41,7 @@ export async function referencedFileIds (context: ToolContext, dicomdir: string,
     const value = /^\s*\(0004,1500\) CS \[(.*)\]/.exec(line)?.[1]
     if (value !== undefined) fileIds.add(value.trim().split('\\').join('/'))
   }
-  const result = await context.programs.run(context.dcmtk.dcmdump, ['+L', '+sa', '+P', '0004,1500', dicomdir], { signal, timeoutMs: TIMEOUT_MS, onLine })
+  const result = await context.programs.run(context.dcmtk.dcmdump, ['+L', '+s', '+P', '0004,1500', dicomdir], { signal, timeoutMs: TIMEOUT_MS, onLine })
   if (result.exitCode !== 0) throw new MkisoError('ISO_CREATION_FAILED', 'the DICOMDIR cannot be read back')
   return fileIds
 }

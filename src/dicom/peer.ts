@@ -42,6 +42,11 @@ export type AssociationFault =
   | { kind: 'rejected', reason: string }
   | { kind: 'broken', reason: string }
 
+const REASONS = new RegExp([
+  'TCP Initialization Error: .+', 'Network (?:is )?unreachable.*', 'No route to host.*', 'Connection (?:refused|timed out).*', 'Unknown host.*',
+  'DUL network .*', 'DIMSE No valid Presentation Context ID.*', 'No Acceptable Presentation Contexts.*'
+].join('|'), 'i')
+
 /**
  * Reads the reason from a tool's messages, since exit codes differ from tool to tool (movescu 61, findscu 2, echoscu 1 for the same
  * refused connection; DCMTK 3.6.7, measured).
@@ -54,7 +59,7 @@ export function associationFaultOf (result: RunResult): AssociationFault | undef
     if (reason !== undefined && /Calling AE Title Not Recognized/i.test(reason)) return { kind: 'calling-title-unknown', reason }
     return { kind: 'rejected', reason: reason ?? 'association rejected' }
   }
-  const failed = /(?:TCP Initialization Error: .+|Network (?:is )?unreachable.*|No route to host.*|Connection (?:refused|timed out).*|Unknown host.*|DUL network .*|DIMSE No valid Presentation Context ID.*|No Acceptable Presentation Contexts.*)/i.exec(output)?.[0]
+  const failed = REASONS.exec(output)?.[0]
   if (/Association Request Failed|Could not negotiate association|cannot initialize network|unknown host/i.test(output)) {
     return { kind: 'unreachable', reason: failed ?? 'no association' }
   }

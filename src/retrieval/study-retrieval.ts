@@ -7,7 +7,7 @@ import { linkSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FetchPart, FetchResult } from '../dicom/fetch.ts'
-import { sopInstanceUidsOf, type Series, type Study } from '../dicom/manifest.ts'
+import { sopInstanceUidsOf, type Instance, type Series, type Study } from '../dicom/manifest.ts'
 import type { Part10Facts } from '../dicom/part10.ts'
 import { MkisoError } from '../errors.ts'
 import { until, type Log } from '../process.ts'
@@ -77,7 +77,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
       ...this.#manifest,
       series: this.#manifest.series.map(series => series.instances.length > 0
         ? series
-        : { ...series, instances: files.filter(file => file.seriesInstanceUid === series.seriesInstanceUid).map(({ sopInstanceUid, sopClassUid }) => ({ sopInstanceUid, sopClassUid, instanceNumber: undefined })) })
+        : { ...series, instances: files.filter(file => file.seriesInstanceUid === series.seriesInstanceUid).map(asInstance) })
     }
   }
 
@@ -265,6 +265,10 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
   #refused (session: ReceivingSession, why: string): MkisoError {
     return new MkisoError('PACS_REFUSED_MOVE', `${this.#options.pacs.aeTitle}: ${why}; register AE title ${session.destination}, at the PACS, and check that the port can be reached from there`)
   }
+}
+
+function asInstance ({ sopInstanceUid, sopClassUid }: ReceivedFile): Instance {
+  return { sopInstanceUid, sopClassUid, instanceNumber: undefined }
 }
 
 class IdleError extends Error {}
