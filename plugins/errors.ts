@@ -22,7 +22,9 @@ export default fp(async app => {
 
 function answer (error: MkisoError, cause: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   request.errorCode = error.code
-  if (error.statusCode >= 500 && !(cause instanceof ClientGoneError)) request.log.error({ err: error.cause ?? cause ?? error, code: error.code, detail: error.detail }, ERRORS[error.code].error)
+  if (error.statusCode >= 500 && !(cause instanceof ClientGoneError)) {
+    request.log.error({ err: error.cause ?? cause ?? error, code: error.code, detail: error.detail }, ERRORS[error.code].error)
+  }
   // what a download had set already
   for (const header of ['content-disposition', 'content-length', 'etag', 'accept-ranges']) reply.removeHeader(header)
   if (error.fields.retryAfterSeconds !== undefined) reply.header('retry-after', String(error.fields.retryAfterSeconds))

@@ -177,7 +177,7 @@ function expected (schema: TSchema): string {
 
 function suggestion (word: string, known: string[]): string {
   const near = known.map(candidate => ({ candidate, distance: editDistance(word, candidate) }))
-    .filter(({ distance }) => distance <= Math.max(1, Math.floor(word.length / 3)))
+    .filter(({ distance }) => distance <= Math.min(3, Math.max(1, Math.floor(word.length / 2))))
     .sort((a, b) => a.distance - b.distance)[0]
   return near === undefined ? '' : `; did you mean ${near.candidate}?`
 }
@@ -219,7 +219,6 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
     if ((numbered || receiver === 'per-request') && basePort + range - 1 > 65_535) {
       faults.push(`${at('our_ae.port_range')}: our_ae.base_port + our_ae.port_range goes beyond port 65535`)
     }
-    if (config.pacs.retrieve === 'get' && numbered && receiver === undefined) { /* titles are taken in turn; nothing to object to */ }
   }
   if (sound('iso.temp_dir') && !writableDirectory(config.iso.temp_dir)) {
     faults.push(`${at('iso.temp_dir')}: iso.temp_dir ${config.iso.temp_dir} is not a folder in which this user may write`)

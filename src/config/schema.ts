@@ -10,8 +10,8 @@ const whole = (fallback: number, minimum: number, maximum: number, description: 
   Type.Integer({ default: fallback, minimum, maximum, description })
 const duration = (fallback: string, description: string) => Type.String({ default: fallback, format: 'duration', description })
 const size = (fallback: string, description: string) => Type.String({ default: fallback, format: 'size', description })
-const choice = <T extends string[]>(fallback: T[number], values: [...T], description: string) =>
-  Type.Unsafe<T[number]>(Type.Union(values.map(value => Type.Literal(value)), { default: fallback, description, choices: values }))
+const choice = <T extends string[]>(fallback: T[number] | undefined, values: [...T], description: string) =>
+  Type.Unsafe<T[number]>(Type.Union(values.map(value => Type.Literal(value)), { ...(fallback === undefined ? {} : { default: fallback }), description, choices: values }))
 // An AE title is at most 16 characters of the default repertoire without backslash (PS3.5 6.2, VR AE).
 const AE_TITLE = '^[\\x21-\\x5b\\x5d-\\x7e](?:[\\x20-\\x5b\\x5d-\\x7e]{0,14}[\\x21-\\x5b\\x5d-\\x7e])?$'
 const aeTitle = (fallback: string, description: string) =>
@@ -76,7 +76,7 @@ export const ConfigSchema = Type.Object({
       patternMeaning: 'an AE title: 1 to 16 characters, no blank, no backslash',
       description: 'AE title that the PACS maps to this machine; with receiver per-request it holds {n} (CDREC{n} is CDREC0, CDREC1 ...).'
     }),
-    receiver: Type.Optional(choice('shared', ['shared', 'per-request'],
+    receiver: Type.Optional(choice(undefined, ['shared', 'per-request'],
       'shared: one storescp on base_port for all requests; one AE entry at the PACS. per-request: one storescp a request on base_port + n, each AE title registered at the PACS. Default: per-request when ae_title holds {n}, else shared.')),
     base_port: port(10104, 'Port of the receiver; first of the range with receiver per-request.'),
     port_range: whole(100, 1, 1_000, 'Number of requests that may receive at the same time.')

@@ -1,0 +1,124 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { ConfigError, loadConfig, parseConfig } from '../../src/config/load.ts'
+import { parseDurationMs, parseSizeBytes } from '../../src/config/duration.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'mkiso-test-config-'))
+t.teardown(() => { rmSync(folder, { recursive: true }) })
+
+/** The original design's configuration; only paths and ports are of this machine. */
+const ORIGINAL = readFileSync(join(import.meta.dirname, 'original.yaml'), 'utf8').replaceAll('TEMP_DIR', folder)
+
+function faultsOf (text: string, env: Record<string, string> = {}): readonly string[] {
+  try {
+    parseConfig(text, 'mkiso.yaml', { env })
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+  return []
+}
+
+const MINIMAL = `iso: {temp_dir: ${folder}}\n`
+
+t.test('the original configuration loads unchanged', async t => {
+  const config = parseConfig(ORIGINAL, 'mkiso.yaml', { env: {} })
+  t.equal(config.server.readTimeoutMs, 300_000)
+  t.equal(config.pacs.ae_title, 'ABPACS')
+  t.equal(config.our_ae.port_range, 100)
+  t.equal(config.our_ae.receiver, 'shared', 'a plain AE title means the shared receiver')
+  t.equal(config.patient_api.timeoutMs, 10_000)
+  t.equal(config.dcmtk.movescu, '/usr/bin/movescu')
+  t.equal(config.dcmtk.findscu, '/usr/bin/findscu', 'a program without a path is found beside movescu')
+})
+
+t.test('an empty file means the defaults', async t => {
+  const config = parseConfig(MINIMAL, 'mkiso.yaml', { env: {} })
+  t.equal(config.server.port, 8080)
+  t.equal(config.pacs.retrieve, 'move')
+  t.equal(config.iso.keepForMs, 600_000)
+})
+
+t.test('all faults come together, each with its line', async t => {
+  const faults = faultsOf(`${MINIMAL}server:
+  port: 99999
+pacs:
+  hots: pacs.example
+  port: "11112"
+patient_api:
+  timeout: soon
+`)
+  t.strictSame(faults, [
+    'mkiso.yaml:3: server.port: 99999 is not a whole number from 0 to 65535',
+    'mkiso.yaml:5: unknown key pacs.hots; did you mean host?',
+    'mkiso.yaml:6: pacs.port: "11112" is not a whole number from 1 to 65535',
+    'mkiso.yaml:8: patient_api.timeout: "soon" is not a duration such as 10s, 5m or 1h30m'
+  ])
+})
+
+t.test('what each key refuses', async t => {
+  const cases: Array<[string, string]> = [
+    ['nonsense: 1', 'mkiso.yaml:2: unknown key nonsense'],
+    ['pacs: {ae_title: "A\\\\B"}', 'mkiso.yaml:2: pacs.ae_title: "A\\\\B" is not an AE title: 1 to 16 characters, no backslash'],
+    ['pacs: {ae_title: ABCDEFGHIJKLMNOPQ}', 'mkiso.yaml:2: pacs.ae_title: "ABCDEFGHIJKLMNOPQ" is not an AE title: 1 to 16 characters, no backslash'],
+    ['pacs: {retrieve: push}', 'mkiso.yaml:2: pacs.retrieve: "push" is not one of move, get'],
+    ['pacs: no', 'mkiso.yaml:2: pacs: "no" is not a section with keys below it'],
+    ['auth: {enabled: 1}', 'mkiso.yaml:2: auth.enabled: 1 is not true or false'],
+    ['iso: {temp_dir: /nowhere}', 'mkiso.yaml:1: iso.temp_dir /nowhere is not a folder in which this user may write'],
+    ['patient_api: {base_url: his-server}', 'mkiso.yaml:2: patient_api.base_url: "his-server" is not an address that starts with http:// or https://'],
+    ['iso: {volume_id: my disc}', 'mkiso.yaml:1: iso.volume_id: "my disc" is not 1 to 16 characters of A-Z, 0-9 and _'],
+    ['dcmtk: {movescu: /nowhere/movescu}', 'mkiso.yaml:2: dcmtk.movescu: there is no program /nowhere/movescu; apt-get install dcmtk, or give its path'],
+    ['our_ae: {receiver: per-request}', 'mkiso.yaml:2: our_ae.receiver is per-request and our_ae.port_range is 100, but our_ae.ae_title "CDRECORD" holds no {n}: ' +
+      'a PACS maps an AE title to one port, so give ae_title: "CDREC{n}", or receiver: shared, or port_range: 1'],
+    ['our_ae: {ae_title: "CDREC{n}", receiver: shared}', 'mkiso.yaml:2: our_ae.ae_title holds {n}, which only receiver: per-request understands'],
+    ['our_ae: {ae_title: "CDREC{n}", base_port: 65500}', 'mkiso.yaml:2: our_ae.base_port + our_ae.port_range goes beyond port 65535']
+  ]
+  for (const [line, fault] of cases) t.strictSame(faultsOf(line.startsWith('iso:') ? line : MINIMAL + line), [fault], line)
+})
+
+t.test('a key that everybody knows is refused', async t => {
+  t.match(faultsOf(`${MINIMAL}auth: {enabled: true}`), [/auth.api_key is empty while auth.enabled is true/])
+  t.match(faultsOf(`${MINIMAL}auth:\n  enabled: true\n  api_key: changeme`), [/^mkiso.yaml:4: auth.api_key is "changeme"/])
+  t.strictSame(faultsOf(`${MINIMAL}auth: {enabled: true, api_key: 9f8e7d}`), [])
+})
+
+t.test('a key is never in a message', async t => {
+  t.notMatch(faultsOf(`${MINIMAL}auth:\n  enabled: true\n  api_key: 12345`).join(), /12345/)
+})
+
+t.test('the environment overrides the file, and _FILE reads a secret', async t => {
+  const secret = join(folder, 'secret')
+  writeFileSync(secret, 'from a file\n')
+  const config = parseConfig(`${MINIMAL}pacs:\n  host: one`, 'mkiso.yaml', {
+    env: { MKISO_PACS__HOST: 'two', MKISO_PACS__PORT: '104', MKISO_AUTH__ENABLED: 'true', MKISO_AUTH__API_KEY_FILE: secret, MKISO_SERVER__TRUST_PROXY: '10.0.0.1, 10.0.0.2', OTHER: 'x' }
+  })
+  t.equal(config.pacs.host, 'two')
+  t.equal(config.pacs.port, 104)
+  t.equal(config.auth.enabled, true)
+  t.equal(config.auth.api_key, 'from a file')
+  t.strictSame(config.server.trust_proxy, ['10.0.0.1', '10.0.0.2'])
+  t.strictSame(faultsOf(MINIMAL, { MKISO_PACS__PORT: 'many', MKISO_PACS__HOTS: 'x', MKISO_AUTH__API_KEY_FILE: '/nowhere' }), [
+    'MKISO_PACS__HOTS: unknown key pacs.hots; did you mean host?',
+    'MKISO_AUTH__API_KEY_FILE: the file /nowhere cannot be read',
+    'MKISO_PACS__PORT: pacs.port: "many" is not a whole number from 1 to 65535'
+  ])
+})
+
+t.test('a file that is not there, or not YAML', async t => {
+  t.throws(() => loadConfig('/nowhere/mkiso.yaml'), { message: '/nowhere/mkiso.yaml: cannot be read (ENOENT); give its path with --config' })
+  t.match(faultsOf('pacs:\n  host: [a\n'), [/^mkiso.yaml:\d: not valid YAML/])
+  t.match(faultsOf('just text'), [/must hold sections/])
+})
+
+t.test('durations and sizes', async t => {
+  t.equal(parseDurationMs('1h30m'), 5_400_000)
+  t.equal(parseDurationMs('500ms'), 500)
+  t.equal(parseDurationMs('0'), 0)
+  t.equal(parseDurationMs('10'), undefined)
+  t.equal(parseDurationMs('-1s'), undefined)
+  t.equal(parseSizeBytes('20G'), 20 * 1024 ** 3)
+  t.equal(parseSizeBytes('700 MB'), 700 * 1024 ** 2)
+  t.equal(parseSizeBytes('x'), undefined)
+})
