@@ -79,6 +79,10 @@ const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find(path => existsSync(pat
 /** Owns every program that it started: {@link Programs.stopAll} leaves none. */
 export class Programs {
   readonly #live = new Set<Child>()
+  #started = 0
+
+  /** Number of programs that were ever started. */
+  get started (): number { return this.#started }
 
   /** Number of programs that run now. */
   get size (): number { return this.#live.size }
@@ -155,6 +159,7 @@ export class Programs {
     })()
     finished.catch(() => {})
 
+    this.#started++
     if (pid !== undefined) this.#live.add(child)
     if (options.signal?.aborted === true) onAbort()
     else options.signal?.addEventListener('abort', onAbort, { once: true })

@@ -1,0 +1,184 @@
+/** What end-to-end tests stand on: real PACS, the real service over HTTP, and the question whether anything is left behind. */
+import { createHash } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import type { Test } from 'tap'
+import { request } from 'undici'
+import { buildApp } from '../src/app.ts'
+import { parseConfig } from '../src/config/load.ts'
+import { readPart10 } from '../src/dicom/part10.ts'
+import { Programs, until } from '../src/process.ts'
+import { startDcmqrscp, type Destination, type Pacs } from '../demo/pacs.ts'
+import { startOrthanc } from '../demo/orthanc.ts'
+import { startPatientApi, type PatientApi } from '../demo/patient-api.ts'
+import { freePort } from '../demo/ports.ts'
+import { writeStudy, type PhantomInstance, type PhantomStudy } from '../demo/phantoms/catalogue.ts'
+
+type T = Pick<Test, 'teardown'>
+
+/** A folder that goes with the test. */
+export function temporaryFolder (t: T, name = 'test'): string {
+  const folder = mkdtempSync(join(tmpdir(), `mkiso-${name}-`))
+  t.teardown(() => { rmSync(folder, { recursive: true, force: true }) })
+  return folder
+}
+
+/** Programs that go with the test. Teardowns run last in, first out: programs end before their folder goes. */
+export function programsOf (t: T): Programs {
+  const programs = new Programs()
+  t.teardown(async () => { await programs.stopAll() })
+  return programs
+}
+
+export type PacsKind = 'dcmqrscp' | 'orthanc'
+
+export interface World {
+  folder: string
+  programs: Programs
+  pacs: Pacs
+  /** The port that the PACS sends CDRECORD's images to. */
+  receiverPort: number
+  instances: PhantomInstance[]
+  /** Instances of an accession number. */
+  of (accessionNumber: string): PhantomInstance[]
+}
+
+export interface WorldOptions {
+  studies: readonly PhantomStudy[]
+  /** Destinations beside CDRECORD at the receiver port. */
+  destinations?: readonly Destination[]
+  receiverPort?: number
+}
+
+/** A PACS of a kind with studies in it. */
+export async function world (t: T, kind: PacsKind, { studies, destinations = [], receiverPort }: WorldOptions): Promise<World> {
+  const folder = temporaryFolder(t, kind)
+  const programs = programsOf(t)
+  const port = receiverPort ?? await freePort()
+  const phantoms = join(folder, 'phantoms')
+  mkdirSync(phantoms)
+  const instances = (await Promise.all(studies.map(async study => await writeStudy(study, phantoms, programs)))).flat()
+  const dir = join(folder, 'pacs')
+  mkdirSync(dir)
+  const options = { programs, dir, destinations: [{ aeTitle: 'CDRECORD', host: '127.0.0.1', port }, ...destinations] }
+  const pacs = kind === 'orthanc' ? await startOrthanc(options) : await startDcmqrscp(options)
+  await pacs.store(instances.map(({ path }) => path))
+  return { folder, programs, pacs, receiverPort: port, instances, of: accessionNumber => instances.filter(instance => instance.accessionNumber === accessionNumber) }
+}
+
+export type Overrides = Record<string, Record<string, unknown>>
+
+export interface Service {
+  app: FastifyInstance
+  url: string
+  tempDir: string
+  /** Lines of the log, parsed. */
+  log: Array<Record<string, unknown>>
+  get (path: string): Promise<Answer>
+  post (path: string): Promise<Answer>
+  /** What of a request is still there: processes beside the shared receiver, folders, slots, studies under way. Empty is right. */
+  leftovers (): string[]
+}
+
+export interface Answer {
+  status: number
+  headers: Record<string, string | string[] | undefined>
+  body: Buffer
+  json (): Record<string, unknown>
+}
+
+/** The real service on a free port. Keys of `overrides` go over a configuration for the PACS. */
+export async function service (t: T, pacs: Pick<Pacs, 'aeTitle' | 'host' | 'port'>, receiverPort: number, overrides: Overrides = {}): Promise<Service> {
+  const tempDir = temporaryFolder(t, 'work')
+  const settings: Overrides = {
+    server: { host: '127.0.0.1', shutdown_grace: '2s' },
+    pacs: { ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port, settle_timeout: '500ms' },
+    our_ae: { ae_title: 'CDRECORD', base_port: receiverPort, port_range: 20 },
+    patient_api: { required: false, base_url: 'http://127.0.0.1:9/api', retries: 0 },
+    cd_publisher: { host: '127.0.0.1', port: 9 },
+    // a test that looks for leftovers would take a kept study for one
+    iso: { temp_dir: tempDir, microdicom_path: '', keep_for: '0' }
+  }
+  for (const [section, keys] of Object.entries(overrides)) settings[section] = { ...settings[section], ...keys }
+  // JSON is YAML
+  const config = parseConfig(JSON.stringify(settings), 'test.yaml', { env: {} })
+  const log: Array<Record<string, unknown>> = []
+  const app = await buildApp(config, { level: 'debug', stream: { write: line => { log.push(JSON.parse(line) as Record<string, unknown>) } } })
+  t.teardown(async () => { await app.close() })
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  if (config.pacs.retrieve === 'move' && config.our_ae.receiver === 'shared') await until(() => app.receiverFault() === undefined, 3_000)
+  const send = async (method: 'GET' | 'POST', path: string): Promise<Answer> => {
+    const answer = await request(url + path, { method, headersTimeout: 120_000, bodyTimeout: 120_000 })
+    const body = Buffer.from(await answer.body.arrayBuffer())
+    return { status: answer.statusCode, headers: answer.headers, body, json: () => JSON.parse(body.toString('utf8')) as Record<string, unknown> }
+  }
+  return {
+    app,
+    url,
+    tempDir,
+    log,
+    get: async path => await send('GET', path),
+    post: async path => await send('POST', path),
+    leftovers: () => [
+      ...app.dcmtk.programs.pids.filter(pid => !commandOf(pid).includes('storescp') || config.our_ae.receiver === 'per-request').map(pid => `process ${commandOf(pid)}`),
+      ...readdirSync(app.workDir).filter(name => name !== 'owner' && !(name.startsWith('receive_') && config.our_ae.receiver === 'shared' && config.pacs.retrieve === 'move')).map(name => `folder ${name}`),
+      ...(app.portPool.inUse > 0 ? [`${app.portPool.inUse} slots`] : []),
+      ...(app.retrievals.running > 0 ? [`${app.retrievals.running} retrievals`] : [])
+    ]
+  }
+}
+
+function commandOf (pid: number): string {
+  try { return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ') } catch { return '' }
+}
+
+/** Waits until a request has left nothing; answers what is still there after two seconds. */
+export async function nothingLeft (service: Service, withinMs = 2_000): Promise<string[]> {
+  await until(() => service.leftovers().length === 0, withinMs)
+  return service.leftovers()
+}
+
+export interface Disc {
+  /** Folder with everything that is on the disc. */
+  root: string
+  /** Path to file, relative to the root. */
+  files: string[]
+  /** SOP Instance UID to path, of the file-set. */
+  instances: Map<string, string>
+}
+
+/** Takes an image apart with xorriso, a reader that has nothing to do with what wrote it. */
+export async function readDisc (t: T, image: Buffer, programs: Programs): Promise<Disc> {
+  const folder = temporaryFolder(t, 'disc')
+  const file = join(folder, 'disc.iso')
+  writeFileSync(file, image)
+  const root = join(folder, 'root')
+  const result = await programs.run('xorriso', ['-osirrox', 'on', '-indev', file, '-extract', '/', root])
+  if (result.exitCode !== 0) throw new Error(`xorriso: ${result.stderr}`)
+  await programs.run('chmod', ['-R', 'u+rwX', root])
+  const files = walk(root)
+  const instances = new Map(files.filter(path => path.startsWith('DICOM/')).map(path => [readPart10(join(root, path)).sopInstanceUid, path]))
+  return { root, files, instances }
+}
+
+function walk (folder: string, prefix = ''): string[] {
+  return readdirSync(folder).sort().flatMap(name => statSync(join(folder, name)).isDirectory() ? walk(join(folder, name), `${prefix}${name}/`) : [prefix + name])
+}
+
+/** SHA-256 of the value of (7FE0,0010), which is the last element of our phantoms; undefined where there is none. */
+export function pixelDataSha256 (path: string): string | undefined {
+  const bytes = readFileSync(path)
+  const start = bytes.lastIndexOf(Buffer.from([0xe0, 0x7f, 0x10, 0x00, 0x4f]))
+  if (start < 0) return undefined
+  const length = bytes.readUInt32LE(start + 8)
+  return createHash('sha256').update(bytes.subarray(start + 12, length === 0xFFFFFFFF ? bytes.length : start + 12 + length)).digest('hex')
+}
+
+/** A patient API that goes with the test. */
+export async function patientApi (t: T, patients: Record<string, string>): Promise<PatientApi> {
+  const api = await startPatientApi(new Map(Object.entries(patients)))
+  t.teardown(async () => { await api.close() })
+  return api
+}
