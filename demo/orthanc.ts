@@ -34,6 +34,8 @@ export async function startOrthanc ({ programs, dir, aeTitle = 'ORTHANC', port, 
     DicomAlwaysAllowFind: true,
     DicomAlwaysAllowMove: true,
     StorageCompression: false,
+    // a test takes a file away behind its back
+    MaximumStorageCacheSize: 0,
     DicomModalities: Object.fromEntries(destinations.map((node, index) => [`node${index}`, { AET: node.aeTitle, Host: node.host, Port: node.port, AllowMove: true, AllowFind: true, AllowGet: true }])),
     UnknownSopClassAccepted: true,
     OverwriteInstances: true,

@@ -16,6 +16,9 @@ declare module 'fastify' {
   }
 }
 
+/** Time for the last bytes of an answer to leave. */
+const LAST_BYTES_MS = 500
+
 const REQUEST_ID = /^[\w.-]{1,64}$/
 
 /** An id that a proxy gave is kept when it is harmless; anything else could forge a line of the log. */
@@ -58,7 +61,8 @@ export default fp(async app => {
     // a keep-alive client (nginx) would hold the server open for more than a minute (measured)
     const timer = setInterval(() => { app.server.closeIdleConnections() }, 100)
     timer.unref()
-    const cut = setTimeout(() => { app.server.closeAllConnections() }, 5_000)
+    // a connection on which nothing was ever asked does not count as idle; by now every answer has gone out
+    const cut = setTimeout(() => { app.server.closeAllConnections() }, LAST_BYTES_MS)
     cut.unref()
     app.server.once('close', () => {
       clearInterval(timer)

@@ -44,7 +44,7 @@ function plane ({ n, frameOfReferenceUid, rows }: KindContext): Element[] {
   const spacing = (350 / rows).toFixed(6)
   return [
     ['00200032', 'DS', `-175\\-175\\${n * 5}`], ['00200037', 'DS', '1\\0\\0\\0\\1\\0'], ['00200052', 'UI', frameOfReferenceUid], ['00201040', 'LO', ''],
-    ['00180050', 'DS', '5'], ['00280030', 'DS', `${spacing}\\${spacing}`]
+    ['00180050', 'DS', '5'], ['00185100', 'CS', 'HFS'], ['00280030', 'DS', `${spacing}\\${spacing}`]
   ]
 }
 
@@ -70,7 +70,7 @@ function xa ({ rows, columns, n }: KindContext): Element[] {
 }
 
 function code (value: string, scheme: string, meaning: string): Element[] {
-  return [['00080100', 'SH', value], ['00080102', 'SH', scheme], ['00080104', 'LO', meaning]]
+  return [['00080100', 'SH', value], ['00080102', 'SH', scheme], ...(scheme === 'SCPECG' ? [['00080103', 'SH', '1.3'] as const] : []), ['00080104', 'LO', meaning]]
 }
 
 function text (concept: Element[], value: string): Element[] {
@@ -135,7 +135,7 @@ function pdf ({ n }: KindContext): Element[] {
 
 function structureSet ({ frameOfReferenceUid }: KindContext): Element[] {
   return [
-    ['30060002', 'SH', 'PHANTOM'], ['30060008', 'DA', '20240305'], ['30060009', 'TM', '110000'],
+    ['30060002', 'SH', 'PHANTOM'], ['30060008', 'DA', '20240305'], ['30060009', 'TM', '110000'], ['00200052', 'UI', frameOfReferenceUid], ['00201040', 'LO', ''],
     ['30060020', 'SQ', [[['30060022', 'IS', '1'], ['30060024', 'UI', frameOfReferenceUid], ['30060026', 'LO', 'Body'], ['30060036', 'CS', 'MANUAL']]]],
     ['30060039', 'SQ', [[['30060084', 'IS', '1']]]], ['30060080', 'SQ', [[['30060082', 'IS', '1'], ['30060084', 'IS', '1'], ['300600A4', 'CS', 'EXTERNAL'], ['300600A6', 'PN', '']]]]
   ]
@@ -143,7 +143,7 @@ function structureSet ({ frameOfReferenceUid }: KindContext): Element[] {
 
 function plan ({ n }: KindContext): Element[] {
   return [
-    ['300A0002', 'SH', `PLAN${n}`], ['300A0006', 'DA', '20240305'], ['300A0007', 'TM', '110000'], ['300A000C', 'CS', 'TREATMENT_DEVICE'], ['00081070', 'PN', ''], ['300E0002', 'CS', 'UNAPPROVED'],
+    ['300A0002', 'SH', `PLAN${n}`], ['300A0006', 'DA', '20240305'], ['300A0007', 'TM', '110000'], ['300A000C', 'CS', 'TREATMENT_DEVICE'], ['300E0002', 'CS', 'UNAPPROVED'],
     ['300A0070', 'SQ', [[['300A0071', 'IS', '1'], ['300A0078', 'IS', '20'], ['300A0080', 'IS', '0'], ['300A00A0', 'IS', '0']]]]
   ]
 }

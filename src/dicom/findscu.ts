@@ -1,7 +1,10 @@
 /** findscu: C-FIND in the Study Root model (PS3.4 C.4.1), answers as plain values in UTF-8. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { XMLParser } from 'fast-xml-parser'
+import { MkisoError } from '../errors.ts'
+import { decodeText } from './character-set.ts'
+import { readElements } from './part10.ts'
 import { lastLines, associationFaultOf, networkArguments, type AssociationFault, type Peer, type ToolContext } from './peer.ts'
 
 export type QueryLevel = 'STUDY' | 'SERIES' | 'IMAGE'
@@ -53,10 +56,39 @@ export async function findscu (context: ToolContext, peer: Peer, query: Query): 
       return { kind: 'no-association', fault: { kind: 'broken', reason: lastLines(result) || `findscu ended with ${result.exitCode}` } }
     }
     if (!status.startsWith('Success')) return { kind: 'refused', reason: status }
-    return { kind: 'answers', answers: parseAnswers(await readFile(file, 'utf8')) }
+    const answers = parseAnswers(await readFile(file, 'utf8'))
+    const pending = [...`${result.stdout}\n${result.stderr}`.matchAll(/Received Find Response \d+ \(Pending/g)].length
+    if (pending === answers.length) return { kind: 'answers', answers }
+    // findscu loses an answer in ISO 2022 IR 87 (Japanese) with glibc's iconv, and still ends with Success (measured): a study would be missing
+    return { kind: 'answers', answers: await answersAsFiles(context, peer, query, [...args.slice(0, args.indexOf('-Xs')), '-X', '-od', folder], folder, pending) }
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+/** The same query once more with each answer as a DICOM file, which we decode ourselves. */
+async function answersAsFiles (context: ToolContext, peer: Peer, query: Query, options: readonly string[], folder: string, expected: number): Promise<Answer[]> {
+  await context.programs.run(context.dcmtk.findscu, [...options, peer.host, String(peer.port)], { signal: query.signal, timeoutMs: query.timeoutMs + peer.connectTimeoutMs })
+  const names = (await readdir(folder)).filter(name => name.endsWith('.dcm')).sort()
+  if (names.length < expected) throw new MkisoError('PACS_REFUSED', `${expected} answers to C-FIND, of which ${names.length} could be read`)
+  const tags = Object.keys(query.keys)
+  const wanted = new Set([SPECIFIC_CHARACTER_SET, ...tags.map(tagNumber)])
+  return names.map(name => {
+    const { values } = readElements(join(folder, name), wanted)
+    const characterSet = values.get(SPECIFIC_CHARACTER_SET)?.toString('latin1') ?? ''
+    return new Map(tags.map(tag => [tag, trimmed(decodeText(values.get(tagNumber(tag)) ?? Buffer.alloc(0), characterSet))]))
+  })
+}
+
+const SPECIFIC_CHARACTER_SET = 0x00080005
+
+function tagNumber (tag: string): number {
+  return Number.parseInt(tag.replace(',', ''), 16)
+}
+
+/** Values are padded to even length with a blank or a null character (PS3.5 6.2). */
+function trimmed (text: string): string {
+  return text.replace(/[ \0]+$/, '').replace(/^ +/, '')
 }
 
 const parser = new XMLParser({ ignoreAttributes: false, attributeNamePrefix: '', textNodeName: 'text', parseTagValue: false, parseAttributeValue: false, trimValues: false, isArray: name => name === 'data-set' || name === 'element' })
@@ -67,6 +99,5 @@ export function parseAnswers (xml: string): Answer[] {
   const responses = document.responses
   if (responses === undefined || typeof responses === 'string') return []
   return (responses['data-set'] ?? []).map(dataSet =>
-    // values are padded to even length with a blank or a null character (PS3.5 6.2)
-    new Map((dataSet.element ?? []).map(({ tag, text }) => [tag.toLowerCase(), (text ?? '').replace(/[ \0]+$/, '').replace(/^ +/, '')])))
+    new Map((dataSet.element ?? []).map(({ tag, text }) => [tag.toLowerCase(), trimmed(text ?? '')])))
 }

@@ -32,9 +32,11 @@ const SEQUENCE_END = 0xFFFEE0DD
 const PIXEL_DATA = 0x7FE00010
 // VRs with a 32 bit length after two reserved bytes (PS3.5 7.1.2)
 const LONG_VRS = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV'])
-const WANTED = new Map<number, 'sopInstanceUid' | 'sopClassUid' | 'studyInstanceUid' | 'seriesInstanceUid'>([
-  [0x00080016, 'sopClassUid'], [0x00080018, 'sopInstanceUid'], [0x0020000D, 'studyInstanceUid'], [0x0020000E, 'seriesInstanceUid']
-])
+const SOP_CLASS_UID = 0x00080016
+const SOP_INSTANCE_UID = 0x00080018
+const STUDY_INSTANCE_UID = 0x0020000D
+const SERIES_INSTANCE_UID = 0x0020000E
+const IDENTITY: ReadonlySet<number> = new Set([SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID])
 
 interface Encoding { explicit: boolean, littleEndian: boolean }
 interface ElementHeader { tag: number, vr: string, length: number }
@@ -43,19 +45,48 @@ interface ElementHeader { tag: number, vr: string, length: number }
  * @throws NotWholeError when the file is cut off or not DICOM
  */
 export function readPart10 (path: string): Part10Facts {
+  const { meta, values, sizeBytes } = readElements(path, IDENTITY)
+  const text = (tag: number, fallback = ''): string => {
+    const value = values.get(tag)
+    return value === undefined ? fallback : uid(value)
+  }
+  return {
+    sopInstanceUid: text(SOP_INSTANCE_UID, meta.sopInstanceUid),
+    sopClassUid: text(SOP_CLASS_UID, meta.sopClassUid),
+    transferSyntaxUid: meta.transferSyntaxUid,
+    studyInstanceUid: text(STUDY_INSTANCE_UID),
+    seriesInstanceUid: text(SERIES_INSTANCE_UID),
+    sizeBytes
+  }
+}
+
+export interface Meta {
+  sopInstanceUid: string
+  sopClassUid: string
+  transferSyntaxUid: string
+}
+
+/**
+ * The values of some elements of the first level, as they are; one that is longer than 16 KiB is left out.
+ * @param tags as numbers, `0x00100010`
+ * @throws NotWholeError when the file is cut off or not DICOM
+ */
+export function readElements (path: string, tags: ReadonlySet<number>): { meta: Meta, values: Map<number, Buffer>, sizeBytes: number } {
   const fd = openSync(path, 'r')
   try {
-    return new Walker(fd, path).walk()
+    return new Walker(fd, path).walk(tags)
   } finally {
     closeSync(fd)
   }
 }
 
+const WINDOW_BYTES = 16 * 1024
+
 class Walker {
   readonly #fd: number
   readonly #path: string
   readonly #size: number
-  readonly #window = Buffer.allocUnsafe(16 * 1024)
+  readonly #window = Buffer.allocUnsafe(WINDOW_BYTES)
   #windowStart = 0
   #windowLength = 0
   #position = 0
@@ -66,32 +97,32 @@ class Walker {
     this.#size = fstatSync(fd).size
   }
 
-  walk (): Part10Facts {
+  walk (tags: ReadonlySet<number>): { meta: Meta, values: Map<number, Buffer>, sizeBytes: number } {
     if (this.#size < PREFIX_LENGTH || this.#bytes(PREFIX_LENGTH).toString('latin1', 128) !== 'DICM') throw this.#cut('no DICM prefix')
-    const facts: Part10Facts = { sopInstanceUid: '', sopClassUid: '', transferSyntaxUid: '', studyInstanceUid: '', seriesInstanceUid: '', sizeBytes: this.#size }
+    const meta: Meta = { sopInstanceUid: '', sopClassUid: '', transferSyntaxUid: '' }
+    const values = new Map<number, Buffer>()
+    const answer = { meta, values, sizeBytes: this.#size }
     // the meta information is always explicit VR little endian (PS3.10 7.1)
-    const meta: Encoding = { explicit: true, littleEndian: true }
     for (;;) {
       if (this.#position + 2 > this.#size || this.#peek(2).readUInt16LE() !== 0x0002) break
-      const { tag, length } = this.#header(meta)
+      const { tag, length } = this.#header({ explicit: true, littleEndian: true })
       const value = this.#bytes(length)
-      if (tag === 0x00020010) facts.transferSyntaxUid = uid(value)
-      else if (tag === 0x00020002) facts.sopClassUid = uid(value)
-      else if (tag === 0x00020003) facts.sopInstanceUid = uid(value)
+      if (tag === 0x00020010) meta.transferSyntaxUid = uid(value)
+      else if (tag === 0x00020002) meta.sopClassUid = uid(value)
+      else if (tag === 0x00020003) meta.sopInstanceUid = uid(value)
     }
     // a deflated data set cannot be walked without inflating it; that storescp closed it normally must do
-    if (facts.transferSyntaxUid === DEFLATED) return facts
-    const encoding: Encoding = { explicit: facts.transferSyntaxUid !== IMPLICIT_LITTLE_ENDIAN, littleEndian: facts.transferSyntaxUid !== EXPLICIT_BIG_ENDIAN }
+    if (meta.transferSyntaxUid === DEFLATED) return answer
+    const encoding: Encoding = { explicit: meta.transferSyntaxUid !== IMPLICIT_LITTLE_ENDIAN, littleEndian: meta.transferSyntaxUid !== EXPLICIT_BIG_ENDIAN }
     while (this.#position < this.#size) {
       const { tag, vr, length } = this.#header(encoding)
-      const wanted = WANTED.get(tag)
-      if (wanted !== undefined && length <= 64) facts[wanted] = uid(this.#bytes(length))
+      if (tags.has(tag) && length <= WINDOW_BYTES) values.set(tag, Buffer.from(this.#bytes(length)))
       else if (length === UNDEFINED_LENGTH) this.#skipItems(vr === 'UN' ? { explicit: false, littleEndian: true } : encoding, tag === PIXEL_DATA)
       else this.#skip(length)
       // what some senders append after the pixel data is none of our business
       if (tag === PIXEL_DATA) break
     }
-    return facts
+    return answer
   }
 
   /** A sequence or encapsulated pixel data of undefined length (PS3.5 7.5, A.4). */

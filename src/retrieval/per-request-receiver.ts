@@ -35,7 +35,8 @@ export function createPerRequestReceiver (options: PerRequestOptions): Retrieval
       const inbox = new Inbox(folder, () => [child.pid], log)
       return {
         inbox,
-        attempts: 2,
+        // the series, then lists of what is missing, then one by one
+        attempts: 3,
         destination: `${aeTitle} at this machine, port ${config.our_ae.base_port + slot.index}`,
         fetch: async (part, { signal, onSubOperations }) => await movescu(options, pacs, {
           callingAeTitle: aeTitle, destinationAeTitle: aeTitle, part, timeoutMs: pacs.moveTimeoutMs, signal, onSubOperations

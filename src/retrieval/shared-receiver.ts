@@ -71,7 +71,8 @@ export class SharedReceiver implements RetrievalWay {
     const aeTitle = aeTitleAt(config, 0)
     return {
       inbox,
-      attempts: 2,
+      // the series, then lists of what is missing, then one by one
+      attempts: 3,
       destination: `${aeTitle} at this machine, port ${config.our_ae.base_port}`,
       fetch: async (part, { signal, onSubOperations }) => {
         await this.#ready(signal)

@@ -40,6 +40,8 @@ export interface StudyRetrievalOptions {
 
 /** UIDs in one C-MOVE at IMAGE level; each has up to 64 characters. */
 const UIDS_PER_MOVE = 100
+/** Up to so many missing images are asked for one by one in the end: Orthanc gives a list up at the first that it cannot send (measured). */
+const ONE_BY_ONE_UP_TO = 64
 /** Less free space than this, and a failed retrieval is put down to the disk. */
 const FULL_DISK_BYTES = 8 * 1024 ** 2
 
@@ -105,6 +107,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
     try {
       let results: FetchResult[] = []
       for (let attempt = 0; attempt < session.attempts && !(attempt > 0 && this.#complete(results)); attempt++) {
+        if (attempt > 1 && this.#missing.size > ONE_BY_ONE_UP_TO) break
         if (attempt > 0) log.warn({ study: this.#manifest.studyInstanceUid, missing: this.#missing.size, attempt }, 'images are missing; they are asked for again')
         results = await this.#attempt(session, signal, attempt)
         await session.inbox.scan()
@@ -158,7 +161,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
     // the first failure ends the others of this study: their images would be thrown away
     const failed = new AbortController()
     try {
-      return await Promise.all(this.#parts().map(async (part, index) => await turns.take(async () => {
+      return await Promise.all(this.#parts(attempt).map(async (part, index) => await turns.take(async () => {
         moving++
         this.#lastActivity = performance.now()
         log.info({ accession: this.#manifest.accessionNumber, pacs: pacs.aeTitle, series: part.seriesInstanceUid }, session.destination.includes('C-GET') ? 'running getscu' : 'running movescu')
@@ -186,18 +189,19 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
     }
   }
 
-  #parts (): FetchPart[] {
+  #parts (attempt: number): FetchPart[] {
     const studyInstanceUid = this.#manifest.studyInstanceUid
     return this.#manifest.series.flatMap((series): FetchPart[] => {
       const { seriesInstanceUid } = series
       const wanted = series.instances.map(instance => instance.sopInstanceUid)
       const missing = wanted.filter(uid => this.#missing.has(uid))
       if (wanted.length > 0 && missing.length === 0) return []
-      if (missing.length === wanted.length) return [{ studyInstanceUid, seriesInstanceUid }]
+      if (missing.length === wanted.length && attempt < 2) return [{ studyInstanceUid, seriesInstanceUid }]
       // a few that did not come, or that are new since an earlier retrieval
       const parts: FetchPart[] = []
-      for (let start = 0; start < missing.length; start += UIDS_PER_MOVE) {
-        parts.push({ studyInstanceUid, seriesInstanceUid, sopInstanceUids: missing.slice(start, start + UIDS_PER_MOVE) })
+      const atOnce = attempt < 2 ? UIDS_PER_MOVE : 1
+      for (let start = 0; start < missing.length; start += atOnce) {
+        parts.push({ studyInstanceUid, seriesInstanceUid, sopInstanceUids: missing.slice(start, start + atOnce) })
       }
       return parts
     })

@@ -1,4 +1,5 @@
 /** From a PACS to the disc: every image, by SOP Instance UID, with the same pixels; in every way of retrieval. */
+import { rmSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import type { PhantomInstance } from '../../demo/phantoms/catalogue.ts'
@@ -62,7 +63,7 @@ for (const kind of ['dcmqrscp', 'orthanc'] as const satisfies PacsKind[]) {
       const expected = [...here.of('CT.2024.200'), ...here.of('MR.2024.001')]
       const answer = await mkiso.get('/api/iso/download-multiple?accession_numbers=CT.2024.200,MR.2024.001')
       await holds(t, answer, expected, here)
-      t.equal(answer.headers['content-disposition'], 'attachment; filename="SITI RAHAYU-CT.2024.200_MR.2024.001.iso"')
+      t.equal(answer.headers['content-disposition'], 'attachment; filename="RAHAYU SITI-CT.2024.200_MR.2024.001.iso"')
       t.equal((await mkiso.get('/api/iso/download-multiple?accession_number=CT.2024.200,MR.2024.001')).body.length, answer.body.length)
     })
 
@@ -93,7 +94,6 @@ for (const kind of ['dcmqrscp', 'orthanc'] as const satisfies PacsKind[]) {
     })
 
     t.test('the PACS withholds an image', async t => {
-      const { rmSync } = await import('node:fs')
       const mkiso = await service(t, pacs, receiverPort)
       const victim = await pacs.pathOf(here.of('MR.2024.001')[5]?.sopInstanceUid ?? '')
       if (victim === undefined) throw new Error('the PACS does not tell where it keeps an image')

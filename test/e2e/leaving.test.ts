@@ -1,0 +1,52 @@
+/** A client that leaves: within two seconds nothing of it is there any more. */
+import { request } from 'undici'
+import t from 'tap'
+import { demoStudies } from '../../demo/phantoms/studies.ts'
+import { until } from '../../src/process.ts'
+import { nothingLeft, service, world, type PacsKind } from '../world.ts'
+
+const STUDIES = demoStudies().filter(({ accessionNumber }) => /^(CT\.2024\.200|CR\.2024\.010)/.test(accessionNumber))
+const CT = '/api/iso/download?accession_number=CT.2024.200'
+
+for (const kind of ['dcmqrscp', 'orthanc'] as const satisfies PacsKind[]) {
+  t.test(kind, async t => {
+    const here = await world(t, kind, { studies: STUDIES })
+
+    for (const [name, overrides] of [['shared', {}], ['get', { pacs: { retrieve: 'get' } }]] as const) {
+      t.test(`in the middle of the retrieval, ${name}`, async t => {
+        const mkiso = await service(t, here.pacs, here.receiverPort, overrides)
+        const leaving = new AbortController()
+        const answer = request(mkiso.url + CT, { signal: leaving.signal }).catch((error: Error) => error.name)
+        t.ok(await until(() => mkiso.log.some(({ msg }) => /^running/.test(String(msg))), 10_000, 1), 'it is under way')
+        leaving.abort()
+        t.equal(await answer, 'AbortError')
+        t.strictSame(await nothingLeft(mkiso), [])
+        const again = await mkiso.get(CT)
+        t.equal(again.status, 200, 'the next click works')
+        t.equal(again.body.length, Number(again.headers['content-length']))
+      })
+    }
+
+    t.test('in the middle of the stream', async t => {
+      const mkiso = await service(t, here.pacs, here.receiverPort)
+      const answer = await request(mkiso.url + CT)
+      for await (const chunk of answer.body) {
+        t.ok((chunk as Buffer).length > 0, 'the image flows')
+        break
+      }
+      answer.body.destroy()
+      t.strictSame(await nothingLeft(mkiso), [])
+      t.ok(await until(() => mkiso.log.some(({ msg }) => msg === 'client left'), 1_000))
+    })
+
+    t.test('a client that reads nothing is cut off', async t => {
+      const mkiso = await service(t, here.pacs, here.receiverPort, { server: { write_timeout: '1s' } })
+      const answer = await request(mkiso.url + CT)
+      t.equal(answer.statusCode, 200)
+      // the body is never read
+      answer.body.on('error', () => {})
+      t.strictSame(await nothingLeft(mkiso, 6_000), [])
+      answer.body.destroy()
+    })
+  })
+}
