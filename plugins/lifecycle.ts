@@ -3,6 +3,7 @@
  * which no new work begins, work under way has `server.shutdown_grace`, and then is cut.
  */
 import { randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import fp from 'fastify-plugin'
 import { ClientGoneError } from '../src/abort.ts'
@@ -34,6 +35,8 @@ export default fp(async app => {
 
   app.addHook('onRequest', async (request, reply) => {
     const controller = new AbortController()
+    // a list of accession numbers has many programs that listen
+    setMaxListeners(0, controller.signal)
     request.gone = controller.signal
     active.add(controller)
     // covers success, failure and a client that leaves; onResponse does not run for a stream that breaks

@@ -12,8 +12,16 @@ const ROOT = join(import.meta.dirname, '..')
 const PACKAGES = {
   demo: { findscu: 'dcmtk', genisoimage: 'genisoimage' },
   test: {
-    findscu: 'dcmtk', genisoimage: 'genisoimage', xorriso: 'xorriso', Orthanc: 'orthanc', nginx: 'nginx',
-    dciodvfy: 'dicom3tools', gdcmconv: 'libgdcm-tools', chromium: 'chromium', setpriv: 'util-linux', curl: 'curl'
+    findscu: 'dcmtk',
+    genisoimage: 'genisoimage',
+    xorriso: 'xorriso',
+    Orthanc: 'orthanc',
+    nginx: 'nginx',
+    dciodvfy: 'dicom3tools',
+    gdcmconv: 'libgdcm-tools',
+    chromium: 'chromium',
+    setpriv: 'util-linux',
+    curl: 'curl'
   }
 }
 

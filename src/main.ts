@@ -54,6 +54,8 @@ function loggerOf ({ log }: Config): FastifyServerOptions['logger'] {
   if (log.level === 'silent') return false
   return {
     level: log.level,
+    // pid is a program's in our lines
+    base: null,
     ...(log.pretty ? { transport: { target: 'pino-pretty', options: { translateTime: 'HH:MM:ss.l', ignore: 'pid,hostname' } } } : {})
   }
 }

@@ -1,4 +1,5 @@
 /** Work that several callers may want at the same time: done once, each caller leaves on its own, and when all have left it is given up. */
+import { setMaxListeners } from 'node:events'
 import { abortable } from './abort.ts'
 
 interface Running<T> {
@@ -21,6 +22,7 @@ export class SharedWork<T> {
     let work = this.#running.get(key)
     if (work === undefined) {
       const controller = new AbortController()
+      setMaxListeners(0, controller.signal)
       const started: Running<T> = { controller, waiting: 0, result: begin(controller.signal).finally(() => { if (this.#running.get(key) === started) this.#running.delete(key) }) }
       this.#running.set(key, work = started)
     }

@@ -13,7 +13,9 @@ export async function dcmsend (context: ToolContext, peer: Peer, request: SendRe
   const reportFile = join(request.tempDir, 'dcmsend-report.txt')
   let confirmed = 0
   const onLine = (line: string): void => {
-    if (/Received C-STORE Response \((?:Success|Warning)/.test(line)) request.onSent?.(++confirmed)
+    if (!/Received C-STORE Response \((?:Success|Warning)/.test(line)) return
+    confirmed++
+    request.onSent?.(confirmed)
   }
   const args = ['-v', '-nh', '-nuc', '-ma', '-aet', request.callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, Math.min(request.timeoutMs, 120_000)),
     '+crf', reportFile, '+sd', '+r', peer.host, String(peer.port), request.folder]
@@ -21,10 +23,11 @@ export async function dcmsend (context: ToolContext, peer: Peer, request: SendRe
     const result = await context.programs.run(context.dcmtk.dcmsend, args, { signal: request.signal, timeoutMs: request.timeoutMs, onLine })
     context.log.info({ exit_code: result.exitCode, duration_ms: result.durationMs, files: confirmed }, 'dcmsend ended')
     if (result.stopCause === 'timeout') return { kind: 'timeout', confirmed }
+    const fault = associationFaultOf(result)
+    // it writes a report even when nobody was there
+    if (fault !== undefined && fault.kind !== 'broken' && confirmed === 0) return { kind: 'no-association', fault }
     const report = await readFile(reportFile, 'utf8').catch(() => '')
     if (report !== '') return { kind: 'sent', ...readReport(report) }
-    const fault = associationFaultOf(result)
-    if (fault !== undefined && confirmed === 0) return { kind: 'no-association', fault }
     return { kind: 'sent', confirmed, reasons: [fault?.reason ?? `dcmsend ended with ${result.exitCode}`] }
   } finally {
     await rm(reportFile, { force: true })

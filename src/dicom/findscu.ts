@@ -45,7 +45,7 @@ export async function findscu (context: ToolContext, peer: Peer, query: Query): 
     const args = ['-v', '-sr', '-S', '-aet', query.callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, query.timeoutMs),
       '-k', `0008,0052=${query.level}`, ...keys, '-Xs', file, peer.host, String(peer.port)]
     const result = await context.programs.run(context.dcmtk.findscu, args, { signal: query.signal, timeoutMs: query.timeoutMs + peer.connectTimeoutMs })
-    context.log.debug({ level: query.level, pacs: peer.aeTitle, duration_ms: result.durationMs, exit_code: result.exitCode }, 'findscu ended')
+    context.log.debug({ query_level: query.level, pacs: peer.aeTitle, duration_ms: result.durationMs, exit_code: result.exitCode }, 'findscu ended')
     if (result.stopCause === 'timeout') return { kind: 'timeout' }
     const status = /Received Final Find Response \((.+)\)/.exec(`${result.stdout}\n${result.stderr}`)?.[1]
     if (status === undefined) {

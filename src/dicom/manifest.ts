@@ -6,6 +6,7 @@
 /** One image, report, waveform ...: an IMAGE-level answer. */
 export interface Instance {
   sopInstanceUid: string
+  /** Empty until the file is here. */
   sopClassUid: string
   /** Instance Number (0020,0013), where the PACS knows one. */
   instanceNumber: number | undefined

@@ -60,7 +60,7 @@ export function associationFaultOf (result: RunResult): AssociationFault | undef
     return { kind: 'rejected', reason: reason ?? 'association rejected' }
   }
   const failed = REASONS.exec(output)?.[0]
-  if (/Association Request Failed|Could not negotiate association|cannot initialize network|unknown host/i.test(output)) {
+  if (/Association Request Failed|Could not negotiate association|cannot (?:initialize network|negotiate network association)|unknown host/i.test(output)) {
     return { kind: 'unreachable', reason: failed ?? 'no association' }
   }
   if (/No Acceptable Presentation Contexts/i.test(output)) return { kind: 'rejected', reason: 'No Acceptable Presentation Contexts' }

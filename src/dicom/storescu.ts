@@ -13,8 +13,12 @@ export async function storescu (context: ToolContext, peer: Peer, request: SendR
   const onLine = (line: string): void => {
     const status = /Received Store Response \((.+)\)/.exec(line)?.[1]
     if (status === undefined) return
-    if (/^(Success|Warning)/.test(status)) request.onSent?.(++confirmed)
-    else reasons.add(status)
+    if (!/^(Success|Warning)/.test(status)) {
+      reasons.add(status)
+      return
+    }
+    confirmed++
+    request.onSent?.(confirmed)
   }
   const args = ['-v', '-nh', '-R', '-aet', request.callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, Math.min(request.timeoutMs, 120_000)),
     '+sd', '+r', peer.host, String(peer.port), request.folder]
@@ -22,7 +26,7 @@ export async function storescu (context: ToolContext, peer: Peer, request: SendR
   context.log.info({ exit_code: result.exitCode, duration_ms: result.durationMs, files: confirmed }, 'storescu ended')
   if (result.stopCause === 'timeout') return { kind: 'timeout', confirmed }
   const fault = associationFaultOf(result)
-  if (fault !== undefined && confirmed === 0) return { kind: 'no-association', fault }
+  if (fault !== undefined && fault.kind !== 'broken' && confirmed === 0) return { kind: 'no-association', fault }
   if (fault !== undefined) reasons.add(fault.reason)
   for (const line of result.stderr.split('\n')) if (/^E: .*(No presentation context|presentation context)/i.test(line)) reasons.add(line.slice(3))
   return { kind: 'sent', confirmed, reasons: [...reasons] }

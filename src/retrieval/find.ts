@@ -74,22 +74,28 @@ async function findSeries (context: FindContext, studyInstanceUid: string, limit
 
 /** Empty when the PACS does not answer at this level; completeness then rests on the sub-operation counts. */
 async function findInstances (context: FindContext, studyInstanceUid: string, seriesInstanceUid: string, signal?: AbortSignal): Promise<Instance[]> {
-  let answers: readonly Answer[]
-  try {
-    answers = await ask(context, 'IMAGE', { '0020,000d': studyInstanceUid, '0020,000e': seriesInstanceUid, '0008,0016': '', '0008,0018': '', '0020,0013': '' }, signal)
-  } catch (error) {
-    if (!(error instanceof MkisoError) || error.code !== 'PACS_REFUSED') throw error
-    answers = []
-  }
+  const keys = { '0020,000d': studyInstanceUid, '0020,000e': seriesInstanceUid, '0008,0018': '' }
+  // the SOP class is not asked for: Orthanc opens every file for it, and gives the query up at one that it cannot open (measured)
+  const answers = await askIfAnswered(context, { ...keys, '0020,0013': '' }, signal) ?? await askIfAnswered(context, keys, signal) ?? []
   const instances = answers
     .filter(answer => belongs(answer, '0020,000d', studyInstanceUid) && belongs(answer, '0020,000e', seriesInstanceUid))
-    .map(answer => ({ sopInstanceUid: answer.get('0008,0018') ?? '', sopClassUid: answer.get('0008,0016') ?? '', instanceNumber: number(answer.get('0020,0013')) }))
+    .map(answer => ({ sopInstanceUid: answer.get('0008,0018') ?? '', sopClassUid: '', instanceNumber: number(answer.get('0020,0013')) }))
     .filter(({ sopInstanceUid }) => sopInstanceUid !== '')
   if (instances.length === 0) {
     context.log.warn({ pacs: context.pacs.aeTitle, series: seriesInstanceUid },
       'the PACS does not answer IMAGE-level queries for this series: completeness is judged by its sub-operation counts instead of by SOP Instance UIDs')
   }
   return [...new Map(instances.map(instance => [instance.sopInstanceUid, instance])).values()]
+}
+
+/** undefined when the PACS refuses the query. */
+async function askIfAnswered (context: FindContext, keys: Record<string, string>, signal?: AbortSignal): Promise<readonly Answer[] | undefined> {
+  try {
+    return await ask(context, 'IMAGE', keys, signal)
+  } catch (error) {
+    if (error instanceof MkisoError && error.code === 'PACS_REFUSED') return undefined
+    throw error
+  }
 }
 
 /** An attribute that a PACS leaves out says nothing; one that differs means another object. */

@@ -3,6 +3,7 @@
  * on its own; a finished one is kept for a while. Sharing is more than speed: two moves of one image to one receiver would write one file.
  */
 import { randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -152,6 +153,7 @@ export class Retrievals {
       const folder = join(workDir, `study_${randomUUID()}`)
       mkdirSync(folder, { mode: 0o700 })
       const controller = new AbortController()
+      setMaxListeners(0, controller.signal)
       const retrieval = new StudyRetrieval(study, { config, pacs, turns, log, folder })
       if (earlier !== undefined) retrieval.seed(earlier.retrieval.files.values())
       const startedAt = performance.now()

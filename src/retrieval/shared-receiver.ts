@@ -13,9 +13,9 @@ import { aeTitleAt, type Pacs } from './pacs.ts'
 import type { PortPool } from './port-pool.ts'
 import type { ReceivingSession, RetrievalWay } from './way.ts'
 
-const READY_TIMEOUT_MS = 5_000
+const READY_TIMEOUT_MS = 3_000
 const FIRST_BACKOFF_MS = 250
-const LONGEST_BACKOFF_MS = 30_000
+const LONGEST_BACKOFF_MS = 5_000
 /** A receiver that has run so long starts again at once when it falls. */
 const STEADY_MS = 60_000
 

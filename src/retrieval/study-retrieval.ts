@@ -2,7 +2,7 @@
  * One study, from the manifest to whole files on disk. Complete means that every SOP Instance UID of the manifest is there; an exit code
  * or a status never proves it. What is missing after the moves have ended and nothing arrives any more is asked for once again.
  */
-import { EventEmitter } from 'node:events'
+import { EventEmitter, setMaxListeners } from 'node:events'
 import { linkSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -153,6 +153,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
     const { turns, pacs, config, log } = this.#options
     const idle = new AbortController()
     const either = AbortSignal.any([signal, idle.signal])
+    setMaxListeners(0, either)
     let moving = 0
     const watch = setInterval(() => {
       if (moving > 0 && performance.now() - this.#lastActivity > pacs.idleTimeoutMs) idle.abort(new IdleError())
@@ -160,6 +161,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
     watch.unref()
     // the first failure ends the others of this study: their images would be thrown away
     const failed = new AbortController()
+    setMaxListeners(0, failed.signal)
     try {
       return await Promise.all(this.#parts(attempt).map(async (part, index) => await turns.take(async () => {
         moving++

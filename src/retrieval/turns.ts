@@ -25,6 +25,7 @@ export class Turns {
       const leave = (reason: unknown): void => {
         left = true
         clearTimeout(timer)
+        signal.removeEventListener('abort', onAbort)
         reject(reason)
       }
       const onAbort = (): void => { leave(signal.reason) }
