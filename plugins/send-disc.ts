@@ -8,10 +8,10 @@ import type { IsoDownload } from '../src/disc/iso.ts'
 export const DiscAnswer = {
   description: 'The disc image.',
   headers: {
-    'content-length': { schema: Type.Integer(), description: 'Exact size in bytes.' },
-    'content-disposition': { schema: Type.String(), description: 'File name, RFC 6266.' },
-    'x-mkiso-not-listed': { schema: Type.String(), description: 'Number of files on the disc that its DICOMDIR could not list; absent when there is none.' },
-    'x-mkiso-missing': { schema: Type.String(), description: 'Number of images that are missing (disc.allow_incomplete); absent when there is none.' }
+    'content-length': Type.Integer({ description: 'Exact size in bytes.' }),
+    'content-disposition': Type.String({ description: 'File name, RFC 6266.' }),
+    'x-mkiso-not-listed': Type.String({ description: 'Number of files on the disc that its DICOMDIR could not list; absent when there is none.' }),
+    'x-mkiso-missing': Type.String({ description: 'Number of images that are missing (disc.allow_incomplete); absent when there is none.' })
   },
   content: { 'application/octet-stream': { schema: Type.String({ format: 'binary' }) } }
 }

@@ -225,7 +225,9 @@ export function processesOfGroup (groupPid: number): number[] {
     try {
       // the second field is the name in brackets and may hold blanks
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]) === groupPid
+      const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+      // a zombie has ended, only nobody has asked for its exit code yet
+      return Number(group) === groupPid && state !== 'Z'
     } catch { return false /* ended meanwhile */ }
   })
 }

@@ -1,0 +1,41 @@
+/** The one place that spawns: nothing outlives its owner. */
+import t from 'tap'
+import { processesOfGroup, Programs, ToolMissingError, until } from '../src/process.ts'
+
+t.test('output, exit code, input', async t => {
+  const programs = new Programs()
+  const lines: string[] = []
+  const result = await programs.run('sh', ['-c', 'cat; echo err >&2; exit 3'], { input: 'a\nb', onLine: line => { lines.push(line) } })
+  t.match(result, { exitCode: 3, stdout: 'a\nb', stderr: 'err\n', stopCause: undefined })
+  t.strictSame(lines.sort(), ['a', 'b', 'err'])
+  t.equal(programs.size, 0)
+})
+
+t.test('arguments are not for a shell', async t => {
+  t.equal((await new Programs().run('printf', ['%s', '$(id) `id` ; x'])).stdout, '$(id) `id` ; x')
+})
+
+t.test('a program that is not there', async t => {
+  const programs = new Programs()
+  await t.rejects(programs.run('/nowhere/findscu', []), ToolMissingError)
+  t.equal(programs.size, 0)
+})
+
+t.test('timeout, abort and stop end the whole group, also what does not want to', async t => {
+  const programs = new Programs()
+  const stubborn = ['-c', 'trap "" TERM; sleep 60 & sleep 60 & wait; sleep 60']
+  const timedOut = programs.start('sh', stubborn, { timeoutMs: 50 })
+  t.equal((await timedOut.ended).stopCause, 'timeout')
+  t.strictSame(processesOfGroup(timedOut.pid), [])
+  const controller = new AbortController()
+  const child = programs.start('sh', stubborn, { signal: controller.signal })
+  await until(() => processesOfGroup(child.pid).length === 3, 2_000)
+  controller.abort(new Error('gone'))
+  t.match(await child.ended, { stopCause: 'aborted', exitCode: -1 })
+  t.strictSame(processesOfGroup(child.pid), [])
+  await t.rejects(programs.run('sleep', ['60'], { signal: controller.signal }), { message: 'gone' })
+  const last = programs.start('sleep', ['60'])
+  await programs.stopAll()
+  t.match(await last.ended, { stopCause: 'stopped' })
+  t.equal(programs.size, 0)
+})
