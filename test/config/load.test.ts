@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { ConfigError, loadConfig, parseConfig } from '../../src/config/load.ts'
+import { exampleYaml } from '../../src/config/example.ts'
 import { parseDurationMs, parseSizeBytes } from '../../src/config/duration.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'mkiso-test-config-'))
@@ -121,4 +122,12 @@ t.test('durations and sizes', async t => {
   t.equal(parseSizeBytes('20G'), 20 * 1024 ** 3)
   t.equal(parseSizeBytes('700 MB'), 700 * 1024 ** 2)
   t.equal(parseSizeBytes('x'), undefined)
+})
+
+t.test('the example holds every key, loads, and is what the schema says', async t => {
+  const example = readFileSync(join(import.meta.dirname, '../../config/mkiso.example.yaml'), 'utf8')
+  t.equal(example, exampleYaml(), 'npx tsx scripts/example-config.ts writes it anew')
+  const config = parseConfig(example, 'mkiso.example.yaml', { env: {} })
+  const everything = example.replace(/^ {2}#([a-z_]+:)/gm, '  $1').replace(/^ {2}(receiver|pretty):$/gm, '')
+  t.strictSame(parseConfig(everything, 'all.yaml', { env: {} }), config, 'what is commented out is the default')
 })

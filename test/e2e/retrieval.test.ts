@@ -1,8 +1,9 @@
 /** From a PACS to the disc: every image, by SOP Instance UID, with the same pixels; in every way of retrieval. */
-import { rmSync } from 'node:fs'
+import { chmodSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
-import type { PhantomInstance } from '../../demo/phantoms/catalogue.ts'
+import { writeStudy, type PhantomInstance } from '../../demo/phantoms/catalogue.ts'
 import { freePortRange } from '../../demo/ports.ts'
 import { nothingLeft, pixelDataSha256, readDisc, service, world, type Answer, type PacsKind, type World } from '../world.ts'
 
@@ -91,6 +92,33 @@ for (const kind of ['dcmqrscp', 'orthanc'] as const satisfies PacsKind[]) {
       t.strictSame(await nothingLeft(mkiso), [])
       const allowed = await service(t, pacs, await freePortRange(1), { disc: { allow_mixed_patients: true }, pacs: { retrieve: 'get' } })
       await holds(t, await allowed.get('/api/iso/download?accession_number=DUP.2024.001'), here.of('DUP.2024.001'), here)
+    })
+
+    t.test('a PACS that does not answer at IMAGE level: its counts are believed, and the log says so', async t => {
+      // neither PACS can be made to refuse one level: a findscu that is refused stands before the real one
+      const findscu = join(here.folder, 'findscu')
+      writeFileSync(findscu, '#!/bin/sh\ncase "$*" in *0008,0052=IMAGE*) echo "I: Received Final Find Response (Failed: UnableToProcess)"; exit 0;; esac\nexec /usr/bin/findscu "$@"\n')
+      chmodSync(findscu, 0o755)
+      const mkiso = await service(t, pacs, receiverPort, { dcmtk: { findscu } })
+      await holds(t, await mkiso.get('/api/iso/download?accession_number=CT.2024.200'), here.of('CT.2024.200'), here)
+      t.ok(mkiso.log.some(({ msg }) => String(msg).includes('does not answer IMAGE-level queries')))
+      t.strictSame(await nothingLeft(mkiso), [])
+    })
+
+    t.test('an image that is new at the PACS between two clicks is on the second disc, and only it is moved', async t => {
+      const mkiso = await service(t, pacs, receiverPort, { iso: { keep_for: '1m' } })
+      const study = { accessionNumber: 'GROWS', patient: { patientId: 'G', patientName: 'GROWS^A', birthDate: '', sex: '' }, studyDate: '20240501', studyDescription: '' }
+      const folder = join(here.folder, 'grows')
+      await pacs.store((await writeStudy({ ...study, series: [{ kind: 'CR', count: 3 }] }, folder, here.programs)).map(({ path }) => path))
+      t.equal((await readDisc(t, (await mkiso.get('/api/iso/download?accession_number=GROWS')).body, here.programs)).instances.size, 3)
+      const before = pacs.moves()
+      await mkiso.get('/api/iso/download?accession_number=GROWS')
+      t.equal(pacs.moves(), before, 'a second click moves nothing')
+      const grown = await writeStudy({ ...study, series: [{ kind: 'CR', count: 4 }] }, folder, here.programs)
+      await pacs.store(grown.slice(3).map(({ path }) => path))
+      await holds(t, await mkiso.get('/api/iso/download?accession_number=GROWS'), grown, here)
+      t.equal(pacs.moves(), before + 1)
+      t.equal(mkiso.app.retrievals.kept, 1, 'the older one has gone')
     })
 
     t.test('the PACS withholds an image', async t => {

@@ -1,0 +1,28 @@
+import type { TSchema } from '@sinclair/typebox'
+import { stringify } from 'yaml'
+import { ConfigSchema } from './schema.ts'
+
+/** Keys that every site must look at; the others may stay as they are. */
+const SITE = new Set(['auth.api_key', 'pacs.ae_title', 'pacs.host', 'pacs.port', 'our_ae.ae_title', 'our_ae.base_port', 'patient_api.base_url', 'cd_publisher.host', 'cd_publisher.port',
+  'cd_publisher.ae_title', 'iso.microdicom_path', 'iso.temp_dir', 'disc.institution', 'disc.contact', 'disc.language'])
+
+/** The configuration with every key, its default and its meaning. What a site need not touch is commented out. */
+export function exampleYaml (): string {
+  const lines = [
+    '# mkiso-server: every key, with its default. Copy to mkiso.yaml and change what is not commented out.',
+    '# Each key can come from the environment: MKISO_PACS__HOST=pacs.example; MKISO_AUTH__API_KEY_FILE=/run/secrets/key reads a file.',
+    '# Check a file without starting: npm start -- --config FILE --check-config'
+  ]
+  for (const [sectionName, section] of Object.entries(ConfigSchema.properties)) {
+    lines.push('', `# ${String(section.description)}`, `${sectionName}:`)
+    const keys: Record<string, TSchema> = section.properties
+    for (const [key, schema] of Object.entries(keys)) {
+      const touched = SITE.has(`${sectionName}.${key}`)
+      const choices = Array.isArray(schema['choices']) ? ` (${schema['choices'].join(', ')})` : ''
+      lines.push(`  # ${schema.description ?? ''}${choices}`)
+      const value = schema['default'] === undefined ? '' : ` ${stringify(schema['default'], { collectionStyle: 'flow', lineWidth: 0 }).trim()}`
+      lines.push(`  ${touched ? '' : '#'}${key}:${value}`)
+    }
+  }
+  return `${lines.join('\n')}\n`
+}
