@@ -17,8 +17,11 @@ for (const [name, args] of [['eslint', ['.']], ['tsc', ['--noEmit']]]) {
   else failed++
 }
 
+// `npm test -- test/disc/pages.test.ts` runs that file only
+const wanted = process.argv.slice(2)
+
 // the files run two at a time; each starts the programs that it needs on free ports
-const tap = spawn(bin('tap'), ['--disable-coverage', '--jobs=2', '--timeout=240', '--reporter=tap', ...process.argv.slice(2)], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
+const tap = spawn(bin('tap'), ['--disable-coverage', '--jobs=2', '--timeout=240', '--reporter=tap', ...(wanted.length > 0 ? wanted : ['test/**/*.test.ts'])], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
 let rest = ''
 let skipped = 0
 tap.stdout.setEncoding('utf8')
