@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 import type { FastifyInstance } from 'fastify'
 import { echoscu } from '../src/dicom/echoscu.ts'
 import type { Peer } from '../src/dicom/peer.ts'
-import { viewerFault } from '../src/disc/disc.ts'
+import { viewerFault } from '../src/disc/viewer.ts'
 import { publisherOf } from '../src/relay/relay.ts'
 import { aeTitleAt, pacsOf } from '../src/retrieval/pacs.ts'
 
@@ -73,7 +73,7 @@ export function createHealth (app: Pick<FastifyInstance, 'config' | 'dcmtk' | 'r
       return inUse < size ? { status: 'ok' } : { status: 'warning', detail: `all ${size} receive slots are in use (our_ae.port_range)` }
     },
     viewer: async () => {
-      const fault = await viewerFault(config.iso.microdicom_path)
+      const fault = await viewerFault(config.iso.microdicom_path, config.disc.viewer_program)
       return fault === undefined ? { status: 'ok' } : { status: 'warning', detail: fault }
     }
   }

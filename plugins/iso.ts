@@ -1,7 +1,6 @@
 /** Discs for download. */
 import fp from 'fastify-plugin'
-import { makeIso, type IsoDownload } from '../src/disc/iso.ts'
-import type { Log } from '../src/process.ts'
+import { makeIso, type IsoDownload, type IsoRequest } from '../src/disc/iso.ts'
 
 declare module 'fastify' {
   interface FastifyInstance { iso: ReturnType<typeof createIso> }
@@ -9,7 +8,7 @@ declare module 'fastify' {
 
 export function createIso (options: Parameters<typeof makeIso>[0]) {
   return {
-    make: async (accessionNumbers: readonly string[], signal: AbortSignal, log: Log): Promise<IsoDownload> => await makeIso(options, accessionNumbers, signal, log)
+    make: async (request: IsoRequest): Promise<IsoDownload> => await makeIso(options, request)
   }
 }
 

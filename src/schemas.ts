@@ -65,3 +65,20 @@ export const AccessionNumberList = Type.String({
   description: 'Accession numbers of one patient, separated by commas.',
   examples: ['MR.2024.001,CT.2024.200']
 })
+
+/** A query is text, and nothing is coerced. */
+export const DiscNumber = Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,2}$', description: 'Which disc of a set, from 1 (disc.capacity).', examples: ['1'] }))
+
+/** The number that {@link DiscNumber} has let through. */
+export function discNumber (text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Number(text)
+}
+
+/** The same link with another disc. */
+export function discLinks (url: string): (disc: number) => string {
+  return disc => {
+    const link = new URL(url, 'http://localhost')
+    link.searchParams.set('disc', String(disc))
+    return link.pathname + link.search
+  }
+}

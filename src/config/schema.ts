@@ -50,6 +50,7 @@ export const ConfigSchema = Type.Object({
     dcmdjpeg: text('dcmdjpeg', 'Decodes JPEG (disc.transfer_syntax).'),
     dcmdjpls: text('dcmdjpls', 'Decodes JPEG-LS (disc.transfer_syntax).'),
     dcmdrle: text('dcmdrle', 'Decodes RLE (disc.transfer_syntax).'),
+    dcm2pdf: text('dcm2pdf', 'Takes PDF documents out for the web pages of a disc.'),
     dsr2html: text('dsr2html', 'Renders structured reports for the web pages of a disc.')
   }),
   tools: section('Other programs.', {

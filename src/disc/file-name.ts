@@ -2,15 +2,15 @@
 
 const LONGEST = 150
 
-/** `X.iso` */
+/** `X`, of `X.iso` */
 export function isoFileName (accessionNumber: string): string {
-  return `${clean(accessionNumber)}.iso`
+  return clean(accessionNumber)
 }
 
-/** `{PATIENT_NAME}-{X_Y}.iso`, in any script, without what a file system or a header cannot take. */
+/** `{PATIENT_NAME}-{X_Y}`, of `{PATIENT_NAME}-{X_Y}.iso`, in any script, without what a file system or a header cannot take. */
 export function isoFileNameForPatient (patientName: string, accessionNumbers: readonly string[]): string {
   const name = clean(patientName)
-  return `${name === '' ? 'PATIENT' : name}-${clean(accessionNumbers.join('_'))}`.slice(0, LONGEST) + '.iso'
+  return `${name === '' ? 'PATIENT' : name}-${clean(accessionNumbers.join('_'))}`.slice(0, LONGEST)
 }
 
 /** A DICOM person name for a file name: the alphabetic group, components as words (PS3.5 6.2.1). */

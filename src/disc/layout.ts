@@ -1,7 +1,7 @@
 /** Where each image goes on the disc: legal File IDs (PS3.10 8.2), patient/study/series in the order in which a reader pages them. */
 import { linkSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { Manifest, Series, Study } from '../dicom/manifest.ts'
+import type { Instance, Manifest, Series, Study } from '../dicom/manifest.ts'
 import { samePatient } from '../retrieval/patient-guard.ts'
 import type { ReceivedFile } from '../retrieval/study-retrieval.ts'
 import type { DiscContents, DiscFile, DiscPatient, DiscSeries } from './contents.ts'
@@ -43,8 +43,7 @@ export function linkFiles (contents: DiscContents, root: string): void {
 }
 
 function filesOfSeries (series: Series, folder: string, files: ReadonlyMap<string, ReceivedFile>): DiscFile[] {
-  return [...series.instances]
-    .sort((a, b) => (a.instanceNumber ?? Infinity) - (b.instanceNumber ?? Infinity) || compare(a.sopInstanceUid, b.sopInstanceUid))
+  return inReadingOrder(series.instances)
     .flatMap(instance => {
       const file = files.get(instance.sopInstanceUid)
       return file === undefined ? [] : [{ instance, file }]
@@ -57,6 +56,11 @@ function filesOfSeries (series: Series, folder: string, files: ReadonlyMap<strin
       transferSyntaxUid: file.transferSyntaxUid,
       fileId: join(folder, component('IM', index))
     }))
+}
+
+/** The order in which a reader pages: instance number, then UID. */
+export function inReadingOrder (instances: readonly Instance[]): Instance[] {
+  return [...instances].sort((a, b) => (a.instanceNumber ?? Infinity) - (b.instanceNumber ?? Infinity) || compare(a.sopInstanceUid, b.sopInstanceUid))
 }
 
 function component (prefix: string, index: number): string {

@@ -4,7 +4,7 @@ import { DiscAnswer } from '../../../plugins/send-disc.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { isoFileNameForPatient, nameFromDicom } from '../../../src/disc/file-name.ts'
 import { MkisoError } from '../../../src/errors.ts'
-import { AccessionNumberList, errorResponses, RETRIEVAL_ERRORS } from '../../../src/schemas.ts'
+import { AccessionNumberList, DiscNumber, discLinks, discNumber, errorResponses, RETRIEVAL_ERRORS } from '../../../src/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/api/iso/download-multiple', {
@@ -14,16 +14,17 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'One disc of several accession numbers of one patient',
       security: [{ apiKey: [] }],
       // mkiso_multiple.php passes accession_number, and nginx forwards it as it is
-      querystring: Type.Object({ accession_numbers: Type.Optional(AccessionNumberList), accession_number: Type.Optional(AccessionNumberList) }),
-      response: { ...errorResponses(...RETRIEVAL_ERRORS, 'ACCESSION_UNKNOWN', 'PATIENT_API_UNAVAILABLE', 'ISO_CREATION_FAILED'), 200: DiscAnswer }
+      querystring: Type.Object({ accession_numbers: Type.Optional(AccessionNumberList), accession_number: Type.Optional(AccessionNumberList), disc: DiscNumber }),
+      response: { ...errorResponses(...RETRIEVAL_ERRORS, 'ACCESSION_UNKNOWN', 'PATIENT_API_UNAVAILABLE', 'DISC_TOO_SMALL', 'ISO_CREATION_FAILED'), 200: DiscAnswer }
     }
   }, async (request, reply) => {
     const { accession_numbers: list, accession_number: other } = request.query
     if (list !== undefined && other !== undefined && list !== other) throw new MkisoError('INVALID_ACCESSION_NUMBER', 'accession_numbers and accession_number differ; give one of them')
     const accessionNumbers = parseAccessionNumbers(list ?? other ?? '', app.config.server.max_accessions)
     const patientName = await app.patientClient.nameFor(accessionNumbers.slice(0, 1), request.gone, request.log)
-    const disc = await app.iso.make(accessionNumbers, request.gone, request.log)
-    return reply.sendDisc(disc, isoFileNameForPatient(patientName ?? nameFromDicom(disc.patient.patientName), accessionNumbers))
+    const linkOf = discLinks(request.url)
+    const disc = await app.iso.make({ accessionNumbers, disc: discNumber(request.query.disc), linkOf, signal: request.gone, log: request.log })
+    return reply.sendDisc(disc, isoFileNameForPatient(patientName ?? nameFromDicom(disc.patient.patientName), accessionNumbers), linkOf)
   })
 }
 
