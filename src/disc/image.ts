@@ -56,8 +56,9 @@ export async function planImage (tools: ImageTools, source: ImageSource, signal:
 function imageArguments (iso: Config['iso'], { root, grafts, sortFile, largestFileBytes }: ImageSource): string[] {
   const level = largestFileBytes >= LEVEL_3_FROM_BYTES ? Math.max(3, iso.level) : iso.level
   return [
-    '-quiet', '-iso-level', String(level), ...(level === 3 ? ['-allow-limited-size'] : []), '-r', ...(iso.joliet ? ['-J', '-joliet-long'] : []),
-    '-V', iso.volume_id, '-input-charset', 'utf-8', ...(sortFile === undefined ? [] : ['-sort', sortFile]),
+    '-quiet', '-iso-level', String(level), ...(level === 3 ? ['-allow-limited-size'] : []), '-r', // genisoimage takes iconv's character sets for Joliet only (measured); without it the names go out byte by byte
+    ...(iso.joliet ? ['-J', '-joliet-long', '-input-charset', 'utf-8'] : []),
+    '-V', iso.volume_id, ...(sortFile === undefined ? [] : ['-sort', sortFile]),
     '-graft-points', ...grafts.map(({ path, folder }) => `${folder}/=${escapeGraft(path)}`), escapeGraft(root)
   ]
 }

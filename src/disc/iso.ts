@@ -19,6 +19,7 @@ import { makeDisc, type Disc } from './disc.ts'
 import { openImage } from './image-stream.ts'
 import { planImage, type Image } from './image.ts'
 import { inReadingOrder } from './layout.ts'
+import { withNamesFromFiles } from './names-from-files.ts'
 import { uncompress } from './uncompress.ts'
 import { findViewer } from './viewer.ts'
 import { Renderer } from './web/renderer.ts'
@@ -89,7 +90,7 @@ export async function makeIso (options: IsoOptions, request: IsoRequest): Promis
       ? await uncompress(context, config.tools, retrieval.files, join(folder, 'uncompressed'), signal)
       : retrieval.files
     const { contents, disc, image } = await makeImage(context, options, request, {
-      manifest: retrieval.manifest, files, missing: retrieval.missing, folder: join(folder, 'disc'), renderer
+      manifest: withNamesFromFiles(retrieval.manifest, retrieval.files), files, missing: retrieval.missing, folder: join(folder, 'disc'), renderer
     })
     const open = await openImage(image, log, signal)
     log.info({
@@ -122,7 +123,13 @@ interface Material {
   renderer: Renderer | undefined
 }
 
-async function makeImage (context: ToolContext, options: IsoOptions, request: IsoRequest, material: Material): Promise<{ contents: DiscContents, disc: Disc, image: Image }> {
+interface Made {
+  contents: DiscContents
+  disc: Disc
+  image: Image
+}
+
+async function makeImage (context: ToolContext, options: IsoOptions, request: IsoRequest, material: Material): Promise<Made> {
   const { config, programs } = options
   const { signal, log } = request
   const viewer = await findViewer(config.iso.microdicom_path)
@@ -130,7 +137,7 @@ async function makeImage (context: ToolContext, options: IsoOptions, request: Is
   const set = planSet(material.manifest, material.files, { capacityBytes, viewerBytes: viewer?.sizeBytes ?? 0, webContent: config.disc.web_content })
   const contents = chooseDisc(set, request)
   const tools = { programs, genisoimage: config.tools.genisoimage, iso: config.iso, log }
-  const make = async (renderer: Renderer | undefined): Promise<{ contents: DiscContents, disc: Disc, image: Image }> => {
+  const make = async (renderer: Renderer | undefined): Promise<Made> => {
     const disc = await makeDisc(context, { config, contents, folder: material.folder, viewer, renderer, missing: material.missing, signal })
     return { contents, disc, image: await planImage(tools, disc.source, signal) }
   }

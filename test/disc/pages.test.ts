@@ -1,0 +1,78 @@
+/** The words of the pages, and what comes from a PACS between them. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { parseConfig } from '../../src/config/load.ts'
+import type { DiscContents } from '../../src/disc/contents.ts'
+import { isoFileNameForPatient, nameFromDicom } from '../../src/disc/file-name.ts'
+import { loadLanguage } from '../../src/disc/pages/language.ts'
+import { renderPages, type PageInput } from '../../src/disc/pages/pages.ts'
+import { personName } from '../../src/disc/pages/person-name.ts'
+import { NO_WEB_CONTENT } from '../../src/disc/web/web-content.ts'
+import { temporaryFolder } from '../world.ts'
+
+const DISC = parseConfig('iso: {temp_dir: /tmp}', 'test', { env: {} }).disc
+
+function pages (over: Partial<PageInput> = {}, patientName = 'A^B', studyDescription = 'Chest'): Map<string, string> {
+  const instance = { sopInstanceUid: '1', sopClassUid: '', instanceNumber: 1 }
+  const series = { seriesInstanceUid: '1.1', modality: 'CR', seriesNumber: 1, seriesDescription: 'PA', instances: [instance], instanceCount: 1 }
+  const patient = { patientId: 'P1', issuerOfPatientId: '', patientName, birthDate: '', sex: '' }
+  const study = { studyInstanceUid: '1.2', accessionNumber: 'X', patient, studyDate: '20240305', studyTime: '', studyDescription, studyId: '', series: [series] }
+  const file = { instance, sourcePath: '', sizeBytes: 1, transferSyntaxUid: '', fileId: 'DICOM/PT000001/ST000001/SE000001/IM000001' }
+  const contents: DiscContents = { patients: [{ patient, studies: [{ study, series: [{ series, files: [file] }] }] }], disc: 1, discs: 1 }
+  const made = renderPages({ contents, disc: DISC, viewer: undefined, web: NO_WEB_CONTENT, notListed: [], missing: 0, createdAt: new Date('2024-03-06T00:00:00Z'), ...over })
+  return new Map(made.map(({ path, text }) => [path, text]))
+}
+
+t.test('what comes from a PACS is text, never markup, never a line of its own', async t => {
+  const made = pages({}, '<script>alert(1)</script>^X', '"quoted" <b>\r\nForged: line\u202e')
+  const index = made.get('INDEX.HTM') ?? ''
+  t.notMatch(index, '<script>alert')
+  t.match(index, '&lt;script&gt;alert(1)&lt;/script&gt; X')
+  t.notMatch(made.get('README.TXT') ?? '', /^Forged/m)
+  t.notMatch(index, /\u202e/)
+})
+
+t.test('what must be said is said', async t => {
+  const made = pages({ missing: 3, notListed: [{ fileId: 'DICOM/PT000001/ST000001/SE000001/IM000001', reason: 'required attribute missing' }] })
+  t.match(made.get('INDEX.HTM'), 'THIS DISC IS NOT COMPLETE: 3 image(s)')
+  t.match(made.get('README.TXT'), 'THIS DISC IS NOT COMPLETE: 3 image(s)')
+  t.match(made.get('README.TXT'), 'DICOM/PT000001/ST000001/SE000001/IM000001 (required attribute missing)')
+  t.notMatch(pages().get('INDEX.HTM'), 'NOT COMPLETE')
+  t.match(pages().get('README.TXT'), 'Made by mkiso-server')
+})
+
+t.test('the viewer', async t => {
+  t.equal(pages().get('AUTORUN.INF'), undefined)
+  t.equal(pages({ viewer: { folder: 'VIEWER', program: '' } }).get('AUTORUN.INF'), undefined, 'only where a program is named')
+  t.match(pages({ viewer: { folder: 'VIEWER', program: 'mDicom.exe' } }).get('AUTORUN.INF'), 'open=VIEWER\\mDicom.exe\r\n')
+  t.match(pages({ viewer: { folder: 'VIEWER', program: 'mDicom.exe' } }).get('INDEX.HTM'), 'Start mDicom.exe in it.')
+})
+
+t.test('languages: shipped, the site\'s own, and wrong ones', async t => {
+  t.equal(loadLanguage('id', '').say('view_pictures'), 'Lihat gambar')
+  t.equal(loadLanguage('id', '').date('20240305'), '5 Maret 2024')
+  t.equal(loadLanguage('en', '').date('not a date'), 'date not known')
+  const folder = temporaryFolder(t)
+  const own = join(folder, 'own')
+  mkdirSync(own)
+  writeFileSync(join(own, 'jv.yaml'), 'locale: jv-ID\nview_pictures: Deleng gambar\n')
+  t.equal(loadLanguage('jv', own).say('view_pictures'), 'Deleng gambar')
+  t.equal(loadLanguage('jv', own).say('images'), 'Images', 'what it leaves out stays English')
+  writeFileSync(join(own, 'xx.yaml'), 'veiw_pictures: x\n')
+  t.throws(() => loadLanguage('xx', own), { message: `${join(own, 'xx.yaml')}: unknown key veiw_pictures` })
+  writeFileSync(join(own, 'yy.yaml'), 'images: 3\n')
+  t.throws(() => loadLanguage('yy', own), { message: `${join(own, 'yy.yaml')}: images is not a text (put it in quotes)` })
+  t.throws(() => loadLanguage('zz', ''), /there is no zz.yaml in disc.language_dir/)
+})
+
+t.test('names for people and for files', async t => {
+  t.equal(personName('Yamada^Tarou=山田^太郎=やまだ^たろう'), 'Yamada Tarou (山田 太郎)')
+  t.equal(personName('Doe^John^Q^Dr^Jr'), 'Dr Doe John Q Jr')
+  t.equal(personName('=山田^太郎'), '山田 太郎')
+  t.equal(personName(''), '')
+  t.equal(nameFromDicom('DOE^JOHN'), 'DOE JOHN')
+  t.equal(isoFileNameForPatient('JOHN DOE', ['A', 'B']), 'JOHN DOE-A_B')
+  t.equal(isoFileNameForPatient('../../x\r\nSet-Cookie: a\u202e"', ['RAD/1']), '_.._x Set-Cookie_ a _-RAD_1')
+  t.equal(isoFileNameForPatient('\ud800', ['A']), 'PATIENT-A')
+})
