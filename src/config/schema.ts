@@ -44,7 +44,6 @@ export const ConfigSchema = Type.Object({
     dcmsend: text('dcmsend', 'C-STORE sender (relay.sender: dcmsend).'),
     dcmmkdir: text('dcmmkdir', 'Writes the DICOMDIR.'),
     dcmodify: text('dcmodify', 'Mends an attribute that a DICOMDIR needs.'),
-    dcmdump: text('dcmdump', 'Reads a DICOMDIR back.'),
     dcmj2pnm: text('dcmj2pnm', 'Renders pictures for the web pages of a disc.'),
     dcmconv: text('dcmconv', 'Converts transfer syntaxes (disc.transfer_syntax).'),
     dcmdjpeg: text('dcmdjpeg', 'Decodes JPEG (disc.transfer_syntax).'),

@@ -1,11 +1,12 @@
 /** The index of the disc: written by dcmmkdir, compared with what is on the disc, mended where it leaves a file out. */
 import { copyFileSync, existsSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
-import { dcmmkdir, referencedFileIds } from '../dicom/dcmmkdir.ts'
+import { dcmmkdir } from '../dicom/dcmmkdir.ts'
 import { dcmodify } from '../dicom/dcmodify.ts'
 import type { ToolContext } from '../dicom/peer.ts'
 import { MkisoError } from '../errors.ts'
 import { filesOf, type DiscContents, type DiscFile } from './contents.ts'
+import { referencedFileIds } from './dicomdir-reader.ts'
 import { FILE_SET_FOLDER } from './layout.ts'
 
 /** A file that is on the disc though the DICOMDIR could not list it. */
@@ -45,7 +46,7 @@ async function writeOnce (context: ToolContext, request: Parameters<typeof dcmmk
   const messages = await dcmmkdir(context, request)
   const dicomdir = join(request.root, 'DICOMDIR')
   if (!existsSync(dicomdir)) throw new MkisoError('ISO_CREATION_FAILED', `no DICOMDIR: ${messages.at(-1) ?? 'dcmmkdir says nothing'}`)
-  const listed = await referencedFileIds(context, dicomdir, request.signal)
+  const listed = new Set(referencedFileIds(dicomdir))
   return files.filter(({ fileId }) => !listed.has(fileId)).map(({ fileId }) => ({
     fileId,
     reason: messages.find(message => message.includes(fileId) && message.startsWith('E'))?.replace(/^E: /, '').replace(/:? ?in file:? .*$/, '') ?? 'no reason given'

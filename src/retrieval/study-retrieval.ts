@@ -171,10 +171,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
           const result = await session.fetch(part, {
             signal: AbortSignal.any([either, failed.signal]),
             attempt,
-            onSubOperations: () => {
-              this.#lastActivity = performance.now()
-              void session.inbox.scan().catch(() => {})
-            }
+            onSubOperations: () => { this.#lastActivity = performance.now() }
           })
           if (result.kind !== 'answered' || result.status !== 0) log.error({ accession: this.#manifest.accessionNumber, ...describe(result) }, 'movescu failed')
           return result
