@@ -15,7 +15,7 @@ interface Options {
   pacs: Pacs
   receiverPort: number
   aeTitle: string
-  webContent: 'thumbnails' | 'none'
+  webContent: 'thumbnails' | 'none' | 'all'
 }
 
 export async function startService ({ programs, root, folder, pacs, receiverPort, aeTitle, webContent }: Options) {
@@ -31,11 +31,15 @@ export async function startService ({ programs, root, folder, pacs, receiverPort
     // each round fetches anew
     iso: { temp_dir: work, microdicom_path: '', keep_for: '0' },
     disc: { web_content: webContent },
-    log: { level: 'info', pretty: false }
+    log: { level: process.env['BENCH_LOG'] ?? 'info', pretty: false }
   }))
   let lastImageAt = 0
   const child = programs.start(process.execPath, [join(root, 'dist/src/main.js'), '--config', configFile], {
-    onLine: line => { if (line.includes('"msg":"study complete"')) lastImageAt = (JSON.parse(line) as { time: number }).time }
+    onLine: line => {
+      // BENCH_LOG=debug shows where the time goes
+      if (process.env['BENCH_LOG'] !== undefined) process.stderr.write(`${line}\n`)
+      if (line.includes('"msg":"study complete"')) lastImageAt = (JSON.parse(line) as { time: number }).time
+    }
   })
   const url = `http://127.0.0.1:${port}`
   const up = await until(async () => await fetch(`${url}/api/health`).then(async answer => (await answer.json() as { checks?: { receiver?: { status: string } } }).checks?.receiver?.status === 'ok', () => false), 30_000, 100)

@@ -7,6 +7,7 @@ import { delimiter, dirname, join, resolve } from 'node:path'
 import { FormatRegistry, Kind, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { isMap, isScalar, LineCounter, parseDocument, type Document } from 'yaml'
+import { loadLanguage } from '../disc/pages/language.ts'
 import { parseDurationMs, parseSizeBytes } from './duration.ts'
 import { ConfigSchema, type Config, type RawConfig } from './schema.ts'
 
@@ -222,6 +223,13 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
   }
   if (sound('iso.temp_dir') && !writableDirectory(config.iso.temp_dir)) {
     faults.push(`${at('iso.temp_dir')}: iso.temp_dir ${config.iso.temp_dir} is not a folder in which this user may write`)
+  }
+  if (sound('disc.language', 'disc.language_dir')) {
+    try {
+      loadLanguage(config.disc.language, config.disc.language_dir)
+    } catch (error) {
+      faults.push(`${at('disc.language')}: ${error instanceof Error ? error.message : String(error)}`)
+    }
   }
   if (sound('dcmtk')) {
     const tools = config.dcmtk

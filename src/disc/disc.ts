@@ -54,7 +54,8 @@ export async function makeDisc (context: ToolContext, { config, contents, folder
   if (config.iso.checksums) await writeChecksums(root, [{ path: root, folder: '' }, ...grafts])
   const files = filesOf(contents)
   const sortFile = join(folder, 'order')
-  // -sort: a higher weight comes first; the DICOMDIR, then the images in its order
-  await writeFile(sortFile, [`${join(root, 'DICOMDIR')} ${files.length + 1}`, ...files.map(({ fileId }, index) => `${join(root, fileId)} ${files.length - index}`), ''].join('\n'))
+  // the DICOMDIR first; what has no weight follows in the order of its names, which is the order of the DICOMDIR. A line for each image says the
+  // same, but genisoimage compares every file with every line: 600 images took three times as long (measured)
+  await writeFile(sortFile, `${join(root, 'DICOMDIR')} 1\n`)
   return { source: { root, grafts, sortFile, largestFileBytes: Math.max(0, ...files.map(({ sizeBytes }) => sizeBytes)) }, notListed }
 }

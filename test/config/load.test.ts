@@ -66,6 +66,7 @@ t.test('what each key refuses', async t => {
     ['pacs: {ae_title: ABCDEFGHIJKLMNOPQ}', 'mkiso.yaml:2: pacs.ae_title: "ABCDEFGHIJKLMNOPQ" is not an AE title: 1 to 16 characters, no backslash'],
     ['pacs: {retrieve: push}', 'mkiso.yaml:2: pacs.retrieve: "push" is not one of move, get'],
     ['pacs: no', 'mkiso.yaml:2: pacs: "no" is not a section with keys below it'],
+    ['disc: {language: fr}', 'mkiso.yaml:2: disc.language fr: there is no fr.yaml in disc.language_dir, which is not set'],
     ['auth: {enabled: 1}', 'mkiso.yaml:2: auth.enabled: 1 is not true or false'],
     ['iso: {temp_dir: /nowhere}', 'mkiso.yaml:1: iso.temp_dir /nowhere is not a folder in which this user may write'],
     ['patient_api: {base_url: his-server}', 'mkiso.yaml:2: patient_api.base_url: "his-server" is not an address that starts with http:// or https://'],

@@ -13,8 +13,9 @@ t.test('OpenAPI', async t => {
   t.strictSame(Object.keys(api.paths).sort(), ['/api/health', '/api/health/live', '/api/iso/download', '/api/iso/download-multiple', '/api/iso/print'])
   const statuses = (path: string, method: 'get' | 'post' = 'get'): string[] => Object.keys(api.paths[path]?.[method]?.responses ?? {})
   const retrieval = ['200', '400', '401', '404', '409', '500', '502', '503', '504', '507']
-  t.strictSame(statuses('/api/iso/download'), retrieval)
-  t.strictSame(statuses('/api/iso/download-multiple'), retrieval)
+  const discs = [...retrieval, '413'].sort()
+  t.strictSame(statuses('/api/iso/download'), discs)
+  t.strictSame(statuses('/api/iso/download-multiple'), discs)
   t.strictSame(statuses('/api/iso/print'), retrieval)
   t.strictSame(statuses('/api/iso/print', 'post'), retrieval)
   t.strictSame(statuses('/api/health'), ['200', '400', '500', '503'])
