@@ -1,5 +1,5 @@
 /** A PACS for demo and tests: dcmqrscp, as strict about queries and moves as a real one. */
-import { appendFileSync, readFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { createConnection } from 'node:net'
 import { basename, join } from 'node:path'
@@ -82,7 +82,10 @@ export async function startDcmqrscp ({ programs, dir, aeTitle = 'ABPACS', port, 
         if (result.exitCode !== 0) throw new Error(`dcmqridx: ${result.stderr}`)
       }
     },
-    async pathOf (sopInstanceUid) { return join(storage, `${sopInstanceUid}.dcm`) },
+    async pathOf (sopInstanceUid) {
+      const path = join(storage, `${sopInstanceUid}.dcm`)
+      return existsSync(path) ? path : undefined
+    },
     log,
     moves: () => log().match(/Received Move SCP/gi)?.length ?? 0,
     stop: async () => { await child.stop() }

@@ -85,7 +85,7 @@ export async function writeStudy (study: PhantomStudy, dir: string, programs: Pr
         ['00080060', 'CS', kind.modality], ['00080070', 'LO', 'Phantom works'], ['00080080', 'LO', 'Phantom hospital'], ['00080090', 'PN', ''], ['00081030', 'LO', study.studyDescription],
         ['0008103E', 'LO', series.description ?? `${kind.modality} ${index + 1}`], ['00081090', 'LO', 'Phantom'], ['00100010', 'PN', patient.patientName], ['00100020', 'LO', patient.patientId],
         ...(patient.issuer === undefined ? [] : [['00100021', 'LO', patient.issuer] as const]), ['00100030', 'DA', patient.birthDate], ['00100040', 'CS', patient.sex],
-        ['00081070', 'PN', ''], ['00200060', 'CS', ''],
+        ['00081070', 'PN', ''], ...(kind.unpaired === true ? [] : [['00200060', 'CS', ''] as const]),
         ['00181000', 'LO', '1'], ['00181020', 'LO', '1'], ['0020000D', 'UI', studyInstanceUid], ['0020000E', 'UI', seriesInstanceUid], ['00200010', 'SH', study.accessionNumber.slice(0, 16)],
         ['00200011', 'IS', String(index + 1)], ['00200013', 'IS', String(n)], ...content
       ]

@@ -20,6 +20,8 @@ interface Kind {
   sopClassUid: string
   size: number
   content (context: KindContext): Element[]
+  /** Laterality (0020,0060) must be absent: the part of the body is not a paired one, or there is none (PS3.3 C.7.3.1, type 2C). */
+  unpaired?: boolean
   /** Program that compresses it afterwards. */
   compress?: { program: string, args: readonly string[] }
 }
@@ -169,7 +171,7 @@ export const KINDS: Record<PhantomKind, Kind> = {
     ]
   },
   CR: {
-    modality: 'CR', sopClassUid: '1.2.840.10008.5.1.4.1.1.1', size: 128,
+    modality: 'CR', sopClassUid: '1.2.840.10008.5.1.4.1.1.1', size: 128, unpaired: true,
     content: context => [
       ...greyPixels(context), ['00080008', 'CS', 'ORIGINAL\\PRIMARY'], ['00180015', 'CS', 'CHEST'], ['00185101', 'CS', 'PA'], ['00200020', 'CS', 'L\\F'], ['00281050', 'DS', '900'], ['00281051', 'DS', '1600']
     ]
@@ -185,7 +187,7 @@ export const KINDS: Record<PhantomKind, Kind> = {
   'XA-multiframe': { modality: 'XA', sopClassUid: '1.2.840.10008.5.1.4.1.1.12.1', size: 256, content: xa },
   'XA-multiframe-jpeg': { modality: 'XA', sopClassUid: '1.2.840.10008.5.1.4.1.1.12.1', size: 256, content: xa, compress: { program: 'dcmcjpeg', args: ['+e1'] } },
   SR: { modality: 'SR', sopClassUid: '1.2.840.10008.5.1.4.1.1.88.11', size: 0, content: sr },
-  ECG: { modality: 'ECG', sopClassUid: '1.2.840.10008.5.1.4.1.1.9.1.2', size: 0, content: ecg },
+  ECG: { modality: 'ECG', sopClassUid: '1.2.840.10008.5.1.4.1.1.9.1.2', size: 0, unpaired: true, content: ecg },
   RTPLAN: { modality: 'RTPLAN', sopClassUid: '1.2.840.10008.5.1.4.1.1.481.5', size: 0, content: plan },
   RTSTRUCT: { modality: 'RTSTRUCT', sopClassUid: '1.2.840.10008.5.1.4.1.1.481.3', size: 0, content: structureSet },
   RTDOSE: {

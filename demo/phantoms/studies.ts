@@ -40,7 +40,9 @@ export function oddStudies (): PhantomStudy[] {
     one('ODD.2024.012', patient(12, 'Yamada^Tarou=山田^太郎=やまだ^たろう', 'ISO 2022 IR 87')),
     one('ODD.2024.013', patient(13, 'Иванов^Пётр', 'ISO_IR 144')),
     one('ODD.2024.014', patient(14, 'Hong^Gildong=洪^吉洞=홍^길동', 'ISO 2022 IR 149')),
-    one('ODD.2024.015', patient(15, 'Buc^Jérôme', 'ISO_IR 100'))
+    one('ODD.2024.015', patient(15, 'Buc^Jérôme', 'ISO_IR 100')),
+    one('ODD.2024.016', patient(16, 'قباني^لنزار')),
+    one('ODD.2024.017', patient(17, 'शर्मा^रवि'))
   ]
 }
 

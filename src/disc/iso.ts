@@ -94,7 +94,12 @@ export async function makeIso (options: IsoOptions, request: IsoRequest): Promis
     })
     const open = await openImage(image, log, signal)
     log.info({
-      path: disc.source.root, size_bytes: image.sizeBytes, instances: filesOf(contents).length, disc: contents.disc, discs: contents.discs, duration_ms: Math.round(performance.now() - startedAt)
+      path: disc.source.root,
+      size_bytes: image.sizeBytes,
+      instances: filesOf(contents).length,
+      disc: contents.disc,
+      discs: contents.discs,
+      duration_ms: Math.round(performance.now() - startedAt)
     }, 'iso created')
     return {
       sizeBytes: image.sizeBytes,
