@@ -33,7 +33,9 @@ async function main (): Promise<number> {
     for (const name of ['phantoms', 'pacs', 'publisher', 'work', 'viewer']) await mkdir(join(folder, name))
     await writeFile(join(folder, 'viewer', 'Read me first.txt'), 'Here would be the DICOM viewer of your site (iso.microdicom_path).\r\n')
     say('making phantoms ...')
+    stop.signal.throwIfAborted()
     const instances = (await Promise.all(studies.map(async study => await writeStudy(study, join(folder, 'phantoms'), programs)))).flat()
+    stop.signal.throwIfAborted()
     const [receiverPort, port] = [await freePort(), await freePort()]
     const pacs = await startDcmqrscp({ programs, dir: join(folder, 'pacs'), destinations: [{ aeTitle: 'CDRECORD', host: '127.0.0.1', port: receiverPort }] })
     await pacs.store(instances.map(({ path }) => path))
@@ -53,7 +55,7 @@ async function main (): Promise<number> {
     const url = `http://127.0.0.1:${port}`
     let ended = ''
     void service.ended.then(result => { ended = `${result.stdout}\n${result.stderr}` || 'ended' })
-    const up = await until(async () => ended !== '' || await healthy(url), 30_000, 50)
+    const up = await until(async () => ended !== '' || await healthy(url), 30_000, 50, stop.signal)
     if (!up || ended !== '') throw new Error(`the service does not come up: ${ended}`)
 
     const wanted = instances.filter(({ accessionNumber }) => accessionNumber === SHOWN).length
@@ -86,6 +88,11 @@ async function main (): Promise<number> {
       void service.ended.then(end)
     })
     return stop.signal.aborted ? 0 : 1
+  } catch (error) {
+    // Ctrl-C while it starts is no fault to report, but there is no disc either
+    if (!stop.signal.aborted) throw error
+    say('stopped before the disc was complete')
+    return 1
   } finally {
     await programs.stopAll()
     await api.close()

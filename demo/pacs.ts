@@ -1,9 +1,8 @@
 /** A PACS for demo and tests: dcmqrscp, as strict about queries and moves as a real one. */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
-import { createConnection } from 'node:net'
 import { basename, join } from 'node:path'
-import { Programs, until, type Child } from '../src/process.ts'
+import { listensOn, Programs, until, type Child } from '../src/process.ts'
 import { freePort } from './ports.ts'
 
 /** A DICOM node that the PACS may send to. */
@@ -21,7 +20,7 @@ export interface Pacs {
   readonly pid: number
   /** Takes files in; they can be queried and moved when it resolves. */
   store (files: readonly string[]): Promise<void>
-  /** The file that the PACS keeps for an instance, so that a test can take it away behind its back. */
+  /** The file that the PACS keeps for an instance, so that a test can take it away behind its back; dcmqrscp's only for what came through `store`. */
   pathOf (sopInstanceUid: string): Promise<string | undefined>
   /** What it has written to its log so far. */
   log (): string
@@ -92,22 +91,14 @@ export async function startDcmqrscp ({ programs, dir, aeTitle = 'ABPACS', port, 
   }
 }
 
-/** Waits until a program listens. */
+/** Waits until the program itself listens; a stranger on its port does not count. */
 export async function listening (child: Child, port: number, name: string): Promise<void> {
   let output: string | undefined
   void child.ended.then(result => { output = result.stderr + result.stdout }, (error: unknown) => { output = String(error) })
-  const ready = await until(async () => output !== undefined || await connects(port), READY_TIMEOUT_MS, 20)
+  const ready = await until(() => output !== undefined || listensOn(child.pid, port), READY_TIMEOUT_MS, 20)
   if (output !== undefined) throw new Error(`${name} ended at once: ${output}`)
   if (!ready) {
     await child.stop()
     throw new Error(`${name} does not listen on port ${port}`)
   }
-}
-
-async function connects (port: number): Promise<boolean> {
-  return await new Promise(resolve => {
-    const socket = createConnection({ host: '127.0.0.1', port })
-    socket.once('connect', () => { socket.destroy(); resolve(true) })
-    socket.once('error', () => { resolve(false) })
-  })
 }

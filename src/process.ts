@@ -232,6 +232,21 @@ export function processesOfGroup (groupPid: number): number[] {
   })
 }
 
+/** True when the program itself listens on the port: a connection would also be taken by a stranger, and a receiver would fork for it. */
+export function listensOn (groupPid: number, port: number): boolean {
+  const hexPort = port.toString(16).toUpperCase().padStart(4, '0')
+  const sockets = openFilesOfGroup(groupPid)
+  return ['/proc/net/tcp', '/proc/net/tcp6'].some(table => {
+    let text: string
+    try { text = readFileSync(table, 'utf8') } catch { return false }
+    return text.split('\n').some(line => {
+      const fields = line.trim().split(/\s+/)
+      // proc(5): local address, state 0A is LISTEN, inode in the tenth column
+      return fields[1]?.endsWith(`:${hexPort}`) === true && fields[3] === '0A' && sockets.has(`socket:[${fields[9] ?? ''}]`)
+    })
+  })
+}
+
 /** Waits until `condition` holds, looking every `everyMs`; false when `timeoutMs` passed before. */
 export async function until (condition: () => boolean | Promise<boolean>, timeoutMs: number, everyMs = 10, signal?: AbortSignal): Promise<boolean> {
   const deadline = performance.now() + timeoutMs

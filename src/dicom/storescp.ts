@@ -1,7 +1,6 @@
 /** storescp: the C-STORE receiver that a PACS moves images to. */
-import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { openFilesOfGroup, until, type Child } from '../process.ts'
+import { listensOn, until, type Child } from '../process.ts'
 import type { ToolContext } from './peer.ts'
 
 export interface ReceiverOptions {
@@ -39,7 +38,7 @@ export async function storescp (context: ToolContext, { aeTitle, port, folder }:
     '-aet', aeTitle, '-od', folder, String(port)], { cwd: folder })
   let failure: string | undefined
   const ended = child.ended.then(result => { failure = result.stderr.trim() || `storescp ended with ${result.exitCode}` })
-  const ready = until(() => failure !== undefined || listens(child.pid, port), READY_TIMEOUT_MS, 5)
+  const ready = until(() => failure !== undefined || listensOn(child.pid, port), READY_TIMEOUT_MS, 5)
   await Promise.race([ready, ended])
   if (failure !== undefined || !await ready) {
     await child.stop().catch(() => {})
@@ -54,20 +53,5 @@ async function portTaken (port: number): Promise<string | undefined> {
     const probe = createServer()
     probe.once('error', (error: NodeJS.ErrnoException) => { resolve(error.code === 'EADDRINUSE' ? 'another program listens there' : error.code ?? 'error') })
     probe.listen(port, () => { probe.close(() => { resolve(undefined) }) })
-  })
-}
-
-/** True when the program itself listens on the port: a connection would also be taken by a stranger, and storescp would fork for it. */
-function listens (pid: number, port: number): boolean {
-  const hexPort = port.toString(16).toUpperCase().padStart(4, '0')
-  const sockets = openFilesOfGroup(pid)
-  return ['/proc/net/tcp', '/proc/net/tcp6'].some(table => {
-    let text: string
-    try { text = readFileSync(table, 'utf8') } catch { return false }
-    return text.split('\n').some(line => {
-      const fields = line.trim().split(/\s+/)
-      // proc(5): local address, state 0A is LISTEN, inode in the tenth column
-      return fields[1]?.endsWith(`:${hexPort}`) === true && fields[3] === '0A' && sockets.has(`socket:[${fields[9] ?? ''}]`)
-    })
   })
 }

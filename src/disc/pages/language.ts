@@ -33,7 +33,11 @@ export function loadLanguage (code: string, languageDir: string): Language {
     throw new Error(`disc.language ${code}: there is no ${code}.yaml in ${languageDir === '' ? 'disc.language_dir, which is not set' : languageDir}`)
   }
   for (const key of Object.keys(own ?? {})) {
-    if (!(key in english)) throw new Error(`${join(languageDir, `${code}.yaml`)}: unknown key ${key}`)
+    if (!Object.hasOwn(english, key)) throw new Error(`${join(languageDir, `${code}.yaml`)}: unknown key ${key}`)
+  }
+  for (const [key, text] of Object.entries(own ?? {})) {
+    const unknown = placeholders(text).find(name => !placeholders(english[key] ?? '').includes(name))
+    if (unknown !== undefined) throw new Error(`${join(languageDir, `${code}.yaml`)}: ${key}: unknown value {${unknown}}`)
   }
   const texts: Record<string, string> = { ...english, ...shipped, ...own }
   const locale = texts['locale'] ?? 'en-GB'
@@ -42,25 +46,48 @@ export function loadLanguage (code: string, languageDir: string): Language {
     if (text === undefined) throw new Error(`the language files have no key ${key}`)
     return text.replace(/\{(\w+)\}/g, (whole, name: string) => name in values ? String(values[name]) : whole)
   }
-  const format = new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeZone: 'UTC' })
+  const format = dateFormat(locale, own?.['locale'] === undefined ? join(FOLDER, `${code}.yaml`) : join(languageDir, `${code}.yaml`))
   const language: Language = {
     code,
     locale,
     say,
     date: dicomDate => {
-      const match = /^(\d{4})\.?(\d\d)\.?(\d\d)/.exec(dicomDate)
-      return match === null ? say('no_date') : format.format(new Date(Date.UTC(Number(match[1]), Number(match[2]) - 1, Number(match[3]))))
+      const match = /^(\d{4})\.?(\d\d)\.?(\d\d)$/.exec(dicomDate.trim())
+      if (match === null) return say('no_date')
+      const [, year = '', month = '', day = ''] = match
+      const date = new Date(`${year}-${month}-${day}T00:00:00Z`)
+      // Date makes 2 March of 31 February: a wrong date of birth is worse than none
+      return Number.isNaN(date.getTime()) || date.getUTCDate() !== Number(day) ? say('no_date') : format.format(date)
     }
   }
   loaded.set(cacheKey, language)
   return language
 }
 
+function dateFormat (locale: string, file: string): Intl.DateTimeFormat {
+  try {
+    return new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeZone: 'UTC' })
+  } catch (error) {
+    throw new Error(`${file}: locale ${locale} is not a language tag such as en-GB`, { cause: error })
+  }
+}
+
+/** Names of the values in a text: `{count}`. */
+function placeholders (text: string): string[] {
+  return [...text.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name)
+}
+
 function read (path: string): Record<string, string> | undefined {
   let text: string
-  try { text = readFileSync(path, 'utf8') } catch { return undefined }
-  const content: unknown = parse(text)
-  if (typeof content !== 'object' || content === null) throw new Error(`${path}: must hold texts by key`)
+  try { text = readFileSync(path, 'utf8') } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw new Error(`${path}: cannot be read`, { cause: error })
+  }
+  let content: unknown
+  try { content = parse(text) } catch (error) {
+    throw new Error(`${path}: not valid YAML: ${error instanceof Error ? error.message.split('\n')[0] ?? '' : String(error)}`, { cause: error })
+  }
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) throw new Error(`${path}: must hold texts by key`)
   for (const [key, value] of Object.entries(content)) if (typeof value !== 'string') throw new Error(`${path}: ${key} is not a text (put it in quotes)`)
   return content as Record<string, string>
 }

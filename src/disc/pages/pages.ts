@@ -38,7 +38,8 @@ export function renderPages (input: PageInput): Array<{ path: string, text: stri
   }))
   const studies = patients.flatMap(patient => patient.studies)
   const counts = { patients: patients.length, studies: studies.length, images: studies.reduce((sum, { count }) => sum + count, 0) }
-  const data = { ...input, language, patients, counts, today, product: PRODUCT, heading: disc.institution === '' ? language.say('title') : disc.institution }
+  const notListed = input.notListed.map(({ fileId, reason }) => ({ fileId, reason: clean(reason) }))
+  const data = { ...input, notListed, language, patients, counts, today, product: PRODUCT, heading: disc.institution === '' ? language.say('title') : disc.institution }
   const readme = plain.render('./readme', data).replace(/\n{3,}/g, '\n\n').replace(/\r?\n/g, '\r\n')
   return [
     { path: 'INDEX.HTM', text: html.render('./index', data) },
@@ -90,5 +91,5 @@ function relativeTo (study: StudyView): StudyView {
 
 /** What came from a PACS may hold control characters, which would forge a line of README.TXT. */
 function clean (text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ').trim()
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim()
 }

@@ -2,7 +2,7 @@
  * Renders pictures and reports while images still arrive. One process an image (30 to 40 ms each, measured), a few at a time. A picture
  * that cannot be rendered never fails a disc.
  */
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
@@ -10,6 +10,7 @@ import type { Config } from '../../config/schema.ts'
 import { readElements } from '../../dicom/part10.ts'
 import type { Log, Programs } from '../../process.ts'
 import type { DiscFile } from '../contents.ts'
+import { renderReport } from './report.ts'
 
 export interface Rendering {
   thumbnail: string | undefined
@@ -49,6 +50,10 @@ const TAGS: ReadonlySet<number> = new Set([NUMBER_OF_FRAMES, ROWS, COLUMNS, PHOT
 const ENCAPSULATED_PDF = '1.2.840.10008.5.1.4.1.1.104.1'
 const STRUCTURED_REPORT = /^1\.2\.840\.10008\.5\.1\.4\.1\.1\.88\.(?!59$|67$|68$)/
 const JPEG_2000 = /^1\.2\.840\.10008\.1\.2\.4\.9[0-3]$/
+/** Explicit VR big endian and deflated (PS3.5 A.3, A.5): {@link readElements} gives no numbers of the one and nothing of the other. */
+const UNREADABLE_HERE = new Set(['1.2.840.10008.1.2.2', '1.2.840.10008.1.2.1.99'])
+/** So many images of a series are tried for one that has a picture; the middle one may be damaged or a presentation state. */
+const THUMBNAIL_TRIES = 3
 const NOTHING: Rendering = { thumbnail: undefined, pictures: [], report: undefined, framesLeftOut: 0, failed: false }
 
 export class Renderer {
@@ -56,6 +61,7 @@ export class Renderer {
   readonly #limit = pLimit(AT_ONCE)
   readonly #jobs = new Map<string, Promise<Rendering>>()
   readonly #thumbnails: ReadonlySet<string>
+  #files = 0
 
   /** @param thumbnails SOP Instance UIDs that stand for their series, as far as they are known beforehand */
   constructor (options: RendererOptions, thumbnails: ReadonlySet<string>) {
@@ -91,12 +97,24 @@ export class Renderer {
       this.#jobs.delete(middle.instance.sopInstanceUid)
       this.add(source(middle), true)
     }
+    const made = await this.#made(files)
+    if (this.#options.mode === 'all' || made.some(({ thumbnail, report }) => thumbnail !== undefined || report !== undefined)) return made
+    const others = outwards(files).filter(({ instance }) => !this.#jobs.has(instance.sopInstanceUid)).slice(0, THUMBNAIL_TRIES - 1)
+    for (const file of others) {
+      this.add(source(file), true)
+      if ((await this.#jobs.get(file.instance.sopInstanceUid))?.thumbnail !== undefined) break
+    }
+    return await this.#made(files)
+  }
+
+  async #made (files: readonly DiscFile[]): Promise<Rendering[]> {
     return (await Promise.all(files.map(async ({ instance }) => await this.#jobs.get(instance.sopInstanceUid)))).filter(rendering => rendering !== undefined)
   }
 
   async #pictures (source: Source, thumbnail: boolean): Promise<Rendering> {
-    const { mode, folder } = this.#options
-    const { values } = readElements(source.path, TAGS)
+    const { mode } = this.#options
+    const readable = UNREADABLE_HERE.has(source.transferSyntaxUid) ? await this.#converted(this.#options.dcmtk.dcmconv, '+te', source) : source.path
+    const { values } = readElements(readable, TAGS)
     const rows = values.get(ROWS)?.readUInt16LE(0) ?? 0
     const columns = values.get(COLUMNS)?.readUInt16LE(0) ?? 0
     // a plan, a waveform, a presentation state: nothing to see, and nothing wrong
@@ -104,8 +122,9 @@ export class Renderer {
     const frames = Math.max(1, Number.parseInt(values.get(NUMBER_OF_FRAMES)?.toString('latin1') ?? '1', 10) || 1)
     const grey = (values.get(PHOTOMETRIC_INTERPRETATION)?.toString('latin1') ?? '').startsWith('MONOCHROME')
     const hasWindow = (values.get(WINDOW_CENTER)?.toString('latin1').trim() ?? '') !== ''
-    const path = await this.#decoded(source)
-    const render = async (pixels: number, frameOptions: string[], target: string): Promise<void> => {
+    // DCMTK does not decode JPEG 2000 (measured); gdcmconv does, where it is installed
+    const path = JPEG_2000.test(source.transferSyntaxUid) ? await this.#converted(this.#options.tools.gdcmconv, '--raw', source) : readable
+    const render = async (pixels: number, frameOptions: string[], target: string, first = target): Promise<void> => {
       const larger = Math.max(rows, columns)
       const scale = larger > pixels ? [columns >= rows ? '+Sxv' : '+Syv', String(pixels)] : []
       // +Wi 1 fails where the image has no window (measured)
@@ -113,12 +132,13 @@ export class Renderer {
       let reason = ''
       for (const window of windows) {
         const result = await this.#options.programs.run(this.#options.dcmtk.dcmj2pnm, ['+oj', '+Jq', '85', ...window, ...scale, ...frameOptions, path, target], this.#run)
-        if (result.exitCode === 0) return
+        // a picture that is not there must not reach the disc as a link
+        if (result.exitCode === 0 && existsSync(first)) return
         reason = result.stderr.trim().split('\n')[0] ?? ''
       }
       throw new Error(reason)
     }
-    const base = join(folder, source.sopInstanceUid)
+    const base = this.#file()
     const rendering: Rendering = { ...NOTHING, pictures: [] }
     if (thumbnail) {
       await render(THUMBNAIL_PIXELS, ['+F', String(Math.floor(frames / 2) + 1)], `${base}.thumb`)
@@ -126,38 +146,48 @@ export class Renderer {
     }
     if (mode === 'all') {
       const count = Math.min(frames, MOST_FRAMES)
+      const made = Array.from({ length: count }, (_, index) => `${base}.${index}.jpg`)
+      // with a range dcmj2pnm counts the names up by itself
       if (frames === 1) await render(PICTURE_PIXELS, [], `${base}.0.jpg`)
-      else await render(PICTURE_PIXELS, ['+Fr', '1', String(count)], base)
-      const made = Array.from({ length: count }, (_, index) => `${base}.${index}.jpg`).filter(path => existsSync(path))
-      rendering.pictures.push(...made)
-      rendering.framesLeftOut = frames - count
+      else await render(PICTURE_PIXELS, ['+Fr', '1', String(count)], base, `${base}.0.jpg`)
+      rendering.pictures.push(...made.filter(path => existsSync(path)))
+      rendering.framesLeftOut = frames - rendering.pictures.length
     }
     if (path !== source.path) await rm(path, { force: true })
     return rendering
   }
 
-  /** DCMTK does not decode JPEG 2000 (measured); gdcmconv does, where it is installed. */
-  async #decoded (source: Source): Promise<string> {
-    if (!JPEG_2000.test(source.transferSyntaxUid)) return source.path
-    const target = join(this.#options.folder, `${source.sopInstanceUid}.raw`)
-    const result = await this.#options.programs.run(this.#options.tools.gdcmconv, ['--raw', source.path, target], this.#run)
-    if (result.exitCode !== 0) throw new Error(`gdcmconv: ${result.stderr.trim()}`)
+  /** A copy in an encoding that the next program reads. */
+  async #converted (program: string, option: string, source: Source): Promise<string> {
+    const target = `${this.#file()}.raw`
+    const result = await this.#options.programs.run(program, [option, source.path, target], this.#run)
+    if (result.exitCode !== 0) throw new Error(`${program}: ${result.stderr.trim()}`)
     return target
   }
 
   async #report (source: Source): Promise<Rendering> {
-    const { folder, dcmtk, programs } = this.#options
+    const { dcmtk, programs } = this.#options
     const pdf = source.sopClassUid === ENCAPSULATED_PDF
-    const target = join(folder, `${source.sopInstanceUid}.${pdf ? 'pdf' : 'htm'}`)
-    const result = pdf
-      ? await programs.run(dcmtk.dcm2pdf, [source.path, target], this.#run)
-      // -Er -Ev -Ei: a report with a fault is better read with a gap than not at all
-      : await programs.run(dcmtk.dsr2html, ['+U8', '-Er', '-Ev', '-Ec', '-Ei', source.path, target], this.#run)
-    if (result.exitCode !== 0 || !readdirSync(folder).some(name => target.endsWith(name))) throw new Error(result.stderr.trim())
+    const target = `${this.#file()}.${pdf ? 'pdf' : 'htm'}`
+    if (pdf) {
+      const result = await programs.run(dcmtk.dcm2pdf, [source.path, target], this.#run)
+      if (result.exitCode !== 0 || !existsSync(target)) throw new Error(result.stderr.trim())
+    } else await renderReport(programs, dcmtk.dsr2html, source.path, target, this.#run)
     return { ...NOTHING, report: { path: target, extension: pdf ? 'PDF' : 'HTM' } }
+  }
+
+  /** A name of its own for each job: a UID comes from outside, and one that is rendered again may still be under way. */
+  #file (): string {
+    return join(this.#options.folder, String(++this.#files))
   }
 
   get #run (): { signal: AbortSignal, timeoutMs: number } {
     return { signal: this.#options.signal, timeoutMs: TIMEOUT_MS }
   }
+}
+
+/** From the middle to both ends. */
+function outwards (files: readonly DiscFile[]): DiscFile[] {
+  const middle = Math.floor(files.length / 2)
+  return files.map((file, index) => ({ file, distance: Math.abs(index - middle) })).sort((a, b) => a.distance - b.distance).map(({ file }) => file)
 }
