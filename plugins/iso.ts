@@ -1,18 +1,14 @@
 /** Discs for download. */
 import fp from 'fastify-plugin'
-import { makeIso, type IsoDownload, type IsoRequest } from '../src/disc/iso.ts'
+import { Discs } from '../src/disc/discs.ts'
 
 declare module 'fastify' {
-  interface FastifyInstance { iso: ReturnType<typeof createIso> }
-}
-
-export function createIso (options: Parameters<typeof makeIso>[0]) {
-  return {
-    make: async (request: IsoRequest): Promise<IsoDownload> => await makeIso(options, request)
-  }
+  interface FastifyInstance { discs: Discs }
 }
 
 export default fp(async app => {
   const { config, retrievals, workDir, dcmtk } = app
-  app.decorate('iso', createIso({ ...dcmtk, config, retrievals, workDir }))
+  const discs = new Discs({ ...dcmtk, config, retrievals, workDir })
+  app.decorate('discs', discs)
+  app.addHook('onClose', async () => { await discs.close() })
 }, { name: 'iso', dependencies: ['config', 'dcmtk', 'retrieval'] })

@@ -1,57 +1,122 @@
-/** The answer that carries a disc. */
+/** The answer that carries a disc: whole, or from where a download broke. */
+import { Readable } from 'node:stream'
 import fp from 'fastify-plugin'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from '@sinclair/typebox'
 import { create as contentDisposition } from 'content-disposition'
-import type { IsoDownload } from '../src/disc/iso.ts'
+import { LRUCache } from 'lru-cache'
+import parseRange from 'range-parser'
+import type { OpenDisc } from '../src/disc/discs.ts'
+import { imageStream, type ByteRange } from '../src/disc/image/image.ts'
+import { MkisoError } from '../src/errors.ts'
 
-export const DiscAnswer = {
-  description: 'The disc image.',
-  headers: {
-    'content-length': Type.Integer({ description: 'Exact size in bytes.' }),
-    'content-disposition': Type.String({ description: 'File name, RFC 6266.' }),
-    link: Type.String({ description: 'The other discs of a set: first, prev, next, last.' }),
-    'x-mkiso-discs': Type.String({ description: 'Number of discs of the set; absent when there is one.' }),
-    'x-mkiso-not-listed': Type.String({ description: 'Number of files on the disc that its DICOMDIR could not list; absent when there is none.' }),
-    'x-mkiso-missing': Type.String({ description: 'Number of images that are missing (disc.allow_incomplete); absent when there is none.' })
-  },
-  content: { 'application/octet-stream': { schema: Type.String({ format: 'binary' }) } }
+const headers = {
+  'content-disposition': Type.String({ description: 'File name, RFC 6266.' }),
+  etag: Type.String({ description: 'Strong validator of the bytes, for If-Range.' }),
+  'accept-ranges': Type.String({ description: 'bytes, when a broken download can go on (iso.keep_for).' }),
+  link: Type.String({ description: 'The other discs of a set: first, prev, next, last.' }),
+  'x-mkiso-discs': Type.String({ description: 'Number of discs of the set; absent when there is one.' }),
+  'x-mkiso-not-listed': Type.String({ description: 'Number of files on the disc that its DICOMDIR could not list; absent when there is none.' }),
+  'x-mkiso-missing': Type.String({ description: 'Number of images that are missing (disc.allow_incomplete); absent when there is none.' })
+}
+const content = { 'application/octet-stream': { schema: Type.String({ format: 'binary' }) } }
+
+/** The successful answers of a route that sends a disc. */
+export const DISC_ANSWERS = {
+  200: { description: 'The disc image.', headers: { 'content-length': Type.Integer({ description: 'Exact size in bytes.' }), ...headers }, content },
+  206: { description: 'A part of the disc image, for a download that broke.', headers: { 'content-range': Type.String({ description: 'Which bytes of how many.' }), ...headers }, content }
+}
+
+export interface SendOptions {
+  /** Without `.iso`. */
+  fileName: string
+  linkOf: (disc: number) => string
 }
 
 declare module 'fastify' {
   interface FastifyReply {
-    /** @param fileName without `.iso` */
-    sendDisc (disc: IsoDownload, fileName: string, linkOf: (disc: number) => string): FastifyReply
+    /** Streams the disc, or answers HEAD; whatever happens to the answer, the disc is closed. */
+    sendDisc (disc: OpenDisc, options: SendOptions): FastifyReply
+    /** Answers HEAD where the disc would have to be made first: nothing is moved, so its size is not known. */
+    sendUnknownDisc (): FastifyReply
   }
 }
 
-/** Streams the disc; whatever happens to the answer, the disc is closed. */
-function sendDisc (this: FastifyReply, disc: IsoDownload, fileName: string, linkOf: (disc: number) => string): FastifyReply {
-  const { raw, request } = this
-  const close = (): void => {
-    disc.close().catch((error: unknown) => { request.log.error({ err: error }, 'a disc could not be cleaned up') })
+/** So many downloads are remembered for going on with them. */
+const REMEMBERED = 10_000
+
+export function createSendDisc () {
+  // by client and link: the disc whose beginning the client has
+  const beginnings = new LRUCache<string, string>({ max: REMEMBERED })
+
+  return function sendDisc (this: FastifyReply, disc: OpenDisc, { fileName, linkOf }: SendOptions): FastifyReply {
+    const { raw, request } = this
+    raw.once('close', disc.close)
+    // for a client that has left while the disc was made, that event is over
+    if (raw.destroyed) disc.close()
+    const { sizeBytes } = disc.image
+    const range = rangeFor(request, this, disc, beginnings)
+    raw.setTimeout(this.server.config.server.writeTimeoutMs, () => { raw.destroy() })
+    describe(this, disc, linkOf)
+    this
+      .type('application/octet-stream')
+      .header('content-length', String(range === undefined ? sizeBytes : range.last - range.first + 1))
+      .header('content-disposition', contentDisposition(`${fileName}${disc.discs > 1 ? `-${disc.disc}of${disc.discs}` : ''}.iso`))
+    if (range !== undefined) this.status(206).header('content-range', `bytes ${range.first}-${range.last}/${sizeBytes}`)
+    return this.send(request.method === 'HEAD' ? nothing() : imageStream(disc.image, range))
   }
-  raw.once('close', close)
-  // for a client that has left while the disc was made, that event is over
-  if (raw.destroyed) close()
-  raw.setTimeout(this.server.config.server.writeTimeoutMs, () => { raw.destroy() })
+}
+
+function describe (reply: FastifyReply, disc: OpenDisc, linkOf: (disc: number) => string): void {
   if (disc.discs > 1) {
-    this.header('x-mkiso-discs', String(disc.discs))
+    reply.header('x-mkiso-discs', String(disc.discs))
     const relations: Array<[string, number]> = [['first', 1], ['prev', disc.disc - 1], ['next', disc.disc + 1], ['last', disc.discs]]
-    this.header('link', relations.filter(([, n]) => n >= 1 && n <= disc.discs).map(([rel, n]) => `<${linkOf(n)}>; rel="${rel}"`).join(', '))
+    reply.header('link', relations.filter(([, n]) => n >= 1 && n <= disc.discs).map(([rel, n]) => `<${linkOf(n)}>; rel="${rel}"`).join(', '))
   }
-  if (disc.notListed.length > 0) this.header('x-mkiso-not-listed', String(disc.notListed.length))
-  if (disc.missing > 0) this.header('x-mkiso-missing', String(disc.missing))
-  return this
-    .type('application/octet-stream')
-    .header('content-length', String(disc.sizeBytes))
-    .header('content-disposition', contentDisposition(`${fileName}${disc.discs > 1 ? `-${disc.disc}of${disc.discs}` : ''}.iso`))
-    .header('cache-control', 'no-store')
-    // nginx would spool the image to its disk
-    .header('x-accel-buffering', 'no')
-    .send(disc.stream)
+  if (disc.notListed.length > 0) reply.header('x-mkiso-not-listed', String(disc.notListed.length))
+  if (disc.missing > 0) reply.header('x-mkiso-missing', String(disc.missing))
+  reply.header('etag', disc.etag)
+  deliverable(reply)
+}
+
+function deliverable (reply: FastifyReply): void {
+  if (reply.server.config.iso.keepForMs > 0) reply.header('accept-ranges', 'bytes')
+  // nginx would spool the image to its disk
+  reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no')
+}
+
+/**
+ * The part that a client may have, undefined for all. A part is only given to a client that has the beginning of the very same image: it
+ * says so with If-Range, or (curl does not) it was given that beginning by us. Bytes of two images in one file would be a disc that nobody can trust.
+ * @throws MkisoError RANGE_NOT_SATISFIABLE
+ */
+function rangeFor (request: FastifyRequest, reply: FastifyReply, disc: OpenDisc, beginnings: LRUCache<string, string>): ByteRange | undefined {
+  const { sizeBytes } = disc.image
+  const client = `${request.ip} ${request.url}`
+  const { range: header, 'if-range': ifRange } = request.headers
+  const ranges = header === undefined || request.method === 'HEAD' ? -2 : parseRange(sizeBytes, header)
+  const [range] = Array.isArray(ranges) && ranges.type === 'bytes' && ranges.length === 1 ? ranges : []
+  const sameImage = ifRange === undefined ? range?.start === 0 || beginnings.get(client) === disc.etag : ifRange === disc.etag
+  if (ranges === -1 && sameImage) {
+    reply.header('content-range', `bytes */${sizeBytes}`)
+    throw new MkisoError('RANGE_NOT_SATISFIABLE', `the disc has ${sizeBytes} bytes`)
+  }
+  const part = range !== undefined && sameImage ? { first: range.start, last: range.end } : undefined
+  if (request.method !== 'HEAD' && (part === undefined || part.first === 0)) beginnings.set(client, disc.etag)
+  return part
+}
+
+/** A body that is not there; for an empty one Fastify would say that the length is 0. */
+function nothing (): Readable {
+  return Readable.from([])
+}
+
+function sendUnknownDisc (this: FastifyReply): FastifyReply {
+  deliverable(this)
+  return this.type('application/octet-stream').send(nothing())
 }
 
 export default fp(async app => {
-  app.decorateReply('sendDisc', sendDisc)
+  app.decorateReply('sendDisc', createSendDisc())
+  app.decorateReply('sendUnknownDisc', sendUnknownDisc)
 }, { name: 'send-disc', dependencies: ['config', 'iso'] })

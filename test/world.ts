@@ -18,6 +18,9 @@ import { writeStudy, type PhantomInstance, type PhantomStudy } from '../demo/pha
 
 type T = Pick<Test, 'teardown'>
 
+/** The configuration of one who changes nothing. */
+export const DEFAULTS = parseConfig('iso: {temp_dir: /tmp}', 'test', { env: {} })
+
 /** A folder that goes with the test. */
 export function temporaryFolder (t: T, name = 'test'): string {
   const folder = mkdtempSync(join(tmpdir(), `mkiso-${name}-`))

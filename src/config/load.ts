@@ -235,7 +235,7 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
     const tools = config.dcmtk
     const needed: Array<keyof RawConfig['dcmtk']> = ['findscu', 'echoscu']
     needed.push(...config.pacs.retrieve === 'get' ? ['getscu' as const] : ['storescp' as const, 'movescu' as const])
-    needed.push(config.relay.sender === 'storescu' ? 'storescu' : 'dcmsend', 'dcmmkdir')
+    needed.push(config.relay.sender === 'storescu' ? 'storescu' : 'dcmsend')
     for (const tool of needed) {
       if (sound(`dcmtk.${tool}`) && findProgram(tools[tool], tools.movescu) === undefined) faults.push(`${at(`dcmtk.${tool}`)}: dcmtk.${tool}: there is no program ${tools[tool]}; apt-get install dcmtk, or give its path`)
     }
@@ -284,7 +284,11 @@ function finish (raw: RawConfig, faults: string[], at: (name: string) => string)
   return {
     ...raw,
     dcmtk,
-    tools: { genisoimage: findProgram(raw.tools.genisoimage) ?? raw.tools.genisoimage, gdcmconv: findProgram(raw.tools.gdcmconv) ?? raw.tools.gdcmconv },
+    tools: {
+      genisoimage: findProgram(raw.tools.genisoimage) ?? raw.tools.genisoimage,
+      xorrisofs: findProgram(raw.tools.xorrisofs) ?? raw.tools.xorrisofs,
+      gdcmconv: findProgram(raw.tools.gdcmconv) ?? raw.tools.gdcmconv
+    },
     server: {
       ...raw.server,
       readTimeoutMs: ms('server', 'read_timeout', raw.server.read_timeout),

@@ -42,8 +42,6 @@ export const ConfigSchema = Type.Object({
     getscu: text('getscu', 'C-GET (pacs.retrieve: get).'),
     echoscu: text('echoscu', 'C-ECHO, for the health probe.'),
     dcmsend: text('dcmsend', 'C-STORE sender (relay.sender: dcmsend).'),
-    dcmmkdir: text('dcmmkdir', 'Writes the DICOMDIR.'),
-    dcmodify: text('dcmodify', 'Mends an attribute that a DICOMDIR needs.'),
     dcmj2pnm: text('dcmj2pnm', 'Renders pictures for the web pages of a disc.'),
     dcmconv: text('dcmconv', 'Converts transfer syntaxes (disc.transfer_syntax).'),
     dcmdjpeg: text('dcmdjpeg', 'Decodes JPEG (disc.transfer_syntax).'),
@@ -53,7 +51,8 @@ export const ConfigSchema = Type.Object({
     dsr2html: text('dsr2html', 'Renders structured reports for the web pages of a disc.')
   }),
   tools: section('Other programs.', {
-    genisoimage: text('genisoimage', 'Makes the image; xorrisofs takes the same arguments.'),
+    genisoimage: text('genisoimage', 'Makes the image.'),
+    xorrisofs: text('xorrisofs', 'Makes the image when an object of 4 GiB or more is on it, which genisoimage cuts off; only used then (package xorriso).'),
     gdcmconv: text('gdcmconv', 'Decodes JPEG 2000 for pictures and disc.transfer_syntax; only used where it is installed (package libgdcm-tools).')
   }),
   pacs: section('The PACS.', {

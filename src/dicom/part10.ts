@@ -67,7 +67,7 @@ export interface Meta {
 }
 
 /**
- * The values of some elements of the first level, as they are; one that is longer than 16 KiB is left out.
+ * The values of some elements of the first level, as they are; one that is longer than 16 KiB (a sequence: 8 MiB) is left out.
  * @param tags as numbers, `0x00100010`
  * @throws NotWholeError when the file is cut off or not DICOM
  */
@@ -81,6 +81,9 @@ export function readElements (path: string, tags: ReadonlySet<number>): { meta: 
 }
 
 const WINDOW_BYTES = 16 * 1024
+const DELIMITER_BYTES = 8
+/** A large structured report. */
+const LARGEST_SEQUENCE_BYTES = 8 * 1024 ** 2
 
 class Walker {
   readonly #fd: number
@@ -117,12 +120,25 @@ class Walker {
     while (this.#position < this.#size) {
       const { tag, vr, length } = this.#header(encoding)
       if (tags.has(tag) && length <= WINDOW_BYTES) values.set(tag, Buffer.from(this.#bytes(length)))
+      else if (tags.has(tag) && vr === 'SQ') this.#keepItems(encoding, tag, length, values)
       else if (length === UNDEFINED_LENGTH) this.#skipItems(vr === 'UN' ? { explicit: false, littleEndian: true } : encoding, tag === PIXEL_DATA)
       else this.#skip(length)
       // what some senders append after the pixel data is none of our business
       if (tag === PIXEL_DATA) break
     }
     return answer
+  }
+
+  /** The items of a sequence; of one of undefined length without the delimiter, so that with its length known they are one of defined length. */
+  #keepItems (encoding: Encoding, tag: number, length: number, values: Map<number, Buffer>): void {
+    const start = this.#position
+    if (length === UNDEFINED_LENGTH) this.#skipItems(encoding, false)
+    else this.#skip(length)
+    const bytes = length === UNDEFINED_LENGTH ? this.#position - DELIMITER_BYTES - start : length
+    if (bytes > LARGEST_SEQUENCE_BYTES) return
+    const value = Buffer.alloc(bytes)
+    if (readSync(this.#fd, value, 0, bytes, start) < bytes) throw this.#cut('it became shorter while it was read')
+    values.set(tag, value)
   }
 
   /** A sequence or encapsulated pixel data of undefined length (PS3.5 7.5, A.4). */

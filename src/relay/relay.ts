@@ -11,7 +11,7 @@ import type { Manifest } from '../dicom/manifest.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
 import { aeTitleAt } from '../retrieval/pacs.ts'
-import type { Retrieval, Retrievals } from '../retrieval/retrievals.ts'
+import type { CompleteStudies, Retrievals } from '../retrieval/retrievals.ts'
 
 export interface RelayOptions extends Omit<ToolContext, 'log'> {
   config: Config
@@ -41,38 +41,39 @@ export function publisherOf (config: Config): Peer {
  * @throws MkisoError as the retrieval, CD_PUBLISHER_UNREACHABLE, CD_PUBLISHER_REFUSED
  */
 export async function relay (options: RelayOptions, accessionNumbers: readonly string[], signal: AbortSignal, log: Log): Promise<RelayResult> {
-  const retrieval = await options.retrievals.retrieve(accessionNumbers, { signal, log })
+  const retrieval = await options.retrievals.begin(accessionNumbers, { signal, log })
   const folder = join(options.workDir, `request_${randomUUID()}`)
   try {
-    if (retrieval.missing > 0) throw new MkisoError('INCOMPLETE_RETRIEVAL', `${retrieval.missing} images are missing; a print is never made of an incomplete study`)
+    const studies = await retrieval.complete(signal)
+    if (studies.missing > 0) throw new MkisoError('INCOMPLETE_RETRIEVAL', `${studies.missing} images are missing; a print is never made of an incomplete study`)
     signal.throwIfAborted()
-    return await send(options, retrieval, folder, log)
+    return await send(options, studies, folder, log)
   } finally {
     retrieval.release()
     await rm(folder, { recursive: true, force: true })
   }
 }
 
-async function send (options: RelayOptions, retrieval: Retrieval, folder: string, log: Log): Promise<RelayResult> {
+async function send (options: RelayOptions, { manifest, files }: CompleteStudies, folder: string, log: Log): Promise<RelayResult> {
   const { config } = options
   const publisher = publisherOf(config)
   const destination = addressOf(publisher)
   const images = join(folder, 'images')
   await mkdir(images, { recursive: true, mode: 0o700 })
-  for (const [uid, { path }] of retrieval.files) linkSync(path, join(images, uid))
+  for (const [uid, { path }] of files) linkSync(path, join(images, uid))
   const sender = config.relay.sender === 'storescu' ? storescu : dcmsend
   const result = await sender({ ...options, log }, publisher, {
-    callingAeTitle: aeTitleAt(config, 0), folder: images, fileCount: retrieval.files.size, timeoutMs: config.cd_publisher.sendTimeoutMs, tempDir: folder
+    callingAeTitle: aeTitleAt(config, 0), folder: images, fileCount: files.size, timeoutMs: config.cd_publisher.sendTimeoutMs, tempDir: folder
   })
   if (result.kind === 'no-association') {
     log.error({ destination, stderr: result.fault.reason }, 'CD publisher unreachable')
     throw new MkisoError('CD_PUBLISHER_UNREACHABLE', `${publisher.aeTitle}: ${result.fault.reason}`, { destination })
   }
-  const expected = retrieval.files.size
+  const expected = files.size
   if (result.confirmed < expected) {
     const reasons = result.kind === 'timeout' ? ['it took too long (cd_publisher.send_timeout)'] : result.reasons
     log.error({ destination, sent: result.confirmed, expected, reasons }, 'CD publisher refused images')
     throw new MkisoError('CD_PUBLISHER_REFUSED', `${result.confirmed} of ${expected} images were taken: ${reasons.join('; ')}`, { destination })
   }
-  return { manifest: retrieval.manifest, destination, filesSent: result.confirmed }
+  return { manifest, destination, filesSent: result.confirmed }
 }

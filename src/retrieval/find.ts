@@ -16,20 +16,37 @@ export interface FindContext extends ToolContext {
 const QUERIES_AT_ONCE = 4
 
 /**
- * Reads the manifest of a list of accession numbers.
+ * Reads the studies of a list of accession numbers, down to their series; {@link findInstances} goes on from there.
  * @throws MkisoError NO_DICOM_DATA when the PACS holds no study for one of them, PACS_UNREACHABLE, PACS_REFUSED, PACS_TIMEOUT
  */
-export async function findManifest (context: FindContext, accessionNumbers: readonly string[], signal?: AbortSignal): Promise<Manifest> {
+export async function findStudies (context: FindContext, accessionNumbers: readonly string[], signal?: AbortSignal): Promise<Manifest> {
   const limit = pLimit(QUERIES_AT_ONCE)
-  const found = await Promise.all(accessionNumbers.map(async accessionNumber => await limit(async () => await findStudies(context, accessionNumber, signal))))
+  const found = await Promise.all(accessionNumbers.map(async accessionNumber => await limit(async () => await findByAccessionNumber(context, accessionNumber, signal))))
   const missing = accessionNumbers.filter((_, index) => found[index]?.length === 0)
   if (missing.length > 0) throw new MkisoError('NO_DICOM_DATA', `the PACS holds no study for ${missing.join(', ')}`)
   // one study can come twice, when a PACS keeps two accession numbers for it
   const studies = [...new Map(found.flat().map(study => [study.studyInstanceUid, study])).values()]
-  return { studies: await Promise.all(studies.map(async study => ({ ...study, series: await findSeries(context, study.studyInstanceUid, limit, signal) }))) }
+  return { studies: await Promise.all(studies.map(async study => ({ ...study, series: await limit(async () => await findSeries(context, study.studyInstanceUid, signal)) }))) }
 }
 
-async function findStudies (context: FindContext, accessionNumber: string, signal?: AbortSignal): Promise<Study[]> {
+/**
+ * Adds the instances of every series.
+ * @throws MkisoError PACS_UNREACHABLE, PACS_TIMEOUT
+ */
+export async function findInstances (context: FindContext, { studies }: Manifest, signal?: AbortSignal): Promise<Manifest> {
+  const limit = pLimit(QUERIES_AT_ONCE)
+  return {
+    studies: await Promise.all(studies.map(async study => ({
+      ...study,
+      series: await Promise.all(study.series.map(async series => ({
+        ...series,
+        instances: await limit(async () => await instancesOf(context, study.studyInstanceUid, series.seriesInstanceUid, signal))
+      })))
+    })))
+  }
+}
+
+async function findByAccessionNumber (context: FindContext, accessionNumber: string, signal?: AbortSignal): Promise<Study[]> {
   const answers = await ask(context, 'STUDY', {
     '0008,0050': accessionNumber, '0020,000d': '', '0010,0010': '', '0010,0020': '', '0010,0021': '', '0010,0030': '', '0010,0040': '',
     '0008,0020': '', '0008,0030': '', '0008,1030': '', '0020,0010': ''
@@ -54,26 +71,22 @@ async function findStudies (context: FindContext, accessionNumber: string, signa
   })
 }
 
-async function findSeries (context: FindContext, studyInstanceUid: string, limit: <T>(task: () => Promise<T>) => Promise<T>, signal?: AbortSignal): Promise<Series[]> {
-  const answers = await limit(async () => await ask(context, 'SERIES', {
+async function findSeries (context: FindContext, studyInstanceUid: string, signal?: AbortSignal): Promise<Series[]> {
+  const answers = await ask(context, 'SERIES', {
     '0020,000d': studyInstanceUid, '0020,000e': '', '0008,0060': '', '0020,0011': '', '0008,103e': '', '0020,1209': ''
-  }, signal))
-  const series = answers.filter(answer => belongs(answer, '0020,000d', studyInstanceUid) && (answer.get('0020,000e') ?? '') !== '')
-  return await Promise.all(series.map(async answer => {
-    const seriesInstanceUid = answer.get('0020,000e') ?? ''
-    return {
-      seriesInstanceUid,
-      modality: answer.get('0008,0060') ?? '',
-      seriesNumber: number(answer.get('0020,0011')),
-      seriesDescription: answer.get('0008,103e') ?? '',
-      instanceCount: number(answer.get('0020,1209')),
-      instances: await limit(async () => await findInstances(context, studyInstanceUid, seriesInstanceUid, signal))
-    }
+  }, signal)
+  return answers.filter(answer => belongs(answer, '0020,000d', studyInstanceUid) && (answer.get('0020,000e') ?? '') !== '').map(answer => ({
+    seriesInstanceUid: answer.get('0020,000e') ?? '',
+    modality: answer.get('0008,0060') ?? '',
+    seriesNumber: number(answer.get('0020,0011')),
+    seriesDescription: answer.get('0008,103e') ?? '',
+    instanceCount: number(answer.get('0020,1209')),
+    instances: []
   }))
 }
 
 /** Empty when the PACS does not answer at this level; completeness then rests on the sub-operation counts. */
-async function findInstances (context: FindContext, studyInstanceUid: string, seriesInstanceUid: string, signal?: AbortSignal): Promise<Instance[]> {
+async function instancesOf (context: FindContext, studyInstanceUid: string, seriesInstanceUid: string, signal?: AbortSignal): Promise<Instance[]> {
   const keys = { '0020,000d': studyInstanceUid, '0020,000e': seriesInstanceUid, '0008,0018': '' }
   // the SOP class is not asked for: Orthanc opens every file for it, and gives the query up at one that it cannot open (measured)
   const answers = await askIfAnswered(context, { ...keys, '0020,0013': '' }, signal) ?? await askIfAnswered(context, keys, signal) ?? []

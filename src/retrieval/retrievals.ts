@@ -2,17 +2,18 @@
  * The retrievals of the service: from accession numbers to complete studies. Requests for the same study share one retrieval, each leaving
  * on its own; a finished one is kept for a while. Sharing is more than speed: two moves of one image to one receiver would write one file.
  */
-import { randomUUID } from 'node:crypto'
-import { setMaxListeners } from 'node:events'
+import { createHash, randomUUID } from 'node:crypto'
+import { EventEmitter, setMaxListeners } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { abortable } from '../abort.ts'
 import type { Config } from '../config/schema.ts'
 import { sameInstances, sopInstanceUidsOf, type Manifest, type Study } from '../dicom/manifest.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
-import { findManifest, type FindContext } from './find.ts'
+import { findInstances, findStudies, type FindContext } from './find.ts'
 import { guardOnePatient } from './patient-guard.ts'
 import { StudyRetrieval, type Progress, type ReceivedFile } from './study-retrieval.ts'
 import { Turns } from './turns.ts'
@@ -25,14 +26,31 @@ export interface RetrievalsOptions extends FindContext {
   workDir: string
 }
 
-/** What a request holds while it works with complete studies; it must be released. */
+/** What a request holds from the moment in which its studies are known; it must be released, which ends what nobody else waits for. */
 export interface Retrieval {
+  /** What the PACS says that the studies consist of. */
+  readonly manifest: Manifest
+  /** The same for two requests whose discs are the same, byte for byte. */
+  readonly identity: string
+  /** One a study; {@link Retrievals} emits `removed` with it when the files go. */
+  readonly entryIds: readonly string[]
+  /**
+   * Waits for the last image.
+   * @throws MkisoError as {@link StudyRetrieval.run}
+   * @throws the signal's reason
+   */
+  complete (signal: AbortSignal): Promise<CompleteStudies>
+  /** Calls back for each file as it comes; those that are there already come first. @returns the way to end it */
+  onFile (listener: (file: ReceivedFile) => void): () => void
+  release (): void
+}
+
+export interface CompleteStudies {
   readonly manifest: Manifest
   /** By SOP Instance UID. The files belong to the retrieval: link them, do not change or move them. */
   readonly files: ReadonlyMap<string, ReceivedFile>
   /** Images that are missing, which only disc.allow_incomplete lets through. */
   readonly missing: number
-  release (): void
 }
 
 export interface RetrieveOptions {
@@ -41,11 +59,10 @@ export interface RetrieveOptions {
   onManifest?: ((manifest: Manifest) => void) | undefined
   /** Over all studies of the request. */
   onProgress?: ((progress: Progress) => void) | undefined
-  /** For each file as it comes; those that were there already come first. */
-  onFile?: ((file: ReceivedFile) => void) | undefined
 }
 
 interface Entry {
+  id: string
   manifest: Study
   retrieval: StudyRetrieval
   controller: AbortController
@@ -58,13 +75,15 @@ interface Entry {
   usedAt: number
 }
 
-export class Retrievals {
+/** Emits `removed` with the id of an entry whose files go. */
+export class Retrievals extends EventEmitter<{ removed: [entryId: string] }> {
   readonly #options: RetrievalsOptions
   readonly #entries = new Map<string, Entry>()
   /** Those that still work or are still held, also when a newer one has taken their place in the table. */
   readonly #all = new Set<Entry>()
 
   constructor (options: RetrievalsOptions) {
+    super()
     this.#options = options
   }
 
@@ -74,34 +93,57 @@ export class Retrievals {
   /** Studies whose files are on disk though nobody uses them. */
   get kept (): number { return [...this.#all].filter(entry => entry.finished && entry.users === 0).length }
 
+  /** Bytes of the studies that are kept though nobody uses them. */
+  get keptBytes (): number {
+    return [...this.#all].filter(entry => entry.finished && entry.users === 0).reduce((sum, entry) => sum + entry.retrieval.progress.bytes, 0)
+  }
+
   /**
-   * Finds, guards, fetches.
-   * @throws MkisoError as {@link findManifest}, {@link guardOnePatient} and {@link StudyRetrieval.run}
+   * Finds, guards, and begins to fetch what is not here.
+   * @throws MkisoError as {@link findStudies} and {@link guardOnePatient}
    * @throws the signal's reason
    */
-  async retrieve (accessionNumbers: readonly string[], options: RetrieveOptions): Promise<Retrieval> {
-    const { config } = this.#options
-    const manifest = await findManifest({ ...this.#options, log: options.log }, accessionNumbers, options.signal)
-    if (!config.disc.allow_mixed_patients) guardOnePatient(manifest)
-    options.onManifest?.(manifest)
+  async begin (accessionNumbers: readonly string[], options: RetrieveOptions): Promise<Retrieval> {
+    const manifest = await this.#find(accessionNumbers, options)
     const held: Entry[] = []
-    const release = (): void => { for (const entry of held.splice(0)) this.#release(entry) }
+    const stops: Array<() => void> = []
+    const release = (): void => {
+      for (const stop of stops.splice(0)) stop()
+      for (const entry of held.splice(0)) this.#release(entry)
+    }
     try {
       await this.#hold(manifest, held, options)
-      const stopListening = held.map(entry => this.#listen(entry, held, options))
-      try {
-        await abortable(Promise.all(held.map(async entry => { await entry.done })), options.signal)
-      } finally {
-        for (const stop of stopListening) stop()
-      }
+      stops.push(...held.map(entry => listen(entry, held, options)))
     } catch (error) {
       release()
       throw error
     }
-    const files = new Map(held.flatMap(({ retrieval }) => [...retrieval.files]))
-    const studies = held.map(({ retrieval }) => retrieval.study)
-    const missing = studies.flatMap(sopInstanceUidsOf).filter(uid => !files.has(uid)).length
-    return { manifest: { studies }, files, missing, release }
+    return asRetrieval(manifest, [...held], release)
+  }
+
+  /**
+   * As {@link begin} where every study is here already and unchanged at the PACS; moves nothing.
+   * @returns undefined when something would have to be moved
+   */
+  async beginKept (accessionNumbers: readonly string[], options: RetrieveOptions): Promise<Retrieval | undefined> {
+    const manifest = await this.#find(accessionNumbers, options)
+    const kept = manifest.studies.flatMap(study => {
+      const entry = this.#entries.get(study.studyInstanceUid)
+      return entry?.finished === true && sameWork(entry, study) ? [entry] : []
+    })
+    if (kept.length < manifest.studies.length) return undefined
+    for (const entry of kept) this.#use(entry)
+    const held = [...kept]
+    return asRetrieval(manifest, kept, () => { for (const entry of held.splice(0)) this.#release(entry) })
+  }
+
+  async #find (accessionNumbers: readonly string[], { signal, log, onManifest }: RetrieveOptions): Promise<Manifest> {
+    const context = { ...this.#options, log }
+    const studies = await findStudies(context, accessionNumbers, signal)
+    if (!this.#options.config.disc.allow_mixed_patients) guardOnePatient(studies)
+    const manifest = await findInstances(context, studies, signal)
+    onManifest?.(manifest)
+    return manifest
   }
 
   /** Ends what runs and removes what is kept. */
@@ -130,7 +172,9 @@ export class Retrievals {
           continue
         }
         // from here to the entry in the table nothing is awaited: a second request must find it
-        const fresh = start(study, entry)
+        // a patient that was corrected at the PACS is corrected in every image that it sends from now on
+        const fresh = start(study, entry !== undefined && samePerson(entry.manifest, study) ? entry : undefined)
+        if (entry !== undefined && entry.users === 0) void this.#remove(entry)
         this.#use(fresh)
         held.push(fresh)
         break
@@ -172,7 +216,7 @@ export class Retrievals {
           await leave()
         }
       }
-      const entry: Entry = { manifest: study, retrieval, controller, done: Promise.resolve(), finished: false, users: 0, expiry: undefined, usedAt: startedAt }
+      const entry: Entry = { id: randomUUID(), manifest: study, retrieval, controller, done: Promise.resolve(), finished: false, users: 0, expiry: undefined, usedAt: startedAt }
       entry.done = work().catch(async (error: unknown) => {
         await this.#remove(entry)
         throw error
@@ -180,8 +224,6 @@ export class Retrievals {
       entry.done.catch(() => {})
       this.#entries.set(study.studyInstanceUid, entry)
       this.#all.add(entry)
-      // it has been replaced: nobody can ask for it any more
-      if (earlier !== undefined && earlier.users === 0) void this.#remove(earlier)
       return entry
     }
   }
@@ -223,35 +265,63 @@ export class Retrievals {
     }
   }
 
-  #listen (entry: Entry, held: readonly Entry[], { onProgress, onFile }: RetrieveOptions): () => void {
-    const progress = (): void => {
-      onProgress?.(held.map(({ retrieval }) => retrieval.progress).reduce((sum, one) => ({
-        received: sum.received + one.received,
-        expected: sum.expected === undefined || one.expected === undefined ? undefined : sum.expected + one.expected,
-        bytes: sum.bytes + one.bytes
-      })))
-    }
-    const file = (received: ReceivedFile): void => { onFile?.(received) }
-    for (const received of entry.retrieval.files.values()) file(received)
-    progress()
-    entry.retrieval.on('progress', progress)
-    entry.retrieval.on('file', file)
-    return () => {
-      entry.retrieval.off('progress', progress)
-      entry.retrieval.off('file', file)
-    }
-  }
-
   async #remove (entry: Entry): Promise<void> {
     clearTimeout(entry.expiry)
     if (this.#entries.get(entry.manifest.studyInstanceUid) === entry) this.#entries.delete(entry.manifest.studyInstanceUid)
-    this.#all.delete(entry)
+    if (this.#all.delete(entry)) this.emit('removed', entry.id)
     await rm(entry.retrieval.folder, { recursive: true, force: true })
   }
 }
 
+function samePerson (a: Study, b: Study): boolean {
+  return isDeepStrictEqual(a.patient, b.patient)
+}
+
+function asRetrieval (manifest: Manifest, held: readonly Entry[], release: () => void): Retrieval {
+  const entryIds = held.map(({ id }) => id).sort()
+  return {
+    manifest,
+    entryIds,
+    // a description that was corrected at the PACS makes another disc of the same files
+    identity: createHash('sha256').update(JSON.stringify([entryIds, manifest])).digest('hex'),
+    complete: async signal => {
+      await abortable(Promise.all(held.map(async ({ done }) => { await done })), signal)
+      const files = new Map(held.flatMap(({ retrieval }) => [...retrieval.files]))
+      const studies = manifest.studies.map(study => {
+        const { study: received } = held.find(({ retrieval }) => retrieval.study.studyInstanceUid === study.studyInstanceUid)?.retrieval ?? { study }
+        return sopInstanceUidsOf(study).length > 0 ? study : { ...study, series: received.series }
+      })
+      return { manifest: { studies }, files, missing: studies.flatMap(sopInstanceUidsOf).filter(uid => !files.has(uid)).length }
+    },
+    onFile: listener => {
+      for (const { retrieval } of held) {
+        for (const file of retrieval.files.values()) listener(file)
+        retrieval.on('file', listener)
+      }
+      return () => { for (const { retrieval } of held) retrieval.off('file', listener) }
+    },
+    release
+  }
+}
+
+/** Progress over all studies of a request. */
+function listen (entry: Entry, held: readonly Entry[], { onProgress }: RetrieveOptions): () => void {
+  if (onProgress === undefined) return () => {}
+  const progress = (): void => {
+    onProgress(held.map(({ retrieval }) => retrieval.progress).reduce((sum, one) => ({
+      received: sum.received + one.received,
+      expected: sum.expected === undefined || one.expected === undefined ? undefined : sum.expected + one.expected,
+      bytes: sum.bytes + one.bytes
+    })))
+  }
+  progress()
+  entry.retrieval.on('progress', progress)
+  return () => { entry.retrieval.off('progress', progress) }
+}
+
 /** True when what the entry fetches is what the study consists of now. */
 function sameWork (entry: Entry, study: Study): boolean {
+  if (!samePerson(entry.manifest, study)) return false
   if (sameInstances(entry.manifest, study)) return true
   // without IMAGE level nobody can tell whether a finished study has changed; one that is under way is as fresh as it gets
   const series = (one: Study): string => one.series.map(({ seriesInstanceUid }) => seriesInstanceUid).sort().join()

@@ -6,7 +6,7 @@ import { demoStudies, oddStudies } from '../../demo/phantoms/studies.ts'
 import { startOrthanc } from '../../demo/orthanc.ts'
 import { richer } from '../../src/disc/names-from-files.ts'
 import { readPart10 } from '../../src/dicom/part10.ts'
-import { nothingLeft, readDisc, service, world, type Disc, type World } from '../world.ts'
+import { nothingLeft, pixelDataSha256, readDisc, service, world, type Disc, type World } from '../world.ts'
 
 const STUDIES = [...oddStudies(), ...demoStudies().filter(({ accessionNumber }) => /^(CT|MR|US)/.test(accessionNumber))]
 /** File IDs: at most 8 components of at most 8 characters (PS3.10 8.2). */
@@ -72,12 +72,14 @@ t.test('discs from Orthanc', async t => {
     t.match((await here.programs.run('dcmdump', ['+P', '0010,0020', join(nobody.root, 'DICOMDIR')])).stdout, /LO \[.+\]/, 'an empty Patient ID is not empty in the DICOMDIR, where it is type 1')
   })
 
-  t.test('an image without Modality is mended on the disc, and only there', async t => {
+  t.test('an image without Modality: the DICOMDIR has the PACS\'s, the image stays as it came', async t => {
     const disc = await readDisc(t, (await mkiso.get('/api/iso/download?accession_number=ODD.2024.001')).body, here.programs)
     const omitted = here.of('ODD.2024.001').at(-1)
     const path = join(disc.root, disc.instances.get(omitted?.sopInstanceUid ?? '') ?? '')
-    t.match((await here.programs.run('dcmdump', ['+P', '0008,0060', path])).stdout, /CS \[\w+\]/)
-    t.ok(mkiso.log.some(({ msg }) => String(msg).includes('has been set on the disc')))
+    t.equal(pixelDataSha256(path), omitted?.pixelDataSha256)
+    t.equal((await here.programs.run('dcmdump', ['+P', '0008,0060', path])).stdout, '')
+    const modalities = (await here.programs.run('dcmdump', ['+P', '0008,0060', join(disc.root, 'DICOMDIR')])).stdout
+    t.equal(modalities.match(/CS \[\w+\]/g)?.length, 13, 'one for each series')
   })
 
   t.test('the pages: escaped, complete, in two languages', async t => {

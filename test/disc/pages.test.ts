@@ -20,7 +20,7 @@ function pages (over: Partial<PageInput> = {}, patientName = 'A^B', studyDescrip
   const study = { studyInstanceUid: '1.2', accessionNumber: 'X', patient, studyDate: '20240305', studyTime: '', studyDescription, studyId: '', series: [series] }
   const file = { instance, sourcePath: '', sizeBytes: 1, transferSyntaxUid: '', fileId: 'DICOM/PT000001/ST000001/SE000001/IM000001' }
   const contents: DiscContents = { patients: [{ patient, studies: [{ study, series: [{ series, files: [file] }] }] }], disc: 1, discs: 1 }
-  const made = renderPages({ contents, disc: DISC, viewer: undefined, web: NO_WEB_CONTENT, notListed: [], missing: 0, createdAt: new Date('2024-03-06T00:00:00Z'), ...over })
+  const made = renderPages({ contents, disc: DISC, viewer: undefined, web: NO_WEB_CONTENT, notListed: [], missing: 0, profile: 'STD-GEN-CD', createdAt: new Date('2024-03-06T00:00:00Z'), ...over })
   return new Map(made.map(({ path, text }) => [path, text]))
 }
 

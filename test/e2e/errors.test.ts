@@ -102,26 +102,17 @@ t.test('the table', async t => {
     } finally { paused.resume() }
   })
 
-  t.test('500: genisoimage fails, at once or at its first byte', async t => {
+  t.test('500: genisoimage fails, at once, at its first byte, within the directories', async t => {
     const folder = temporaryFolder(t, 'tools')
-    for (const [name, script] of [['at once', 'exit 3'], ['at its first byte', 'case "$*" in *-print-size*) echo 1000;; *) exit 3;; esac']] as const) {
+    for (const [name, script] of [['at once', 'exit 3'], ['at its first byte', 'echo nothing; exit 3'], ['within the directories', 'genisoimage "$@" | head -c 40000; exit 3']] as const) {
       const tool = join(folder, name.replaceAll(' ', '-'))
       writeFileSync(tool, `#!/bin/sh\n${script}\n`)
       chmodSync(tool, 0o755)
       const mkiso = await service(t, pacs, receiverPort, { tools: { genisoimage: tool } })
       await answers(t, mkiso, await mkiso.get(CR), 500, 'ISO_CREATION_FAILED', { error: 'ISO creation failed' })
+      t.strictSame(await nothingLeft(mkiso), [])
       await mkiso.app.close()
     }
-  })
-
-  t.test('genisoimage fails in the middle: the download breaks, and does not look whole', async t => {
-    const folder = temporaryFolder(t, 'tools')
-    const tool = join(folder, 'genisoimage')
-    writeFileSync(tool, '#!/bin/sh\ncase "$*" in *-print-size*) exec /usr/bin/genisoimage "$@";; *) /usr/bin/genisoimage "$@" | head -c 100000; exit 3;; esac\n')
-    chmodSync(tool, 0o755)
-    const mkiso = await service(t, pacs, receiverPort, { tools: { genisoimage: tool } })
-    await t.rejects(mkiso.get(CR))
-    t.strictSame(await nothingLeft(mkiso), [])
   })
 
   t.test('507: the disk is full', async t => {

@@ -96,7 +96,7 @@ t.test('port-pool, dcmtk, retrieval, iso, relay, patient-client, health, send-di
   t.strictSame(app.dcmtk.programs.pids, [])
   t.equal(app.receiverFault(), undefined, 'C-GET needs no receiver')
   t.equal(app.retrievals.running, 0)
-  t.type(app.iso.make, 'function')
+  t.type(app.discs.open, 'function')
   t.type(app.relay.print, 'function')
   t.type(app.patientClient.byAccession, 'function')
   t.ok(app.hasReplyDecorator('sendDisc'))

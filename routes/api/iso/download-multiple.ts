@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { DiscAnswer } from '../../../plugins/send-disc.ts'
+import { DISC_ANSWERS } from '../../../plugins/send-disc.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { isoFileNameForPatient, nameFromDicom } from '../../../src/disc/file-name.ts'
 import { MkisoError } from '../../../src/errors.ts'
@@ -15,7 +15,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       security: [{ apiKey: [] }],
       // mkiso_multiple.php passes accession_number, and nginx forwards it as it is
       querystring: Type.Object({ accession_numbers: Type.Optional(AccessionNumberList), accession_number: Type.Optional(AccessionNumberList), disc: DiscNumber }),
-      response: { ...errorResponses(...RETRIEVAL_ERRORS, 'ACCESSION_UNKNOWN', 'PATIENT_API_UNAVAILABLE', 'DISC_TOO_SMALL', 'ISO_CREATION_FAILED'), 200: DiscAnswer }
+      response: { ...errorResponses(...RETRIEVAL_ERRORS, 'ACCESSION_UNKNOWN', 'PATIENT_API_UNAVAILABLE', 'DISC_TOO_SMALL', 'ISO_CREATION_FAILED', 'RANGE_NOT_SATISFIABLE'), ...DISC_ANSWERS }
     }
   }, async (request, reply) => {
     const { accession_numbers: list, accession_number: other } = request.query
@@ -23,8 +23,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const accessionNumbers = parseAccessionNumbers(list ?? other ?? '', app.config.server.max_accessions)
     const patientName = await app.patientClient.nameFor(accessionNumbers.slice(0, 1), request.gone, request.log)
     const linkOf = discLinks(request.url)
-    const disc = await app.iso.make({ accessionNumbers, disc: discNumber(request.query.disc), linkOf, signal: request.gone, log: request.log })
-    return reply.sendDisc(disc, isoFileNameForPatient(patientName ?? nameFromDicom(disc.patient.patientName), accessionNumbers), linkOf)
+    const wanted = { accessionNumbers, disc: discNumber(request.query.disc), linkOf, signal: request.gone, log: request.log }
+    const disc = request.method === 'HEAD' ? await app.discs.openKept(wanted) : await app.discs.open(wanted)
+    if (disc === undefined) return reply.sendUnknownDisc()
+    return reply.sendDisc(disc, { fileName: isoFileNameForPatient(patientName ?? nameFromDicom(disc.patient.patientName), accessionNumbers), linkOf })
   })
 }
 

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { DiscAnswer } from '../../../plugins/send-disc.ts'
+import { DISC_ANSWERS } from '../../../plugins/send-disc.ts'
 import { checkAccessionNumber } from '../../../src/dicom/accession-number.ts'
 import { isoFileName } from '../../../src/disc/file-name.ts'
 import { AccessionNumber, DiscNumber, discLinks, discNumber, errorResponses, RETRIEVAL_ERRORS } from '../../../src/schemas.ts'
@@ -13,13 +13,14 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'The disc of one accession number',
       security: [{ apiKey: [] }],
       querystring: Type.Object({ accession_number: AccessionNumber, disc: DiscNumber }),
-      response: { ...errorResponses(...RETRIEVAL_ERRORS, 'DISC_TOO_SMALL', 'ISO_CREATION_FAILED'), 200: DiscAnswer }
+      response: { ...errorResponses(...RETRIEVAL_ERRORS, 'DISC_TOO_SMALL', 'ISO_CREATION_FAILED', 'RANGE_NOT_SATISFIABLE'), ...DISC_ANSWERS }
     }
   }, async (request, reply) => {
     const accessionNumber = checkAccessionNumber(request.query.accession_number)
     const linkOf = discLinks(request.url)
-    const disc = await app.iso.make({ accessionNumbers: [accessionNumber], disc: discNumber(request.query.disc), linkOf, signal: request.gone, log: request.log })
-    return reply.sendDisc(disc, isoFileName(accessionNumber), linkOf)
+    const wanted = { accessionNumbers: [accessionNumber], disc: discNumber(request.query.disc), linkOf, signal: request.gone, log: request.log }
+    const disc = request.method === 'HEAD' ? await app.discs.openKept(wanted) : await app.discs.open(wanted)
+    return disc === undefined ? reply.sendUnknownDisc() : reply.sendDisc(disc, { fileName: isoFileName(accessionNumber), linkOf })
   })
 }
 

@@ -3,7 +3,7 @@ import { Eta } from 'eta'
 import type { Config } from '../../config/schema.ts'
 import { PRODUCT } from '../../product.ts'
 import type { DiscContents } from '../contents.ts'
-import type { NotListed } from '../dicomdir.ts'
+import type { NotListed } from '../dicomdir/dicomdir.ts'
 import { WEB_FOLDER, type WebContent, type WebSeries } from '../web/web-content.ts'
 import { loadLanguage, type Language } from './language.ts'
 import { personName } from './person-name.ts'
@@ -18,6 +18,8 @@ export interface PageInput {
   /** Images that the PACS did not deliver (disc.allow_incomplete). */
   missing: number
   createdAt: Date
+  /** Name of the application profile, where there is one (PS3.11). */
+  profile: string | undefined
 }
 
 const html = new Eta({ views: import.meta.dirname, autoEscape: true, cache: true })

@@ -1,0 +1,153 @@
+/** DICOMDIR, the index of the disc (PS3.10 8.6, PS3.3 F): a tree of records, patient, study, series, instance, bound by byte offsets. */
+import { createHash } from 'node:crypto'
+import { PRODUCT } from '../../product.ts'
+import type { DiscContents, DiscFile, DiscPatient, DiscSeries, DiscStudy } from '../contents.ts'
+import { encodeKeys, hasValue, type DirectoryRecords, type Values } from './directory-records.ts'
+import { element, uint16, uint32 } from './elements.ts'
+import { PATIENT, SERIES, STUDY, TAGS, type RecordType } from './record-types.ts'
+
+/** A file that is on the disc though the DICOMDIR cannot list it. */
+export interface NotListed {
+  fileId: string
+  reason: string
+}
+
+interface DirectoryNode {
+  /** All of the record that holds no offset. */
+  body: Buffer
+  children: readonly DirectoryNode[]
+  /** Bytes of the record and of all below it. */
+  sizeBytes: number
+}
+
+const MEDIA_STORAGE_DIRECTORY = '1.2.840.10008.1.3.10'
+const EXPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2.1'
+/** Ours; made once from a UUID (PS3.5 B.2). */
+const IMPLEMENTATION_CLASS_UID = '2.25.39241523165663433627993883919750080093'
+const PREAMBLE = Buffer.concat([Buffer.alloc(128), Buffer.from('DICM')])
+/** Item tag and length, (0004,1400), (0004,1410), (0004,1420). */
+const OFFSETS_BYTES = 8 + 12 + 10 + 12
+
+/**
+ * @param records what each object of the disc says of itself; settled
+ * @param fileSetId at most 16 characters (PS3.3 F.3.2.1)
+ * @returns the file, the same bytes for the same disc, and what it does not list
+ */
+export function buildDicomdir (contents: DiscContents, records: DirectoryRecords, fileSetId: string): { bytes: Buffer, notListed: NotListed[] } {
+  const notListed: NotListed[] = []
+  const roots = contents.patients.map((patient, index) => patientNode(patient, index, records, notListed)).filter(({ children }) => children.length > 0)
+  const head = (first: number, last: number, recordBytes: number): Buffer => Buffer.concat([
+    element(0x00041130, 'CS', fileSetId),
+    element(0x00041200, 'UL', uint32(first)),
+    element(0x00041202, 'UL', uint32(last)),
+    // no known inconsistencies
+    element(0x00041212, 'US', uint16(0)),
+    sequenceHeader(0x00041220, recordBytes)
+  ])
+  const start = PREAMBLE.length + meta('').length + head(0, 0, 0).length
+  const body = Buffer.concat(encode(roots, start))
+  const last = start + roots.slice(0, -1).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  const dataSet = roots.length === 0 ? head(0, 0, 0) : head(start, last, body.length)
+  return { bytes: Buffer.concat([PREAMBLE, meta(uidOf(dataSet, body)), dataSet, body]), notListed }
+}
+
+/** The file meta information (PS3.10 7.1); its length does not depend on the UID. */
+function meta (sopInstanceUid: string): Buffer {
+  const elements = Buffer.concat([
+    element(0x00020001, 'OB', Buffer.from([0, 1])),
+    element(0x00020002, 'UI', MEDIA_STORAGE_DIRECTORY),
+    element(0x00020003, 'UI', Buffer.from(sopInstanceUid.padEnd(64, '\0'), 'latin1')),
+    element(0x00020010, 'UI', EXPLICIT_LITTLE_ENDIAN),
+    element(0x00020012, 'UI', IMPLEMENTATION_CLASS_UID),
+    element(0x00020013, 'SH', `MKISO_${PRODUCT.version.replaceAll('.', '')}`.slice(0, 16))
+  ])
+  return Buffer.concat([element(0x00020000, 'UL', uint32(elements.length)), elements])
+}
+
+/** A UID from the content (PS3.5 B.2): the same disc has the same. */
+function uidOf (...parts: Buffer[]): string {
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(part)
+  return `2.25.${BigInt(`0x${hash.digest('hex').slice(0, 32)}`)}`
+}
+
+function sequenceHeader (tag: number, length: number): Buffer {
+  const header = element(tag, 'SQ', '')
+  header.writeUInt32LE(length, 8)
+  return header
+}
+
+function patientNode ({ patient, studies }: DiscPatient, index: number, records: DirectoryRecords, notListed: NotListed[]): DirectoryNode {
+  const values = new Map(firstValues(studies.flatMap(({ series }) => series), records))
+  // an empty Patient ID is type 2 in the images and type 1 here; two nameless patients must not become one
+  fallBack(values, PATIENT, TAGS.patientId, patient.patientId === '' ? `UNKNOWN-${index + 1}` : patient.patientId)
+  return node(PATIENT.name, encodeKeys(PATIENT.keys, values), studies.map(study => studyNode(study, records, notListed)).filter(({ children }) => children.length > 0))
+}
+
+function studyNode ({ study, series }: DiscStudy, records: DirectoryRecords, notListed: NotListed[]): DirectoryNode {
+  const values = new Map(firstValues(series, records))
+  fallBack(values, STUDY, TAGS.studyInstanceUid, study.studyInstanceUid)
+  fallBack(values, STUDY, TAGS.studyDate, study.studyDate)
+  fallBack(values, STUDY, TAGS.accessionNumber, study.accessionNumber)
+  fallBack(values, STUDY, TAGS.studyId, study.studyId)
+  return node(STUDY.name, encodeKeys(STUDY.keys, values), series.map(one => seriesNode(one, records, notListed)).filter(({ children }) => children.length > 0))
+}
+
+function seriesNode ({ series, files }: DiscSeries, records: DirectoryRecords, notListed: NotListed[]): DirectoryNode {
+  const values = new Map(records.upper(series.seriesInstanceUid))
+  fallBack(values, SERIES, TAGS.seriesInstanceUid, series.seriesInstanceUid)
+  fallBack(values, SERIES, TAGS.modality, series.modality)
+  fallBack(values, SERIES, TAGS.seriesNumber, series.seriesNumber === undefined ? '' : String(series.seriesNumber))
+  const children = files.flatMap((file): DirectoryNode[] => {
+    const record = records.of(file.instance.sopInstanceUid)
+    if (record?.listed === true) return [node(record.type, record.fields, [], file)]
+    notListed.push({ fileId: file.fileId, reason: record?.reason ?? 'it was never read' })
+    return []
+  })
+  return node(SERIES.name, encodeKeys(SERIES.keys, values), children)
+}
+
+function firstValues (series: readonly DiscSeries[], records: DirectoryRecords): Values {
+  return series.map(({ series: one }) => records.upper(one.seriesInstanceUid)).find(values => values.size > 0) ?? new Map()
+}
+
+/** What the PACS says, where the object itself says nothing; only in letters that every character set has. */
+function fallBack (values: Map<number, Buffer>, { keys }: RecordType, tag: number, text: string): void {
+  const key = keys.find(one => one.tag === tag)
+  if (key !== undefined && text !== '' && !hasValue(values, key) && /^[\x20-\x7e]+$/.test(text)) values.set(tag, Buffer.from(text, 'latin1'))
+}
+
+function node (type: string, fields: Buffer, children: readonly DirectoryNode[], file?: DiscFile): DirectoryNode {
+  const body = Buffer.concat([
+    element(0x00041430, 'CS', type),
+    ...(file === undefined
+      ? []
+      : [
+          element(0x00041500, 'CS', file.fileId.replaceAll('/', '\\')),
+          element(0x00041510, 'UI', file.instance.sopClassUid),
+          element(0x00041511, 'UI', file.instance.sopInstanceUid),
+          element(0x00041512, 'UI', file.transferSyntaxUid)
+        ]),
+    fields
+  ])
+  return { body, children, sizeBytes: children.reduce((sum, child) => sum + child.sizeBytes, OFFSETS_BYTES + body.length) }
+}
+
+/** The records of one level, each followed by all below it. @param start offset of the first from the start of the file */
+function encode (nodes: readonly DirectoryNode[], start: number): Buffer[] {
+  let offset = start
+  return nodes.flatMap(({ body, children, sizeBytes }, index) => {
+    const lower = offset + OFFSETS_BYTES + body.length
+    offset += sizeBytes
+    // 0 stands for "there is none" (PS3.3 F.3.2.2)
+    return [offsets(body.length, index === nodes.length - 1 ? 0 : offset, children.length === 0 ? 0 : lower), body, ...encode(children, lower)]
+  })
+}
+
+function offsets (bodyBytes: number, next: number, lower: number): Buffer {
+  const item = Buffer.alloc(8)
+  item.writeUInt16LE(0xFFFE, 0)
+  item.writeUInt16LE(0xE000, 2)
+  item.writeUInt32LE(OFFSETS_BYTES - item.length + bodyBytes, 4)
+  return Buffer.concat([item, element(0x00041400, 'UL', uint32(next)), element(0x00041410, 'US', uint16(0xFFFF)), element(0x00041420, 'UL', uint32(lower))])
+}

@@ -1,0 +1,177 @@
+/**
+ * The discs of the service: made on request, shared by requests for the same studies, kept as long as their retrieval is kept, so that a
+ * download that broke goes on where it was.
+ */
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { abortable } from '../abort.ts'
+import type { Config } from '../config/schema.ts'
+import type { Manifest, Patient } from '../dicom/manifest.ts'
+import type { ToolContext } from '../dicom/peer.ts'
+import { MkisoError } from '../errors.ts'
+import type { Log } from '../process.ts'
+import type { Retrieval, Retrievals } from '../retrieval/retrievals.ts'
+import type { Progress } from '../retrieval/study-retrieval.ts'
+import { filesOf, type DiscContents } from './contents.ts'
+import type { NotListed } from './dicomdir/dicomdir.ts'
+import type { Image } from './image/image.ts'
+import { Material } from './material.ts'
+
+export interface DiscsOptions extends ToolContext {
+  config: Config
+  retrievals: Retrievals
+  workDir: string
+}
+
+export interface DiscRequest {
+  accessionNumbers: readonly string[]
+  /** Which disc of a set, from 1; undefined when none was asked for. */
+  disc: number | undefined
+  /** The link to a disc of the set. */
+  linkOf: (disc: number) => string
+  signal: AbortSignal
+  log: Log
+  /** What the PACS says that there is to fetch. */
+  onManifest?: ((manifest: Manifest) => void) | undefined
+  onProgress?: ((progress: Progress) => void) | undefined
+  /** Every image is here; the disc is being made. */
+  onComplete?: (() => void) | undefined
+}
+
+/** A disc that can be sent; it must be closed. */
+export interface OpenDisc {
+  image: Image
+  /** A strong validator: the same for the same bytes (RFC 9110 8.8.3). */
+  etag: string
+  manifest: Manifest
+  patient: Patient
+  /** This disc's number, from 1, and how many the set has. */
+  disc: number
+  discs: number
+  instances: number
+  notListed: readonly NotListed[]
+  /** Images that are missing, with disc.allow_incomplete. */
+  missing: number
+  /** Was made before this request, which may go on with bytes that an earlier one got. */
+  kept: boolean
+  close (): void
+}
+
+interface Shared {
+  material: Material
+  entryIds: readonly string[]
+  users: number
+  /** The retrieval's files have gone, or it has failed: nobody may join. */
+  closed: boolean
+}
+
+const NOBODY: Patient = { patientId: '', issuerOfPatientId: '', patientName: '', birthDate: '', sex: '' }
+
+export class Discs {
+  readonly #options: DiscsOptions
+  readonly #shared = new Map<string, Shared>()
+  readonly #ending = new Set<Promise<void>>()
+
+  constructor (options: DiscsOptions) {
+    this.#options = options
+    options.retrievals.on('removed', entryId => { this.#forget(entryId) })
+  }
+
+  /**
+   * Fetches, makes, and holds a disc.
+   * @throws MkisoError as the retrieval, DISC_TOO_SMALL, ISO_CREATION_FAILED
+   * @throws the signal's reason
+   */
+  async open (request: DiscRequest): Promise<OpenDisc> {
+    return await this.#open(request, await this.#options.retrievals.begin(request.accessionNumbers, request))
+  }
+
+  /** As {@link open} where nothing must be moved for it; @returns undefined where something must. */
+  async openKept (request: DiscRequest): Promise<OpenDisc | undefined> {
+    const retrieval = await this.#options.retrievals.beginKept(request.accessionNumbers, request)
+    return retrieval === undefined ? undefined : await this.#open(request, retrieval)
+  }
+
+  /** Waits until everything that was made has been removed. */
+  async close (): Promise<void> {
+    for (const [identity, shared] of this.#shared) this.#end(identity, shared)
+    await Promise.all(this.#ending)
+  }
+
+  async #open (request: DiscRequest, retrieval: Retrieval): Promise<OpenDisc> {
+    const startedAt = performance.now()
+    const { signal, log } = request
+    const shared = this.#join(retrieval, log)
+    let closed = false
+    const close = (): void => {
+      if (closed) return
+      closed = true
+      // first the files' owner: with nothing kept it tells us that they go
+      retrieval.release()
+      this.#leave(retrieval.identity, shared)
+    }
+    try {
+      const { contents: set, missing } = await abortable(shared.material.ready, signal)
+      const contents = choose(set, request)
+      request.onComplete?.()
+      const kept = shared.material.has(contents.disc)
+      const { image, notListed, etag, root } = await abortable(shared.material.disc(contents.disc), signal)
+      const instances = filesOf(contents).length
+      log.info({
+        path: root, size_bytes: image.sizeBytes, instances, disc: contents.disc, discs: contents.discs, kept, duration_ms: Math.round(performance.now() - startedAt)
+      }, 'iso created')
+      const { disc, discs, patients: [first] } = contents
+      return { image, etag, manifest: retrieval.manifest, patient: first?.patient ?? NOBODY, disc, discs, instances, notListed, missing, kept, close }
+    } catch (error) {
+      close()
+      throw error
+    }
+  }
+
+  #join (retrieval: Retrieval, log: Log): Shared {
+    let shared = this.#shared.get(retrieval.identity)
+    if (shared === undefined || shared.closed) {
+      const { config, workDir } = this.#options
+      const created: Shared = {
+        material: new Material({ ...this.#options, log }, config, retrieval, join(workDir, `disc_${randomUUID()}`)), entryIds: retrieval.entryIds, users: 0, closed: false
+      }
+      created.material.ready.catch(() => { created.closed = true })
+      this.#shared.set(retrieval.identity, shared = created)
+    }
+    shared.users++
+    return shared
+  }
+
+  #leave (identity: string, shared: Shared): void {
+    if (--shared.users > 0) return
+    const { keepForMs } = this.#options.config.iso
+    // when the last one leaves before it is ready, what works for it ends
+    if (shared.closed || keepForMs === 0 || !shared.material.planned) this.#end(identity, shared)
+  }
+
+  /** The files of a retrieval go. */
+  #forget (entryId: string): void {
+    for (const [identity, shared] of this.#shared) {
+      if (!shared.entryIds.includes(entryId)) continue
+      shared.closed = true
+      if (shared.users === 0) this.#end(identity, shared)
+    }
+  }
+
+  #end (identity: string, shared: Shared): void {
+    shared.closed = true
+    if (this.#shared.get(identity) === shared) this.#shared.delete(identity)
+    const ending = shared.material.end()
+      .catch((error: unknown) => { this.#options.log.error({ err: error }, 'a disc could not be cleaned up') })
+      .finally(() => { this.#ending.delete(ending) })
+    this.#ending.add(ending)
+  }
+}
+
+function choose (set: readonly DiscContents[], { disc, linkOf }: DiscRequest): DiscContents {
+  const links = set.map((_, index) => linkOf(index + 1))
+  if (disc === undefined && set.length > 1) throw new MkisoError('DISC_TOO_SMALL', `${set.length} discs are needed (disc.capacity); download each by its link`, { discs: links })
+  const contents = set[(disc ?? 1) - 1]
+  if (contents === undefined) throw new MkisoError('INVALID_REQUEST', `there is no disc ${disc ?? 1}: the set has ${set.length}`, { discs: links })
+  return contents
+}

@@ -1,0 +1,140 @@
+/**
+ * What discs are made of: the files of a retrieval, and what is drawn from each as soon as it is whole (pictures, directory record, checksum),
+ * so that little is left to do when the last one has come. All requests for the same studies share one material, and all discs of a set.
+ */
+import { mkdirSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Config } from '../config/schema.ts'
+import type { ToolContext } from '../dicom/peer.ts'
+import type { Manifest } from '../dicom/manifest.ts'
+import { MkisoError } from '../errors.ts'
+import type { Retrieval } from '../retrieval/retrievals.ts'
+import type { ReceivedFile } from '../retrieval/study-retrieval.ts'
+import { Checksums } from './checksums.ts'
+import type { DiscContents } from './contents.ts'
+import { DirectoryRecords } from './dicomdir/directory-records.ts'
+import { CAPACITY_BYTES, planSet } from './disc-set.ts'
+import { makeDisc, type Disc } from './disc.ts'
+import { inReadingOrder } from './layout.ts'
+import { withNamesFromFiles } from './names-from-files.ts'
+import { uncompress } from './uncompress.ts'
+import { findViewer, type Viewer } from './viewer.ts'
+import { Renderer } from './web/renderer.ts'
+
+interface Ready {
+  contents: DiscContents[]
+  viewer: Viewer | undefined
+  missing: number
+}
+
+export class Material {
+  readonly #config: Config
+  readonly #context: ToolContext
+  readonly #folder: string
+  readonly #ended = new AbortController()
+  readonly #records: DirectoryRecords
+  readonly #renderer: Renderer | undefined
+  readonly #checksums: Checksums | undefined
+  readonly #discs = new Map<number, Promise<Disc>>()
+  #planned = false
+  /** Settles when every image is here and the set of discs is planned; rejects as the retrieval does. */
+  readonly ready: Promise<Ready>
+
+  /** @param folder one that does not exist yet, on the file system of the images; {@link end} removes it */
+  constructor (context: ToolContext, config: Config, retrieval: Retrieval, folder: string) {
+    this.#config = config
+    this.#context = context
+    this.#folder = folder
+    const signal = this.#ended.signal
+    mkdirSync(folder, { mode: 0o700 })
+    const { programs, dcmtk, log } = context
+    const { web_content: mode } = config.disc
+    this.#records = new DirectoryRecords(context, join(folder, 'converted'), signal)
+    this.#renderer = mode === 'none'
+      ? undefined
+      : new Renderer({ programs, dcmtk, tools: config.tools, mode, folder: join(folder, 'pictures'), log, signal }, thumbnailsOf(retrieval.manifest))
+    this.#checksums = config.iso.checksums ? new Checksums() : undefined
+    const stopListening = retrieval.onFile(file => { this.#take(file) })
+    this.ready = this.#prepare(retrieval).finally(stopListening)
+    this.ready.catch(() => {})
+  }
+
+  /**
+   * The disc, from 1; made once.
+   * @throws MkisoError ISO_CREATION_FAILED
+   */
+  async disc (number: number): Promise<Disc> {
+    let disc = this.#discs.get(number)
+    if (disc === undefined) {
+      disc = this.#make(number)
+      this.#discs.set(number, disc)
+      // a failure may pass
+      disc.catch(() => { this.#discs.delete(number) })
+    }
+    return await disc
+  }
+
+  /** True once {@link ready} has resolved. */
+  get planned (): boolean { return this.#planned }
+
+  /** True when the disc needs no more than to be sent. */
+  has (number: number): boolean { return this.#discs.has(number) }
+
+  /** Ends what still works and removes everything. */
+  async end (): Promise<void> {
+    this.#ended.abort(new MkisoError('INTERNAL', 'nobody waits for this disc any more'))
+    await this.ready.catch(() => {})
+    await Promise.allSettled(this.#discs.values())
+    await rm(this.#folder, { recursive: true, force: true, maxRetries: 3, retryDelay: 50 })
+  }
+
+  #take (file: ReceivedFile): void {
+    this.#renderer?.add(file)
+    this.#records.add(file)
+    if (this.#config.disc.transfer_syntax === 'as-stored') this.#checksums?.add(file.path)
+  }
+
+  async #prepare (retrieval: Retrieval): Promise<Ready> {
+    const { disc, tools } = this.#config
+    const signal = this.#ended.signal
+    const { manifest, files: received, missing } = await retrieval.complete(signal)
+    const files = disc.transfer_syntax === 'uncompressed' ? await uncompress(this.#context, tools, received, join(this.#folder, 'uncompressed'), signal) : received
+    const viewer = await findViewer(this.#config.iso.microdicom_path)
+    const contents = planSet(withNamesFromFiles(manifest, received), files, {
+      capacityBytes: CAPACITY_BYTES[disc.capacity], viewerBytes: viewer?.sizeBytes ?? 0, webContent: disc.web_content
+    })
+    this.#planned = true
+    return { contents, viewer, missing }
+  }
+
+  async #make (number: number): Promise<Disc> {
+    const { contents: set, viewer, missing } = await this.ready
+    const contents = set[number - 1]
+    if (contents === undefined) throw new MkisoError('INVALID_REQUEST', `there is no disc ${number}: the set has ${set.length}`)
+    const capacityBytes = CAPACITY_BYTES[this.#config.disc.capacity]
+    const make = async (renderer: Renderer | undefined): Promise<Disc> => await makeDisc(this.#context, {
+      config: this.#config,
+      contents,
+      folder: join(this.#folder, `disc_${number}`),
+      viewer,
+      records: this.#records,
+      renderer,
+      checksums: this.#checksums,
+      missing,
+      signal: this.#ended.signal
+    })
+    const made = await make(this.#renderer)
+    if (made.image.sizeBytes <= capacityBytes) return made
+    // the estimate of the pictures was too low: the images are what the disc is for
+    this.#context.log.warn({ size_bytes: made.image.sizeBytes, capacity_bytes: capacityBytes }, 'the disc is too full for the pictures; it is made without them')
+    const bare = await make(undefined)
+    if (bare.image.sizeBytes > capacityBytes) throw new MkisoError('ISO_CREATION_FAILED', 'the disc is larger than its medium (disc.capacity)')
+    return bare
+  }
+}
+
+/** The image that stands for each series: the middle one. */
+function thumbnailsOf (manifest: Manifest): Set<string> {
+  return new Set(manifest.studies.flatMap(({ series }) => series.flatMap(({ instances }) => inReadingOrder(instances)[Math.floor(instances.length / 2)]?.sopInstanceUid ?? [])))
+}
