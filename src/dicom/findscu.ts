@@ -19,6 +19,8 @@ export interface Query {
   keys: Readonly<Record<string, string>>
   /** Longest wait for the answers, in milliseconds. */
   timeoutMs: number
+  /** The query is cancelled after so many answers; undefined for all of them. */
+  atMost?: number | undefined
   /** A folder for the answers, which findscu can only give as a file. */
   tempDir: string
   signal?: AbortSignal | undefined
@@ -43,7 +45,7 @@ export async function findscu (context: ToolContext, peer: Peer, query: Query): 
     const keys = Object.entries(query.keys).flatMap(([tag, value]) => ['-k', value === '' ? tag : `${tag}=${value}`])
     // -v -sr: the final status is printed, the answers (a patient's data) are not
     const args = ['-v', '-sr', '-S', '-aet', query.callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, query.timeoutMs),
-      '-k', `0008,0052=${query.level}`, ...keys, '-Xs', file, peer.host, String(peer.port)]
+      ...(query.atMost === undefined ? [] : ['--cancel', String(query.atMost)]), '-k', `0008,0052=${query.level}`, ...keys, '-Xs', file, peer.host, String(peer.port)]
     const result = await context.programs.run(context.dcmtk.findscu, args, { signal: query.signal, timeoutMs: query.timeoutMs + peer.connectTimeoutMs })
     context.log.debug({ query_level: query.level, pacs: peer.aeTitle, duration_ms: result.durationMs, exit_code: result.exitCode }, 'findscu ended')
     if (result.stopCause === 'timeout') return { kind: 'timeout' }
@@ -55,7 +57,8 @@ export async function findscu (context: ToolContext, peer: Peer, query: Query): 
       if (/DIMSE No data available|timeout/i.test(`${result.stdout}\n${result.stderr}`)) return { kind: 'timeout' }
       return { kind: 'no-association', fault: { kind: 'broken', reason: lastLines(result) || `findscu ended with ${result.exitCode}` } }
     }
-    if (!status.startsWith('Success')) return { kind: 'refused', reason: status }
+    // 0xFE00 is the answer to our cancel
+    if (!status.startsWith('Success') && !(query.atMost !== undefined && status.startsWith('Cancel'))) return { kind: 'refused', reason: status }
     const answers = parseAnswers(await readFile(file, 'utf8'))
     const pending = [...`${result.stdout}\n${result.stderr}`.matchAll(/Received Find Response \d+ \(Pending/g)].length
     if (pending === answers.length) return { kind: 'answers', answers }
