@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { nameFromDicom } from '../../../src/disc/file-name.ts'
-import { AccessionNumberList, errorResponses, RETRIEVAL_ERRORS } from '../../../src/schemas.ts'
+import { AccessionNumberList, errorResponses, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   const responses = {
@@ -35,7 +35,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Send studies to the CD publisher',
       description: 'A comma separates accession numbers. A second request while the first is under way joins it: one disc is printed.',
       security: [{ apiKey: [] }],
-      querystring: Type.Object({ accession_number: AccessionNumberList }),
+      querystring: Type.Object({ accession_number: AccessionNumberList, ...SIGNED_LINK_QUERY }),
       response: responses
     }
   }, async request => await print(request.query.accession_number, request.gone, request.log))
@@ -47,7 +47,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Send studies to the CD publisher',
       description: 'As GET, which the old link needs; a print changes something, so new callers use POST.',
       security: [{ apiKey: [] }],
-      querystring: Type.Object({ accession_number: AccessionNumberList }),
+      querystring: Type.Object({ accession_number: AccessionNumberList, ...SIGNED_LINK_QUERY }),
       response: responses
     }
   }, async request => await print(request.query.accession_number, request.gone, request.log))
