@@ -66,6 +66,12 @@ export const AccessionNumberList = Type.String({
   examples: ['MR.2024.001,CT.2024.200']
 })
 
+/** What a link that the HIS has signed holds beside (auth.signed_links). */
+export const SIGNED_LINK_QUERY = {
+  expires: Type.Optional(Type.String({ pattern: '^[0-9]{1,12}$', description: 'Signed link: end of its validity, seconds since 1970.' })),
+  signature: Type.Optional(Type.String({ pattern: '^[0-9a-fA-F]{64}$', description: 'Signed link: HMAC-SHA256 in hexadecimal; see docs/security.md.' }))
+}
+
 /** A query is text, and nothing is coerced. */
 export const DiscNumber = Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,2}$', description: 'Which disc of a set, from 1 (disc.capacity).', examples: ['1'] }))
 

@@ -4,7 +4,7 @@ import { DISC_ANSWERS } from '../../../plugins/send-disc.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { isoFileNameForPatient, nameFromDicom } from '../../../src/disc/file-name.ts'
 import { MkisoError } from '../../../src/errors.ts'
-import { AccessionNumberList, DiscNumber, discLinks, discNumber, errorResponses, RETRIEVAL_ERRORS } from '../../../src/schemas.ts'
+import { AccessionNumberList, DiscNumber, discLinks, discNumber, errorResponses, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/api/iso/download-multiple', {
@@ -14,7 +14,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'One disc of several accession numbers of one patient',
       security: [{ apiKey: [] }],
       // mkiso_multiple.php passes accession_number, and nginx forwards it as it is
-      querystring: Type.Object({ accession_numbers: Type.Optional(AccessionNumberList), accession_number: Type.Optional(AccessionNumberList), disc: DiscNumber }),
+      querystring: Type.Object({
+        accession_numbers: Type.Optional(AccessionNumberList), accession_number: Type.Optional(AccessionNumberList), disc: DiscNumber, ...SIGNED_LINK_QUERY
+      }),
       response: { ...errorResponses(...RETRIEVAL_ERRORS, 'ACCESSION_UNKNOWN', 'PATIENT_API_UNAVAILABLE', 'DISC_TOO_SMALL', 'ISO_CREATION_FAILED', 'RANGE_NOT_SATISFIABLE'), ...DISC_ANSWERS }
     }
   }, async (request, reply) => {

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from '@sinclair/typebox'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { nameFromDicom } from '../../../src/disc/file-name.ts'
-import { AccessionNumberList, errorResponses, RETRIEVAL_ERRORS } from '../../../src/schemas.ts'
+import { AccessionNumberList, errorResponses, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   const responses = {
@@ -37,7 +37,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Send studies to the CD publisher',
       description: 'A comma separates accession numbers. A second request while the first is under way joins it: one disc is printed.',
       security: [{ apiKey: [] }],
-      querystring: Type.Object({ accession_number: AccessionNumberList }),
+      querystring: Type.Object({ accession_number: AccessionNumberList, ...SIGNED_LINK_QUERY }),
       response: responses
     }
   }, async (request, reply) => await print(request.query.accession_number, request, reply))
@@ -49,7 +49,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Send studies to the CD publisher',
       description: 'As GET, which the old link needs; a print changes something, so new callers use POST.',
       security: [{ apiKey: [] }],
-      querystring: Type.Object({ accession_number: AccessionNumberList }),
+      querystring: Type.Object({ accession_number: AccessionNumberList, ...SIGNED_LINK_QUERY }),
       response: responses
     }
   }, async (request, reply) => await print(request.query.accession_number, request, reply))
