@@ -29,9 +29,12 @@ const openFile = promisify(open)
 const readFile = promisify(read)
 const closeFile = promisify(close)
 
-/** Opens no file before it is read, and has at most one open; destroying it closes that one. */
-export function imageStream (image: Image, { first, last }: ByteRange = { first: 0, last: image.sizeBytes - 1 }): Readable {
-  return new ImageStream(image, first, last + 1)
+/**
+ * Opens no file before it is read, and has at most one open; destroying it closes that one.
+ * @param onSent hears of the bytes of each piece that was written, or read by whoever does not pipe
+ */
+export function imageStream (image: Image, { first, last }: ByteRange = { first: 0, last: image.sizeBytes - 1 }, onSent: (bytes: number) => void = () => {}): Readable {
+  return new ImageStream(image, first, last + 1, onSent)
 }
 
 /**
@@ -42,20 +45,25 @@ class ImageStream extends Readable {
   readonly #image: Image
   readonly #start: number
   readonly #end: number
+  readonly #onSent: (bytes: number) => void
   #chunks: AsyncGenerator<Chunk> | undefined
 
-  constructor (image: Image, start: number, end: number) {
+  constructor (image: Image, start: number, end: number, onSent: (bytes: number) => void) {
     super({ highWaterMark: CHUNK_BYTES })
     this.#image = image
     this.#start = start
     this.#end = end
+    this.#onSent = onSent
   }
 
   /** Whoever reads chunk by chunk keeps them: each is a buffer of its own. */
   override _read (): void {
     this.#chunks ??= chunksOf(this.#image, this.#start, this.#end, () => Buffer.allocUnsafeSlow(CHUNK_BYTES))
     this.#chunks.next().then(
-      ({ value, done }) => { this.push(done === true ? null : value.buffer.subarray(0, value.lengthBytes)) },
+      ({ value, done }) => {
+        if (done !== true) this.#onSent(value.lengthBytes)
+        this.push(done === true ? null : value.buffer.subarray(0, value.lengthBytes))
+      },
       (error: Error) => { this.destroy(error) })
   }
 
@@ -81,7 +89,10 @@ class ImageStream extends Readable {
       const { value: chunk, done } = await next
       if (done === true || this.destroyed) break
       const { buffer, lengthBytes } = chunk
-      const goesOn = destination.write(buffer.subarray(0, lengthBytes), () => { free.push(buffer) })
+      const goesOn = destination.write(buffer.subarray(0, lengthBytes), () => {
+        free.push(buffer)
+        this.#onSent(lengthBytes)
+      })
       // reads while the destination writes; its failure is seen at the next turn
       next = chunks.next()
       next.catch(() => {})
