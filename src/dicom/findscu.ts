@@ -1,8 +1,9 @@
 /** findscu: C-FIND in the Study Root model (PS3.4 C.4.1), answers as plain values in UTF-8. */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { XMLParser } from 'fast-xml-parser'
+import { SaxesParser } from 'saxes'
 import { MkisoError } from '../errors.ts'
+import type { SpawnOptions } from '../process.ts'
 import { decodeText } from './character-set.ts'
 import { readElements } from './part10.ts'
 import { lastLines, associationFaultOf, networkArguments, type AssociationFault, type Peer, type ToolContext } from './peer.ts'
@@ -46,7 +47,7 @@ export async function findscu (context: ToolContext, peer: Peer, query: Query): 
     // -v -sr: the final status is printed, the answers (a patient's data) are not
     const args = ['-v', '-sr', '-S', '-aet', query.callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, query.timeoutMs),
       ...(query.atMost === undefined ? [] : ['--cancel', String(query.atMost)]), '-k', `0008,0052=${query.level}`, ...keys, '-Xs', file, peer.host, String(peer.port)]
-    const result = await context.programs.run(context.dcmtk.findscu, args, { signal: query.signal, timeoutMs: query.timeoutMs + peer.connectTimeoutMs })
+    const result = await context.programs.run(context.dcmtk.findscu, args, runOptions(peer, query, folder))
     context.log.debug({ query_level: query.level, pacs: peer.aeTitle, duration_ms: result.durationMs, exit_code: result.exitCode }, 'findscu ended')
     if (result.stopCause === 'timeout') return { kind: 'timeout' }
     const status = /Received Final Find Response \((.+)\)/.exec(`${result.stdout}\n${result.stderr}`)?.[1]
@@ -59,9 +60,9 @@ export async function findscu (context: ToolContext, peer: Peer, query: Query): 
     }
     // 0xFE00 is the answer to our cancel
     if (!status.startsWith('Success') && !(query.atMost !== undefined && status.startsWith('Cancel'))) return { kind: 'refused', reason: status }
-    const answers = parseAnswers(await readFile(file, 'utf8'))
+    const answers = readAnswers(await readFile(file, 'utf8'), context)
     const pending = [...`${result.stdout}\n${result.stderr}`.matchAll(/Received Find Response \d+ \(Pending/g)].length
-    if (pending === answers.length) return { kind: 'answers', answers }
+    if (pending === answers?.length) return { kind: 'answers', answers }
     // findscu loses an answer in ISO 2022 IR 87 (Japanese) with glibc's iconv, and still ends with Success (measured): a study would be missing
     return { kind: 'answers', answers: await answersAsFiles(context, peer, query, [...args.slice(0, args.indexOf('-Xs')), '-X', '-od', folder], folder, pending) }
   } finally {
@@ -69,9 +70,24 @@ export async function findscu (context: ToolContext, peer: Peer, query: Query): 
   }
 }
 
+/** @returns undefined where the XML is not well-formed: findscu writes a control character of a value as a reference that XML forbids (XML 1.0 2.2) */
+function readAnswers (xml: string, { log }: ToolContext): Answer[] | undefined {
+  try {
+    return parseAnswers(xml)
+  } catch (error) {
+    log.warn({ err: error }, 'the answers to C-FIND are not well-formed XML; they are asked for as files')
+    return undefined
+  }
+}
+
+/** findscu refuses to start where it may not write its working directory, whatever -od and -Xs say: the root of a container, / of a systemd unit (measured). */
+function runOptions (peer: Peer, query: Query, cwd: string): SpawnOptions {
+  return { signal: query.signal, timeoutMs: query.timeoutMs + peer.connectTimeoutMs, cwd }
+}
+
 /** The same query once more with each answer as a DICOM file, which we decode ourselves. */
 async function answersAsFiles (context: ToolContext, peer: Peer, query: Query, options: readonly string[], folder: string, expected: number): Promise<Answer[]> {
-  await context.programs.run(context.dcmtk.findscu, [...options, peer.host, String(peer.port)], { signal: query.signal, timeoutMs: query.timeoutMs + peer.connectTimeoutMs })
+  await context.programs.run(context.dcmtk.findscu, [...options, peer.host, String(peer.port)], runOptions(peer, query, folder))
   const names = (await readdir(folder)).filter(name => name.endsWith('.dcm')).sort()
   if (names.length < expected) throw new MkisoError('PACS_REFUSED', `${expected} answers to C-FIND, of which ${names.length} could be read`)
   const tags = Object.keys(query.keys)
@@ -94,13 +110,30 @@ function trimmed (text: string): string {
   return text.replace(/[ \0]+$/, '').replace(/^ +/, '')
 }
 
-const parser = new XMLParser({ ignoreAttributes: false, attributeNamePrefix: '', textNodeName: 'text', parseTagValue: false, parseAttributeValue: false, trimValues: false, isArray: name => name === 'data-set' || name === 'element' })
-
-/** The answers in DCMTK's XML (`findscu -Xs`). Sequences are left out: no key that we ask for is one. */
-export function parseAnswers (xml: string): Answer[] {
-  const document = parser.parse(xml) as { responses?: { 'data-set'?: Array<{ element?: Array<{ tag: string, text?: string }> }> } | string }
-  const responses = document.responses
-  if (responses === undefined || typeof responses === 'string') return []
-  return (responses['data-set'] ?? []).map(dataSet =>
-    new Map((dataSet.element ?? []).map(({ tag, text }) => [tag.toLowerCase(), trimmed(text ?? '')])))
+/**
+ * The answers in DCMTK's XML (`findscu -Xs`): `responses` of `data-set` of `element`. What stands deeper belongs to a sequence and is left
+ * out: no key that we ask for is one, and a reference's Study Instance UID is not the study's.
+ */
+function parseAnswers (xml: string): Answer[] {
+  const answers: Answer[] = []
+  let answer = new Map<string, string>()
+  let tag = ''
+  let value = ''
+  let depth = 0
+  const parser = new SaxesParser()
+  parser.on('opentag', ({ name, attributes }) => {
+    depth++
+    if (depth === 2) answers.push(answer = new Map())
+    if (depth !== 3 || name !== 'element') return
+    tag = attributes['tag'] ?? ''
+    value = ''
+  })
+  parser.on('text', text => { if (depth === 3) value += text })
+  parser.on('closetag', ({ name }) => {
+    if (depth === 3 && name === 'element') answer.set(tag.toLowerCase(), trimmed(value))
+    depth--
+  })
+  parser.on('error', error => { throw error })
+  parser.write(xml).close()
+  return answers
 }

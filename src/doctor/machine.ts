@@ -15,7 +15,7 @@ const GIB = 1_024 ** 3
 export async function checkConfiguration (config: Config, file: string): Promise<Finding[]> {
   const findings: Finding[] = []
   const warn = (detail: string, ...advice: string[]): void => { findings.push({ name: 'configuration', status: 'warning', detail, advice }) }
-  const secret = config.auth.api_key !== '' || config.patient_api.token !== ''
+  const secret = config.auth.keys.length > 0 || config.auth.signedLinks !== undefined || config.patient_api.token !== ''
   const mode = await stat(file).then(({ mode }) => mode, () => 0)
   if (secret && (mode & READABLE_BY_OTHERS) !== 0) warn(`every user of this machine may read ${file}, and a key may stand in it`, `chmod o= ${file}`)
   if (!config.auth.enabled && !LOOPBACK.test(config.server.host)) {
