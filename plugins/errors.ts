@@ -10,8 +10,8 @@ import { errorBody } from '../src/schemas.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Code of the error that this request was answered with. */
-    errorCode: string | undefined
+    /** The error that this request was answered with. */
+    failure: MkisoError | undefined
   }
 }
 
@@ -19,7 +19,7 @@ declare module 'fastify' {
 const answering = new WeakSet<Socket>()
 
 export default fp(async app => {
-  app.decorateRequest('errorCode', undefined)
+  app.decorateRequest('failure', undefined)
   app.addHook('onRequest', async (request, reply) => {
     const { socket } = request.raw
     answering.add(socket)
@@ -52,7 +52,7 @@ export function frameworkErrors (error: FastifyError, request: FastifyRequest, r
 }
 
 function answer (error: MkisoError, cause: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  request.errorCode = error.code
+  if (!(cause instanceof ClientGoneError)) request.failure = error
   if (error.statusCode >= 500 && !(cause instanceof ClientGoneError)) {
     request.log.error({ err: error.cause ?? cause ?? error, code: error.code, detail: error.detail }, ERRORS[error.code].error)
   }

@@ -30,7 +30,7 @@ const ALWAYS: ErrorCode[] = ['INVALID_REQUEST', 'INTERNAL', 'SHUTTING_DOWN', 'OV
 /** What every route that retrieves can answer. */
 export const RETRIEVAL_ERRORS: ErrorCode[] = [
   'INVALID_ACCESSION_NUMBER', 'UNAUTHORIZED', 'TOO_MANY_REQUESTS', 'NO_DICOM_DATA', 'DIFFERENT_PATIENTS', 'PACS_UNREACHABLE', 'PACS_REFUSED', 'PACS_REFUSED_MOVE',
-  'INCOMPLETE_RETRIEVAL', 'TOO_MANY_CONCURRENT', 'RECEIVER_DOWN', 'PACS_TIMEOUT', 'INSUFFICIENT_DISK_SPACE'
+  'INCOMPLETE_RETRIEVAL', 'TOO_MANY_CONCURRENT', 'RECEIVER_DOWN', 'CANCELLED', 'PACS_TIMEOUT', 'INSUFFICIENT_DISK_SPACE'
 ]
 
 /** The response map for a list of codes: one schema a status, with the sentences and codes that can stand in it. */

@@ -23,9 +23,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const { accession_numbers: list, accession_number: other } = request.query
     if (list !== undefined && other !== undefined && list !== other) throw new MkisoError('INVALID_ACCESSION_NUMBER', 'accession_numbers and accession_number differ; give one of them')
     const accessionNumbers = parseAccessionNumbers(list ?? other ?? '', app.config.server.max_accessions)
-    const patientName = await app.patientClient.nameFor(accessionNumbers.slice(0, 1), request.gone, request.log)
+    const activity = reply.track('download', accessionNumbers)
+    const patientName = await app.patientClient.nameFor(accessionNumbers.slice(0, 1), activity.signal, request.log)
     const linkOf = discLinks(request.url)
-    const wanted = { accessionNumbers, disc: discNumber(request.query.disc), linkOf, signal: request.gone, log: request.log }
+    const wanted = { accessionNumbers, disc: discNumber(request.query.disc), linkOf, signal: activity.signal, log: request.log, watch: activity }
     const disc = request.method === 'HEAD' ? await app.discs.openKept(wanted) : await app.discs.open(wanted)
     if (disc === undefined) return reply.sendUnknownDisc()
     return reply.sendDisc(disc, { fileName: isoFileNameForPatient(patientName ?? nameFromDicom(disc.patient.patientName), accessionNumbers), linkOf })

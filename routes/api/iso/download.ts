@@ -17,8 +17,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     }
   }, async (request, reply) => {
     const accessionNumber = checkAccessionNumber(request.query.accession_number)
+    const activity = reply.track('download', [accessionNumber])
     const linkOf = discLinks(request.url)
-    const wanted = { accessionNumbers: [accessionNumber], disc: discNumber(request.query.disc), linkOf, signal: request.gone, log: request.log }
+    const wanted = { accessionNumbers: [accessionNumber], disc: discNumber(request.query.disc), linkOf, signal: activity.signal, log: request.log, watch: activity }
     const disc = request.method === 'HEAD' ? await app.discs.openKept(wanted) : await app.discs.open(wanted)
     return disc === undefined ? reply.sendUnknownDisc() : reply.sendDisc(disc, { fileName: isoFileName(accessionNumber), linkOf })
   })
