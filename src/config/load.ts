@@ -186,7 +186,7 @@ function describeFault (name: string, path: string[], schema: TSchema, value: un
   if (schema[Kind] === 'Never' || message === 'Unexpected property') {
     return `unknown key ${name}${suggestion(path.at(-1) ?? '', Object.keys(propertiesAt(path.slice(0, -1))))}`
   }
-  const shown = /^auth|key|token|secret|password/.test(name) ? 'the value' : JSON.stringify(value)
+  const shown = /^auth(?:$|\.signed_links)|key|token|secret|password/.test(name) ? 'the value' : JSON.stringify(value)
   return `${name}: ${shown} is not ${expected(schema)}`
 }
 
