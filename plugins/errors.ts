@@ -8,20 +8,20 @@ import { errorBody } from '../src/schemas.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Code of the error that this request was answered with. */
-    errorCode: string | undefined
+    /** The error that this request was answered with. */
+    failure: MkisoError | undefined
   }
 }
 
 export default fp(async app => {
-  app.decorateRequest('errorCode', undefined)
+  app.decorateRequest('failure', undefined)
   app.setErrorHandler((error: FastifyError, request, reply) => answer(toMkisoError(error), error, request, reply))
   // the default answer holds the whole address
   app.setNotFoundHandler((request, reply) => answer(new MkisoError('NOT_FOUND'), undefined, request, reply))
 }, { name: 'errors' })
 
 function answer (error: MkisoError, cause: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  request.errorCode = error.code
+  if (!(cause instanceof ClientGoneError)) request.failure = error
   if (error.statusCode >= 500 && !(cause instanceof ClientGoneError)) {
     request.log.error({ err: error.cause ?? cause ?? error, code: error.code, detail: error.detail }, ERRORS[error.code].error)
   }

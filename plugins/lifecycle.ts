@@ -46,8 +46,9 @@ export default fp(async app => {
       request.log.info({
         method: request.method,
         route: request.routeOptions.url ?? 'none',
+        key: request.credential,
         status: reply.raw.headersSent ? reply.statusCode : undefined,
-        code: request.errorCode,
+        code: request.failure?.code,
         complete: reply.raw.writableEnded,
         duration_ms: Math.round(reply.elapsedTime)
       }, reply.raw.writableEnded ? 'request ended' : 'client left')

@@ -1,8 +1,11 @@
 /** Prints: studies to the CD publisher. */
 import fp from 'fastify-plugin'
+import type { Activity } from '../src/activity/activity.ts'
+import { SharedWatch } from '../src/activity/watch.ts'
 import type { Log } from '../src/process.ts'
 import { relay, type RelayOptions, type RelayResult } from '../src/relay/relay.ts'
 import { SharedWork } from '../src/shared-work.ts'
+import { toMkisoError } from './errors.ts'
 
 declare module 'fastify' {
   interface FastifyInstance { relay: ReturnType<typeof createRelay> }
@@ -10,14 +13,40 @@ declare module 'fastify' {
 
 export function createRelay (options: RelayOptions) {
   const prints = new SharedWork<RelayResult>()
+  const running = new Map<string, { watch: SharedWatch, work: Promise<RelayResult> }>()
+  const begin = async (key: string, accessionNumbers: readonly string[], signal: AbortSignal, log: Log): Promise<RelayResult> => {
+    const watch = new SharedWatch()
+    const mine = { watch, work: relay(options, accessionNumbers, signal, log, watch) }
+    running.set(key, mine)
+    try { return await mine.work } finally { if (running.get(key) === mine) running.delete(key) }
+  }
   return {
     /** A second click while the first is under way joins it: the robot makes one disc. */
-    print: async (accessionNumbers: readonly string[], signal: AbortSignal, log: Log): Promise<RelayResult> =>
-      await prints.join([...accessionNumbers].sort().join(','), async shared => await relay(options, accessionNumbers, shared, log), signal)
+    async print (activity: Activity, log: Log): Promise<RelayResult> {
+      const { accessionNumbers, signal } = activity
+      const key = [...accessionNumbers].sort().join(',')
+      const result = prints.join(key, async shared => await begin(key, accessionNumbers, shared, log), signal)
+      const shared = running.get(key)
+      const leave = shared?.watch.join(activity)
+      try {
+        return await result
+      } finally {
+        // whoever leaves while the images go out has printed all the same
+        if (activity.committed && shared !== undefined) void endWith(activity, shared.work).finally(leave)
+        else leave?.()
+      }
+    }
   }
+}
+
+async function endWith (activity: Activity, work: Promise<unknown>): Promise<void> {
+  await work.then(() => { activity.end({ kind: 'success' }) }, (error: Error) => {
+    const { code, detail } = toMkisoError(error)
+    activity.end({ kind: 'failed', code, detail })
+  })
 }
 
 export default fp(async app => {
   const { config, retrievals, workDir, dcmtk } = app
   app.decorate('relay', createRelay({ ...dcmtk, config, retrievals, workDir }))
-}, { name: 'relay', dependencies: ['config', 'dcmtk', 'retrieval'] })
+}, { name: 'relay', dependencies: ['config', 'errors', 'dcmtk', 'retrieval'] })

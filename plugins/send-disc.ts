@@ -9,6 +9,7 @@ import parseRange from 'range-parser'
 import type { OpenDisc } from '../src/disc/discs.ts'
 import { imageStream, type ByteRange } from '../src/disc/image/image.ts'
 import { MkisoError } from '../src/errors.ts'
+import { toMkisoError } from './errors.ts'
 
 const headers = {
   'content-disposition': Type.String({ description: 'File name, RFC 6266.' }),
@@ -63,7 +64,13 @@ export function createSendDisc () {
       .header('content-length', String(range === undefined ? sizeBytes : range.last - range.first + 1))
       .header('content-disposition', contentDisposition(`${fileName}${disc.discs > 1 ? `-${disc.disc}of${disc.discs}` : ''}.iso`))
     if (range !== undefined) this.status(206).header('content-range', `bytes ${range.first}-${range.last}/${sizeBytes}`)
-    return this.send(request.method === 'HEAD' ? nothing() : imageStream(disc.image, range))
+    if (request.method === 'HEAD') return this.send(nothing())
+    const { activity } = request
+    activity?.streaming(sizeBytes, range?.first)
+    const stream = imageStream(disc.image, range, bytes => { activity?.sent(bytes) })
+    // an answer that breaks in the middle has no error handler (measured)
+    stream.once('error', (error: Error) => { request.failure ??= toMkisoError(error) })
+    return this.send(stream)
   }
 }
 
@@ -119,4 +126,4 @@ function sendUnknownDisc (this: FastifyReply): FastifyReply {
 export default fp(async app => {
   app.decorateReply('sendDisc', createSendDisc())
   app.decorateReply('sendUnknownDisc', sendUnknownDisc)
-}, { name: 'send-disc', dependencies: ['config', 'iso'] })
+}, { name: 'send-disc', dependencies: ['config', 'errors', 'iso', 'activity'] })

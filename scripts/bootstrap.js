@@ -21,7 +21,12 @@ const PACKAGES = {
     gdcmconv: 'libgdcm-tools',
     chromium: 'chromium',
     setpriv: 'util-linux',
-    curl: 'curl'
+    curl: 'curl',
+    php: 'php-cli',
+    python3: 'python3-minimal',
+    openssl: 'openssl',
+    xmllint: 'libxml2-utils',
+    stunnel4: 'stunnel4'
   }
 }
 

@@ -2,6 +2,7 @@
 import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { Config } from './config/schema.ts'
+import activity from '../plugins/activity.ts'
 import auth from '../plugins/auth.ts'
 import config from '../plugins/config.ts'
 import dcmtk from '../plugins/dcmtk.ts'
@@ -44,6 +45,7 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
   await app.register(errors)
   await app.register(config, { config: settings })
   await app.register(lifecycle)
+  await app.register(activity)
   await app.register(sensible)
   await app.register(underPressure)
   // before the routes that it lists

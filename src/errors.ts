@@ -24,6 +24,7 @@ export const ERRORS = {
   CD_PUBLISHER_REFUSED: { status: 502, error: 'CD Publisher refused images', advice: 'The disc robot did not take every image: do not hand out its disc. Try again, or tell the administrator.' },
   TOO_MANY_CONCURRENT: { status: 503, error: 'too many concurrent requests', advice: 'Wait a minute and try again.' },
   RECEIVER_DOWN: { status: 503, error: 'DICOM receiver not running', advice: 'Try again in a minute, or tell the administrator: the detail names what is wrong.' },
+  CANCELLED: { status: 503, error: 'cancelled by the operator', advice: 'Ask the operator, then try again.' },
   SHUTTING_DOWN: { status: 503, error: 'shutting down', advice: 'The service restarts. Try again in a minute.' },
   OVERLOADED: { status: 503, error: 'service under pressure', advice: 'Wait a minute and try again.' },
   PACS_TIMEOUT: { status: 504, error: 'PACS move timed out', advice: 'The PACS is slow or stuck. Try again later, or tell the administrator.' },

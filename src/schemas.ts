@@ -30,7 +30,7 @@ const ALWAYS: ErrorCode[] = ['INVALID_REQUEST', 'INTERNAL', 'SHUTTING_DOWN', 'OV
 /** What every route that retrieves can answer. */
 export const RETRIEVAL_ERRORS: ErrorCode[] = [
   'INVALID_ACCESSION_NUMBER', 'UNAUTHORIZED', 'NO_DICOM_DATA', 'DIFFERENT_PATIENTS', 'PACS_UNREACHABLE', 'PACS_REFUSED', 'PACS_REFUSED_MOVE',
-  'INCOMPLETE_RETRIEVAL', 'TOO_MANY_CONCURRENT', 'RECEIVER_DOWN', 'PACS_TIMEOUT', 'INSUFFICIENT_DISK_SPACE'
+  'INCOMPLETE_RETRIEVAL', 'TOO_MANY_CONCURRENT', 'RECEIVER_DOWN', 'CANCELLED', 'PACS_TIMEOUT', 'INSUFFICIENT_DISK_SPACE'
 ]
 
 /** The response map for a list of codes: one schema a status, with the sentences and codes that can stand in it. */
@@ -65,6 +65,12 @@ export const AccessionNumberList = Type.String({
   description: 'Accession numbers of one patient, separated by commas.',
   examples: ['MR.2024.001,CT.2024.200']
 })
+
+/** What a link that the HIS has signed holds beside (auth.signed_links). */
+export const SIGNED_LINK_QUERY = {
+  expires: Type.Optional(Type.String({ pattern: '^[0-9]{1,12}$', description: 'Signed link: end of its validity, seconds since 1970.' })),
+  signature: Type.Optional(Type.String({ pattern: '^[0-9a-fA-F]{64}$', description: 'Signed link: HMAC-SHA256 in hexadecimal; see docs/security.md.' }))
+}
 
 /** A query is text, and nothing is coerced. */
 export const DiscNumber = Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,2}$', description: 'Which disc of a set, from 1 (disc.capacity).', examples: ['1'] }))

@@ -18,11 +18,23 @@ export function exampleYaml (): string {
     const keys: Record<string, TSchema> = section.properties
     for (const [key, schema] of Object.entries(keys)) {
       const touched = SITE.has(`${sectionName}.${key}`)
-      const choices = Array.isArray(schema['choices']) ? ` (${schema['choices'].join(', ')})` : ''
-      lines.push(`  # ${schema.description ?? ''}${choices}`)
-      const value = schema['default'] === undefined ? '' : ` ${stringify(schema['default'], { collectionStyle: 'flow', lineWidth: 0 }).trim()}`
-      lines.push(`  ${touched ? '' : '#'}${key}:${value}`)
+      lines.push(`  # ${schema.description ?? ''}${choicesOf(schema)}`)
+      const inner = schema['properties'] as Record<string, TSchema> | undefined
+      if (inner !== undefined) {
+        lines.push(`  #${key}:`)
+        for (const [innerKey, innerSchema] of Object.entries(inner)) lines.push(`    # ${innerSchema.description ?? ''}${choicesOf(innerSchema)}`, `    #${innerKey}:${defaultOf(innerSchema)}`)
+        continue
+      }
+      lines.push(`  ${touched ? '' : '#'}${key}:${defaultOf(schema)}`)
     }
   }
   return `${lines.join('\n')}\n`
+}
+
+function choicesOf (schema: TSchema): string {
+  return Array.isArray(schema['choices']) ? ` (${schema['choices'].join(', ')})` : ''
+}
+
+function defaultOf (schema: TSchema): string {
+  return schema['default'] === undefined ? '' : ` ${stringify(schema['default'], { collectionStyle: 'flow', lineWidth: 0 }).trim()}`
 }

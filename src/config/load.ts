@@ -7,6 +7,8 @@ import { delimiter, dirname, join, resolve } from 'node:path'
 import { FormatRegistry, Kind, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { isMap, isScalar, LineCounter, parseDocument, type Document } from 'yaml'
+import { readKeys } from '../auth/keys.ts'
+import { SECRET_MIN_LENGTH } from '../auth/signed-links.ts'
 import { loadLanguage } from '../disc/pages/language.ts'
 import { parseDurationMs, parseSizeBytes } from './duration.ts'
 import { ConfigSchema, type Config, type RawConfig } from './schema.ts'
@@ -66,8 +68,7 @@ export function parseConfig (text: string, file: string, { env = process.env }: 
   const content: unknown = document.toJS() ?? {}
   if (!isTree(content)) throw new ConfigError([`${file}:1: must hold sections such as "pacs:"`])
   recordLines(document, lines, file, origins)
-  // a section that is written but left empty means its defaults
-  for (const [name, value] of Object.entries(content)) if (value === null && name in ConfigSchema.properties) content[name] = {}
+  fillEmptySections(content, ConfigSchema)
   applyEnvironment(content, env, origins, faults)
 
   const where = (path: string[]): string => {
@@ -96,6 +97,17 @@ function isTree (value: unknown): value is Tree {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+/** A section that is written but left empty means its defaults. */
+function fillEmptySections (tree: Tree, schema: TSchema): void {
+  const properties = (schema['properties'] ?? {}) as Record<string, TSchema>
+  for (const [name, inner] of Object.entries(properties)) {
+    if (inner['type'] !== 'object') continue
+    const value = tree[name]
+    if (value === null) tree[name] = {}
+    else if (isTree(value)) fillEmptySections(value, inner)
+  }
+}
+
 function recordLines (document: Document, lines: LineCounter, file: string, origins: Origins): void {
   const visit = (node: unknown, path: string[]): void => {
     if (!isMap(node)) return
@@ -111,16 +123,17 @@ function recordLines (document: Document, lines: LineCounter, file: string, orig
 
 /** `MKISO_PACS__HOST=x`; `MKISO_AUTH__API_KEY_FILE=/run/secrets/key` reads the value from a file, without its last newline. */
 function applyEnvironment (content: Tree, env: Record<string, string | undefined>, origins: Origins, faults: string[]): void {
-  const sections: Record<string, TSchema> = ConfigSchema.properties
   for (const [variable, given] of Object.entries(env)) {
     if (!variable.startsWith(ENVIRONMENT_PREFIX) || given === undefined || !variable.includes('__')) continue
-    const [sectionName = '', keyName = ''] = variable.slice(ENVIRONMENT_PREFIX.length).toLowerCase().split('__')
-    const keys: Record<string, TSchema> = sections[sectionName]?.['properties'] ?? {}
-    const fromFile = !(keyName in keys) && keyName.endsWith('_file')
-    const key = fromFile ? keyName.slice(0, -'_file'.length) : keyName
+    const path = variable.slice(ENVIRONMENT_PREFIX.length).toLowerCase().split('__')
+    const last = path.pop() ?? ''
+    const keys = propertiesAt(path)
+    const fromFile = !(last in keys) && last.endsWith('_file')
+    const key = fromFile ? last.slice(0, -'_file'.length) : last
     const schema = keys[key]
+    const name = [...path, key].join('.')
     if (schema === undefined) {
-      faults.push(`${variable}: unknown key ${sectionName}.${key}${suggestion(key, Object.keys(keys))}`)
+      faults.push(`${variable}: unknown key ${name}${suggestion(key, Object.keys(keys))}`)
       continue
     }
     let value = given
@@ -132,13 +145,31 @@ function applyEnvironment (content: Tree, env: Record<string, string | undefined
         continue
       }
     }
-    const section = content[sectionName] ?? {}
+    const section = sectionAt(content, path)
     // a section that is not a map is reported by the schema
-    if (!isTree(section)) continue
-    content[sectionName] = section
+    if (section === undefined) continue
     section[key] = fromText(value, schema)
-    origins.set(`${sectionName}.${key}`, variable)
+    origins.set(name, variable)
   }
+}
+
+/** The keys of a section, of sections within sections too; none where there is no such section. */
+function propertiesAt (path: readonly string[]): Record<string, TSchema> {
+  let schema: TSchema | undefined = ConfigSchema
+  for (const name of path) schema = (schema?.['properties'] as Record<string, TSchema> | undefined)?.[name]
+  return (schema?.['properties'] as Record<string, TSchema> | undefined) ?? {}
+}
+
+/** The section of the tree, made where it is not yet there; undefined where something else stands in its place. */
+function sectionAt (content: Tree, path: readonly string[]): Tree | undefined {
+  let section = content
+  for (const name of path) {
+    const inner = section[name] ?? {}
+    if (!isTree(inner)) return undefined
+    section[name] = inner
+    section = inner
+  }
+  return section
 }
 
 /** An environment variable is text; the schema says what it means. What does not convert stays text and is reported as such. */
@@ -151,13 +182,10 @@ function fromText (value: string, schema: TSchema): unknown {
 }
 
 function describeFault (name: string, path: string[], schema: TSchema, value: unknown, message: string): string {
-  const sections: Record<string, TSchema> = ConfigSchema.properties
   if (schema[Kind] === 'Never' || message === 'Unexpected property') {
-    const [section = '', key] = path
-    const known = key === undefined ? Object.keys(sections) : Object.keys(sections[section]?.['properties'] ?? {})
-    return `unknown key ${name}${suggestion(path.at(-1) ?? '', known)}`
+    return `unknown key ${name}${suggestion(path.at(-1) ?? '', Object.keys(propertiesAt(path.slice(0, -1))))}`
   }
-  const shown = /key|token|secret|password/.test(name) ? 'the value' : JSON.stringify(value)
+  const shown = /^auth|key|token|secret|password/.test(name) ? 'the value' : JSON.stringify(value)
   return `${name}: ${shown} is not ${expected(schema)}`
 }
 
@@ -200,10 +228,7 @@ function editDistance (a: string, b: string): number {
 function checkTogether (tree: unknown, reported: Set<string>, at: (name: string) => string, faults: string[]): void {
   const sound = (...names: string[]): boolean => !names.some(name => reported.has(name) || reported.has(name.split('.')[0] ?? ''))
   const config = tree as RawConfig
-  if (sound('auth.enabled', 'auth.api_key') && config.auth.enabled && ['', 'changeme'].includes(config.auth.api_key)) {
-    const is = config.auth.api_key === '' ? 'empty' : '"changeme"'
-    faults.push(`${at('auth.api_key')}: auth.api_key is ${is} while auth.enabled is true: set a secret key, for example from "openssl rand -hex 32"`)
-  }
+  if (!reported.has('auth') && ![...reported].some(name => name.startsWith('auth.'))) checkAuth(config.auth, at, faults)
   if (sound('our_ae.ae_title', 'our_ae.receiver', 'our_ae.base_port', 'our_ae.port_range')) {
     const { ae_title: title, receiver, base_port: basePort, port_range: range } = config.our_ae
     const numbered = title.includes('{n}')
@@ -245,6 +270,16 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
   }
 }
 
+function checkAuth (auth: RawConfig['auth'], at: (name: string) => string, faults: string[]): void {
+  const fault = (name: string, text: string): void => { faults.push(`${at(name)}: ${text}`) }
+  const keys = readKeys(auth, fault)
+  const { secret } = auth.signed_links
+  if (secret !== '' && secret.length < SECRET_MIN_LENGTH) fault('auth.signed_links.secret', `auth.signed_links.secret is shorter than ${SECRET_MIN_LENGTH} characters: take one from "openssl rand -hex 32"`)
+  if (auth.enabled && keys.length === 0 && auth.keys.length === 0 && secret === '') {
+    fault('auth.api_key', 'auth.api_key is empty while auth.enabled is true: set a secret key, for example from "openssl rand -hex 32", or auth.keys, or auth.signed_links.secret')
+  }
+}
+
 function writableDirectory (path: string): boolean {
   try {
     accessSync(path, constants.W_OK | constants.X_OK)
@@ -281,9 +316,15 @@ function finish (raw: RawConfig, faults: string[], at: (name: string) => string)
     return parsed
   }
   const dcmtk = Object.fromEntries(Object.entries(raw.dcmtk).map(([tool, path]) => [tool, findProgram(path, raw.dcmtk.movescu) ?? path])) as RawConfig['dcmtk']
+  const { api_key: _key, keys: _keys, signed_links: { secret, max_age: maxAge }, ...auth } = raw.auth
   return {
     ...raw,
     dcmtk,
+    auth: {
+      ...auth,
+      keys: readKeys(raw.auth, () => {}),
+      signedLinks: secret === '' ? undefined : { secret, maxAgeMs: ms('auth', 'signed_links.max_age', maxAge) }
+    },
     tools: {
       genisoimage: findProgram(raw.tools.genisoimage) ?? raw.tools.genisoimage,
       xorrisofs: findProgram(raw.tools.xorrisofs) ?? raw.tools.xorrisofs,

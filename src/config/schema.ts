@@ -3,6 +3,8 @@
  * two cannot drift apart. Durations and sizes are text here (`10s`, `20G`); {@link Config} carries them as numbers with the unit in the name.
  */
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
+import type { NamedKey } from '../auth/keys.ts'
+import type { SignedLinkSettings } from '../auth/signed-links.ts'
 
 const text = (fallback: string, description: string) => Type.String({ default: fallback, description })
 const flag = (fallback: boolean, description: string) => Type.Boolean({ default: fallback, description })
@@ -32,7 +34,20 @@ export const ConfigSchema = Type.Object({
   }),
   auth: section('Who may download. Stage 1: false; stage 2: true, and nginx adds the header.', {
     enabled: flag(false, 'Require the header X-API-Key on /api/iso/*.'),
-    api_key: text('', 'The shared key. Keep it secret: better from MKISO_AUTH__API_KEY_FILE than from here.')
+    api_key: text('', 'The shared key. Keep it secret: better from MKISO_AUTH__API_KEY_FILE than from here.'),
+    keys: Type.Array(Type.Object({
+      name: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$', patternMeaning: 'a name of 1 to 64 letters, digits, dots, hyphens and underscores' }),
+      key: Type.Optional(Type.String({ minLength: 1, patternMeaning: 'a text that is not empty' })),
+      key_file: Type.Optional(Type.String()),
+      sha256: Type.Optional(Type.String({ pattern: '^[0-9a-fA-F]{64}$', patternMeaning: 'a SHA-256 in 64 hexadecimal digits' }))
+    }, { additionalProperties: false }), {
+      default: [],
+      description: 'Further keys, each with a name that stands in log and audit: [{name: his, key_file: /etc/mkiso/his.key}]; or key: TEXT, or sha256: HEX (printf %s KEY | sha256sum).'
+    }),
+    signed_links: section('Links that the HIS signs, where nginx cannot add a key; see docs/security.md.', {
+      secret: text('', 'The secret that service and HIS share, 32 characters or more; empty for no signed links. Better from MKISO_AUTH__SIGNED_LINKS__SECRET_FILE.'),
+      max_age: duration('24h', 'A link that is valid for longer than this from now is refused.')
+    })
   }),
   dcmtk: section('DCMTK programs. One without a path is looked for beside movescu, then in PATH.', {
     storescp: text('storescp', 'C-STORE receiver.'),
@@ -132,8 +147,9 @@ export const ConfigSchema = Type.Object({
 export type RawConfig = Static<typeof ConfigSchema>
 
 /** What a key holds once it is read: durations in milliseconds and sizes in bytes under a name with the unit. */
-export interface Config extends Omit<RawConfig, 'server' | 'pacs' | 'our_ae' | 'patient_api' | 'cd_publisher' | 'iso' | 'log'> {
+export interface Config extends Omit<RawConfig, 'auth' | 'server' | 'pacs' | 'our_ae' | 'patient_api' | 'cd_publisher' | 'iso' | 'log'> {
   server: RawConfig['server'] & { readTimeoutMs: number, writeTimeoutMs: number, shutdownGraceMs: number }
+  auth: Omit<RawConfig['auth'], 'api_key' | 'keys' | 'signed_links'> & { keys: readonly NamedKey[], signedLinks: SignedLinkSettings | undefined }
   pacs: RawConfig['pacs'] & {
     queueTimeoutMs: number, connectTimeoutMs: number, findTimeoutMs: number, idleTimeoutMs: number, moveTimeoutMs: number, settleTimeoutMs: number
   }

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { XMLParser } from 'fast-xml-parser'
 import { MkisoError } from '../errors.ts'
+import type { SpawnOptions } from '../process.ts'
 import { decodeText } from './character-set.ts'
 import { readElements } from './part10.ts'
 import { lastLines, associationFaultOf, networkArguments, type AssociationFault, type Peer, type ToolContext } from './peer.ts'
@@ -44,7 +45,7 @@ export async function findscu (context: ToolContext, peer: Peer, query: Query): 
     // -v -sr: the final status is printed, the answers (a patient's data) are not
     const args = ['-v', '-sr', '-S', '-aet', query.callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, query.timeoutMs),
       '-k', `0008,0052=${query.level}`, ...keys, '-Xs', file, peer.host, String(peer.port)]
-    const result = await context.programs.run(context.dcmtk.findscu, args, { signal: query.signal, timeoutMs: query.timeoutMs + peer.connectTimeoutMs })
+    const result = await context.programs.run(context.dcmtk.findscu, args, runOptions(peer, query, folder))
     context.log.debug({ query_level: query.level, pacs: peer.aeTitle, duration_ms: result.durationMs, exit_code: result.exitCode }, 'findscu ended')
     if (result.stopCause === 'timeout') return { kind: 'timeout' }
     const status = /Received Final Find Response \((.+)\)/.exec(`${result.stdout}\n${result.stderr}`)?.[1]
@@ -66,9 +67,14 @@ export async function findscu (context: ToolContext, peer: Peer, query: Query): 
   }
 }
 
+/** findscu refuses to start where it may not write its working directory, whatever -od and -Xs say: the root of a container, / of a systemd unit (measured). */
+function runOptions (peer: Peer, query: Query, cwd: string): SpawnOptions {
+  return { signal: query.signal, timeoutMs: query.timeoutMs + peer.connectTimeoutMs, cwd }
+}
+
 /** The same query once more with each answer as a DICOM file, which we decode ourselves. */
 async function answersAsFiles (context: ToolContext, peer: Peer, query: Query, options: readonly string[], folder: string, expected: number): Promise<Answer[]> {
-  await context.programs.run(context.dcmtk.findscu, [...options, peer.host, String(peer.port)], { signal: query.signal, timeoutMs: query.timeoutMs + peer.connectTimeoutMs })
+  await context.programs.run(context.dcmtk.findscu, [...options, peer.host, String(peer.port)], runOptions(peer, query, folder))
   const names = (await readdir(folder)).filter(name => name.endsWith('.dcm')).sort()
   if (names.length < expected) throw new MkisoError('PACS_REFUSED', `${expected} answers to C-FIND, of which ${names.length} could be read`)
   const tags = Object.keys(query.keys)

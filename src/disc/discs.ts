@@ -5,13 +5,13 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { abortable } from '../abort.ts'
+import type { Watch } from '../activity/watch.ts'
 import type { Config } from '../config/schema.ts'
 import type { Manifest, Patient } from '../dicom/manifest.ts'
 import type { ToolContext } from '../dicom/peer.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
 import type { Retrieval, Retrievals } from '../retrieval/retrievals.ts'
-import type { Progress } from '../retrieval/study-retrieval.ts'
 import { filesOf, type DiscContents } from './contents.ts'
 import type { NotListed } from './dicomdir/dicomdir.ts'
 import type { Image } from './image/image.ts'
@@ -31,11 +31,7 @@ export interface DiscRequest {
   linkOf: (disc: number) => string
   signal: AbortSignal
   log: Log
-  /** What the PACS says that there is to fetch. */
-  onManifest?: ((manifest: Manifest) => void) | undefined
-  onProgress?: ((progress: Progress) => void) | undefined
-  /** Every image is here; the disc is being made. */
-  onComplete?: (() => void) | undefined
+  watch?: Pick<Watch, 'onManifest' | 'onProgress' | 'onComplete'> | undefined
 }
 
 /** A disc that can be sent; it must be closed. */
@@ -113,7 +109,7 @@ export class Discs {
     try {
       const { contents: set, missing } = await abortable(shared.material.ready, signal)
       const contents = choose(set, request)
-      request.onComplete?.()
+      request.watch?.onComplete()
       const kept = shared.material.has(contents.disc)
       const { image, notListed, etag, root } = await abortable(shared.material.disc(contents.disc), signal)
       const instances = filesOf(contents).length

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { linkSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Watch } from '../activity/watch.ts'
 import type { Config } from '../config/schema.ts'
 import { dcmsend } from '../dicom/dcmsend.ts'
 import { addressOf, type Peer, type ToolContext } from '../dicom/peer.ts'
@@ -40,21 +41,22 @@ export function publisherOf (config: Config): Peer {
  * disc that nobody waits for.
  * @throws MkisoError as the retrieval, CD_PUBLISHER_UNREACHABLE, CD_PUBLISHER_REFUSED
  */
-export async function relay (options: RelayOptions, accessionNumbers: readonly string[], signal: AbortSignal, log: Log): Promise<RelayResult> {
-  const retrieval = await options.retrievals.begin(accessionNumbers, { signal, log })
+export async function relay (options: RelayOptions, accessionNumbers: readonly string[], signal: AbortSignal, log: Log, watch?: Watch): Promise<RelayResult> {
+  const retrieval = await options.retrievals.begin(accessionNumbers, { signal, log, watch })
   const folder = join(options.workDir, `request_${randomUUID()}`)
   try {
     const studies = await retrieval.complete(signal)
     if (studies.missing > 0) throw new MkisoError('INCOMPLETE_RETRIEVAL', `${studies.missing} images are missing; a print is never made of an incomplete study`)
     signal.throwIfAborted()
-    return await send(options, studies, folder, log)
+    watch?.onSent(0, studies.files.size)
+    return await send(options, studies, folder, log, watch)
   } finally {
     retrieval.release()
     await rm(folder, { recursive: true, force: true })
   }
 }
 
-async function send (options: RelayOptions, { manifest, files }: CompleteStudies, folder: string, log: Log): Promise<RelayResult> {
+async function send (options: RelayOptions, { manifest, files }: CompleteStudies, folder: string, log: Log, watch?: Watch): Promise<RelayResult> {
   const { config } = options
   const publisher = publisherOf(config)
   const destination = addressOf(publisher)
@@ -63,7 +65,8 @@ async function send (options: RelayOptions, { manifest, files }: CompleteStudies
   for (const [uid, { path }] of files) linkSync(path, join(images, uid))
   const sender = config.relay.sender === 'storescu' ? storescu : dcmsend
   const result = await sender({ ...options, log }, publisher, {
-    callingAeTitle: aeTitleAt(config, 0), folder: images, fileCount: files.size, timeoutMs: config.cd_publisher.sendTimeoutMs, tempDir: folder
+    callingAeTitle: aeTitleAt(config, 0), folder: images, fileCount: files.size, timeoutMs: config.cd_publisher.sendTimeoutMs, tempDir: folder,
+    onSent: count => { watch?.onSent(count, files.size) }
   })
   if (result.kind === 'no-association') {
     log.error({ destination, stderr: result.fault.reason }, 'CD publisher unreachable')

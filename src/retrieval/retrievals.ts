@@ -9,13 +9,14 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { abortable } from '../abort.ts'
+import type { Watch } from '../activity/watch.ts'
 import type { Config } from '../config/schema.ts'
 import { sameInstances, sopInstanceUidsOf, type Manifest, type Study } from '../dicom/manifest.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
 import { findInstances, findStudies, type FindContext } from './find.ts'
 import { guardOnePatient } from './patient-guard.ts'
-import { StudyRetrieval, type Progress, type ReceivedFile } from './study-retrieval.ts'
+import { StudyRetrieval, type ReceivedFile } from './study-retrieval.ts'
 import { Turns } from './turns.ts'
 import type { ReceivingSession, RetrievalWay } from './way.ts'
 
@@ -56,9 +57,8 @@ export interface CompleteStudies {
 export interface RetrieveOptions {
   signal: AbortSignal
   log: Log
-  onManifest?: ((manifest: Manifest) => void) | undefined
-  /** Over all studies of the request. */
-  onProgress?: ((progress: Progress) => void) | undefined
+  /** Hears of the manifest, and of progress over all studies of the request. */
+  watch?: Pick<Watch, 'onManifest' | 'onProgress'> | undefined
 }
 
 interface Entry {
@@ -137,12 +137,12 @@ export class Retrievals extends EventEmitter<{ removed: [entryId: string] }> {
     return asRetrieval(manifest, kept, () => { for (const entry of held.splice(0)) this.#release(entry) })
   }
 
-  async #find (accessionNumbers: readonly string[], { signal, log, onManifest }: RetrieveOptions): Promise<Manifest> {
+  async #find (accessionNumbers: readonly string[], { signal, log, watch }: RetrieveOptions): Promise<Manifest> {
     const context = { ...this.#options, log }
     const studies = await findStudies(context, accessionNumbers, signal)
     if (!this.#options.config.disc.allow_mixed_patients) guardOnePatient(studies)
     const manifest = await findInstances(context, studies, signal)
-    onManifest?.(manifest)
+    watch?.onManifest(manifest)
     return manifest
   }
 
@@ -305,13 +305,15 @@ function asRetrieval (manifest: Manifest, held: readonly Entry[], release: () =>
 }
 
 /** Progress over all studies of a request. */
-function listen (entry: Entry, held: readonly Entry[], { onProgress }: RetrieveOptions): () => void {
-  if (onProgress === undefined) return () => {}
+function listen (entry: Entry, held: readonly Entry[], { watch }: RetrieveOptions): () => void {
+  if (watch === undefined) return () => {}
   const progress = (): void => {
-    onProgress(held.map(({ retrieval }) => retrieval.progress).reduce((sum, one) => ({
+    watch.onProgress(held.map(({ retrieval }) => retrieval.progress).reduce((sum, one) => ({
       received: sum.received + one.received,
       expected: sum.expected === undefined || one.expected === undefined ? undefined : sum.expected + one.expected,
-      bytes: sum.bytes + one.bytes
+      bytes: sum.bytes + one.bytes,
+      // a study of the request that is being fetched is what a person sees
+      waiting: sum.waiting && one.waiting
     })))
   }
   progress()

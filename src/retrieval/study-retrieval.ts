@@ -27,6 +27,8 @@ export interface Progress {
   /** Undefined while nobody knows: a PACS without IMAGE level and without counts. */
   expected: number | undefined
   bytes: number
+  /** No turn at the PACS yet. */
+  waiting: boolean
 }
 
 export interface StudyRetrievalOptions {
@@ -53,6 +55,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
   readonly #missing: Set<string>
   readonly #byCounts: boolean
   #bytes = 0
+  #asked = false
   #lastActivity = performance.now()
 
   constructor (manifest: Study, options: StudyRetrievalOptions) {
@@ -66,7 +69,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
   }
 
   get progress (): Progress {
-    return { received: this.files.size, expected: this.#byCounts ? this.#expectedByCounts() : this.files.size + this.#missing.size, bytes: this.#bytes }
+    return { received: this.files.size, expected: this.#byCounts ? this.#expectedByCounts() : this.files.size + this.#missing.size, bytes: this.#bytes, waiting: !this.#asked }
   }
 
   get folder (): string { return this.#options.folder }
@@ -166,6 +169,10 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
       return await Promise.all(this.#parts(attempt).map(async (part, index) => await turns.take(async () => {
         moving++
         this.#lastActivity = performance.now()
+        if (!this.#asked) {
+          this.#asked = true
+          this.emit('progress', this.progress)
+        }
         log.info({ accession: this.#manifest.accessionNumber, pacs: pacs.aeTitle, series: part.seriesInstanceUid }, session.destination.includes('C-GET') ? 'running getscu' : 'running movescu')
         try {
           const result = await session.fetch(part, {

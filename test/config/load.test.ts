@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { nameOfKey } from '../../src/auth/keys.ts'
 import { ConfigError, loadConfig, parseConfig } from '../../src/config/load.ts'
 import { exampleYaml } from '../../src/config/example.ts'
 import { parseDurationMs, parseSizeBytes } from '../../src/config/duration.ts'
@@ -99,7 +100,7 @@ t.test('the environment overrides the file, and _FILE reads a secret', async t =
   t.equal(config.pacs.host, 'two')
   t.equal(config.pacs.port, 104)
   t.equal(config.auth.enabled, true)
-  t.equal(config.auth.api_key, 'from a file')
+  t.equal(nameOfKey(config.auth.keys, 'from a file'), 'api_key')
   t.strictSame(config.server.trust_proxy, ['10.0.0.1', '10.0.0.2'])
   t.strictSame(faultsOf(MINIMAL, { MKISO_PACS__PORT: 'many', MKISO_PACS__HOTS: 'x', MKISO_AUTH__API_KEY_FILE: '/nowhere' }), [
     'MKISO_PACS__HOTS: unknown key pacs.hots; did you mean host?',

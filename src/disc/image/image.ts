@@ -26,9 +26,19 @@ const CHUNK_BYTES = 256 * 1_024
 /** Bytes that are read ahead of a client. */
 const READ_AHEAD_BYTES = 1_024 ** 2
 
-/** Opens no file before it is read, and has at most one open; destroying it closes that one. */
-export function imageStream (image: Image, { first, last }: ByteRange = { first: 0, last: image.sizeBytes - 1 }): Readable {
-  return Readable.from(bytesOf(image, first, last + 1), { objectMode: false, highWaterMark: READ_AHEAD_BYTES })
+/**
+ * Opens no file before it is read, and has at most one open; destroying it closes that one.
+ * @param onRead hears of each piece once the next one is wanted
+ */
+export function imageStream (image: Image, { first, last }: ByteRange = { first: 0, last: image.sizeBytes - 1 }, onRead: (bytes: number) => void = () => {}): Readable {
+  return Readable.from(counted(bytesOf(image, first, last + 1), onRead), { objectMode: false, highWaterMark: READ_AHEAD_BYTES })
+}
+
+async function * counted (pieces: AsyncGenerator<Buffer>, onRead: (bytes: number) => void): AsyncGenerator<Buffer> {
+  for await (const piece of pieces) {
+    yield piece
+    onRead(piece.length)
+  }
 }
 
 async function * bytesOf ({ segments }: Image, start: number, end: number): AsyncGenerator<Buffer> {

@@ -1,0 +1,48 @@
+/** What runs and what has ended: each download and print is begun here by its route, and ends with its answer. */
+import fp from 'fastify-plugin'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Activities } from '../src/activity/activities.ts'
+import { Activity, type ActivityKind } from '../src/activity/activity.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance { activities: Activities }
+  interface FastifyRequest {
+    /** What this request does, once its route has said so. */
+    activity: Activity | undefined
+  }
+  interface FastifyReply {
+    /** Begins the activity of this request; the answer's end is its end. */
+    track (kind: ActivityKind, accessionNumbers: readonly string[]): Activity
+  }
+}
+
+function track (this: FastifyReply, kind: ActivityKind, accessionNumbers: readonly string[]): Activity {
+  const { request, server } = this
+  const details = { requestId: request.id, kind, accessionNumbers, signal: request.gone }
+  // HEAD asks, and does nothing
+  if (request.method === 'HEAD') return new Activity(details, () => {})
+  const activity = server.activities.begin(details)
+  request.activity = activity
+  endWith(this, request, activity)
+  return activity
+}
+
+function endWith ({ raw }: FastifyReply, request: FastifyRequest, activity: Activity): void {
+  // an answer on its way is cut: its client must not take it for whole
+  activity.signal.addEventListener('abort', () => { if (raw.headersSent) raw.destroy() }, { once: true })
+  const end = (): void => {
+    const { failure } = request
+    // the relay tells how it ended
+    if (activity.committed) return
+    if (failure !== undefined) activity.end({ kind: 'failed', code: failure.code, detail: failure.detail })
+    else activity.end(raw.writableFinished ? { kind: 'success' } : { kind: 'cancelled', by: 'client' })
+  }
+  if (raw.destroyed) end()
+  else raw.once('close', end)
+}
+
+export default fp(async app => {
+  app.decorate('activities', new Activities())
+  app.decorateRequest('activity', undefined)
+  app.decorateReply('track', track)
+}, { name: 'activity', dependencies: ['errors', 'lifecycle'] })

@@ -1,0 +1,164 @@
+/** `config/nginx.conf` in the real nginx: what it passes on, what it keeps to itself, what it says when nobody answers. */
+import { join } from 'node:path'
+import t from 'tap'
+import { Agent, request } from 'undici'
+import { startPublisher } from '../../demo/publisher.ts'
+import { freePort } from '../../demo/ports.ts'
+import { demoStudies } from '../../demo/phantoms/studies.ts'
+import { until } from '../../src/process.ts'
+import { programsOf, service, temporaryFolder, world } from '../world.ts'
+import { startEcho, type Asked } from './echo.ts'
+import { startNginx } from './nginx.ts'
+
+const KEY = 'a-key-of-the-site'
+const HTML = { accept: 'text/html,application/xhtml+xml' }
+
+t.test('what is passed on', async t => {
+  const echo = await startEcho(t)
+  const stage1 = await startNginx(t, { upstreams: [echo.address] })
+  const nginx = await startNginx(t, { upstreams: [echo.address], key: KEY })
+  const ask = async (path: string, headers: Record<string, string> = {}, url = nginx.url): Promise<Asked> => await (await fetch(url + path, { headers })).json() as Asked
+
+  t.test('nginx -t', async t => {
+    for (const one of [stage1, nginx]) {
+      const { exitCode, stderr } = await one.check()
+      t.equal(exitCode, 0, stderr)
+      t.notMatch(stderr, /warn/)
+    }
+  })
+
+  t.test('the PHP links, with their arguments as they are', async t => {
+    for (const [link, url] of [
+      ['/mkiso.php?accession_number=X', '/api/iso/download?accession_number=X'],
+      ['/mkiso_multiple.php?accession_number=X,Y%2CZ%20', '/api/iso/download-multiple?accession_number=X,Y%2CZ%20'],
+      ['/send_rimage_multiple.php?accession_number=X,Y', '/api/iso/print?accession_number=X,Y'],
+      ['/mkiso.php', '/api/iso/download']
+    ] as const) t.equal((await ask(link)).url, url)
+  })
+
+  t.test('the key: for the HIS and its pages, not for the operator; a key that came is kept', async t => {
+    for (const path of ['/mkiso.php', '/mkiso_multiple.php', '/send_rimage_multiple.php', '/api/iso/download', '/api/iso/print', '/api/iso/progress', '/download', '/print']) {
+      t.equal((await ask(path)).headers['x-api-key'], KEY, path)
+      t.equal((await ask(path, { 'x-api-key': 'own' })).headers['x-api-key'], 'own', path)
+      t.equal((await ask(path, {}, stage1.url)).headers['x-api-key'], undefined, `${path} in stage 1`)
+    }
+    for (const path of ['/status', '/status/events', '/metrics', '/api/health', '/api/status', '/docs/']) t.equal((await ask(path)).headers['x-api-key'], undefined, path)
+  })
+
+  t.test('who asks: not what a client says of itself', async t => {
+    const { headers } = await ask('/mkiso.php', { 'x-forwarded-for': '6.6.6.6', 'x-remote-user': 'director', 'x-request-id': 'forged' })
+    t.equal(headers['x-forwarded-for'], '127.0.0.1')
+    t.equal(headers['x-remote-user'], undefined)
+    t.match(headers['x-request-id'], /^[0-9a-f]{32}$/)
+  })
+
+  t.test('by choice the PHP links open the pages', async t => {
+    const pages = await startNginx(t, { upstreams: [echo.address], key: KEY, links: 'pages' })
+    for (const [link, page] of [
+      ['/mkiso.php?accession_number=X', '/download?accession_number=X'],
+      ['/mkiso_multiple.php?accession_number=X,Y', '/download?accession_number=X,Y'],
+      ['/send_rimage_multiple.php?accession_number=X,Y', '/print?accession_number=X,Y']
+    ] as const) {
+      const answer = await request(pages.url + link)
+      t.equal(answer.statusCode, 302)
+      t.equal(new URL(String(answer.headers.location), pages.url).href, pages.url + page)
+      await answer.body.dump()
+    }
+  })
+
+  t.test('events leave at once: the second is only sent when the first has arrived', async t => {
+    let second: (() => void) | undefined
+    echo.answer = (_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n')
+      second = () => { response.end('data: 2\n\n') }
+    }
+    t.teardown(() => { echo.answer = undefined })
+    const { body } = await request(`${nginx.url}/api/iso/progress?accession_number=X`, { headers: { 'accept-encoding': 'gzip' } })
+    const events: string[] = []
+    for await (const chunk of body) {
+      events.push(String(chunk))
+      second?.()
+      second = undefined
+    }
+    t.strictSame(events, ['data: 1\n\n', 'data: 2\n\n'])
+  })
+
+  t.test('a client that leaves is gone for the service too', async t => {
+    let left = false
+    echo.answer = (_, response) => {
+      response.once('close', () => { left = true })
+      response.writeHead(200).write('x')
+    }
+    t.teardown(() => { echo.answer = undefined })
+    const leaving = new AbortController()
+    const { body } = await request(`${nginx.url}/mkiso.php?accession_number=X`, { signal: leaving.signal })
+    body.once('error', () => {})
+    leaving.abort()
+    t.ok(await until(() => left, 5_000))
+  })
+
+  t.test('the log has no accession number', async t => {
+    await ask('/mkiso.php?accession_number=SECRET.1')
+    t.ok(await until(() => nginx.accessLog().includes('"GET /mkiso.php" 200'), 2_000))
+    t.notMatch(nginx.accessLog(), /SECRET/)
+  })
+})
+
+t.test('nobody answers', async t => {
+  const nginx = await startNginx(t, { upstreams: [`127.0.0.1:${await freePort()}`] })
+  const json = await request(`${nginx.url}/mkiso.php?accession_number=X`)
+  t.equal(json.statusCode, 503)
+  t.equal(json.headers['retry-after'], '30')
+  t.match(await json.body.json(), { error: 'service not running', code: 'SERVICE_DOWN', request_id: json.headers['x-request-id'] })
+  const page = await request(`${nginx.url}/mkiso.php?accession_number=X`, { headers: HTML })
+  t.equal(page.statusCode, 503)
+  t.match(page.headers['content-type'], 'text/html')
+  t.match(await page.body.text(), /not running/)
+})
+
+t.test('too much from one address', async t => {
+  const echo = await startEcho(t)
+  const nginx = await startNginx(t, { upstreams: [echo.address], limits: true })
+  const answers = await Promise.all(Array.from({ length: 40 }, async () => await fetch(`${nginx.url}/mkiso.php?accession_number=X`)))
+  const refused = answers.filter(({ status }) => status === 429)
+  // 16 at once, a burst of 20
+  t.ok(refused.length > 0 && answers.length - refused.length >= 16, `${refused.length} of 40 refused`)
+  t.match(await refused[0]?.json(), { code: 'TOO_MANY_REQUESTS' })
+  t.equal((await fetch(`${nginx.url}/api/health`)).status, 200, 'monitoring goes on')
+})
+
+t.test('the service behind it, stage 2 and HTTPS', async t => {
+  const here = await world(t, 'dcmqrscp', { studies: demoStudies().filter(({ accessionNumber }) => accessionNumber === 'MR.2024.001') })
+  const publisher = await startPublisher({ programs: here.programs, dir: temporaryFolder(t, 'publisher') })
+  const mkiso = await service(t, here.pacs, here.receiverPort, {
+    auth: { enabled: true, api_key: KEY }, cd_publisher: { host: publisher.host, port: publisher.port, ae_title: publisher.aeTitle }, iso: { keep_for: '1m' }
+  })
+  const folder = temporaryFolder(t, 'tls')
+  const tls = { certificate: join(folder, 'cert.pem'), key: join(folder, 'key.pem') }
+  const made = await programsOf(t).run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-keyout', tls.key, '-out', tls.certificate])
+  t.equal(made.exitCode, 0, made.stderr)
+  const nginx = await startNginx(t, { upstreams: [new URL(mkiso.url).host], key: KEY, tls })
+
+  const disc = await fetch(`${nginx.url}/mkiso.php?accession_number=MR.2024.001`)
+  t.equal(disc.status, 200)
+  t.match(disc.headers.get('content-disposition'), 'MR.2024.001.iso')
+  t.equal((await disc.arrayBuffer()).byteLength, Number(disc.headers.get('content-length')))
+  const multiple = await fetch(`${nginx.url}/mkiso_multiple.php?accession_number=MR.2024.001`)
+  t.equal(multiple.status, 200)
+  await multiple.arrayBuffer()
+  const part = await fetch(`${nginx.url}/mkiso.php?accession_number=MR.2024.001`, { headers: { range: 'bytes=32768-', 'if-range': String(disc.headers.get('etag')) } })
+  t.equal(part.status, 206, 'a broken download goes on')
+  await part.arrayBuffer()
+  t.match(await (await fetch(`${nginx.url}/send_rimage_multiple.php?accession_number=MR.2024.001`)).json(), { files_sent: 24 })
+  t.equal((await publisher.received()).length, 24)
+  t.equal((await fetch(`${nginx.url}/mkiso.php?accession_number=*`)).status, 400, 'an answer of the service passes unchanged')
+  t.equal((await fetch(`${nginx.url}/mkiso.php?accession_number=MR.2024.001`, { headers: { 'x-api-key': 'wrong' } })).status, 401)
+  t.equal((await fetch(`${mkiso.url}/api/iso/download?accession_number=MR.2024.001`)).status, 401, 'past nginx there is no key')
+
+  const dispatcher = new Agent({ connect: { rejectUnauthorized: false } })
+  t.teardown(async () => { await dispatcher.close() })
+  const secure = await request(`${nginx.tlsUrl}/mkiso.php?accession_number=MR.2024.001`, { dispatcher })
+  t.equal(secure.statusCode, 200)
+  t.match(secure.headers['strict-transport-security'], /max-age/)
+  t.equal((await secure.body.arrayBuffer()).byteLength, Number(disc.headers.get('content-length')))
+})

@@ -1,0 +1,95 @@
+/** The real nginx with `config/nginx.conf` in front of services: for tests only addresses, paths and the site's choices are changed. */
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { listening } from '../../demo/pacs.ts'
+import { freePort } from '../../demo/ports.ts'
+import type { Child, Programs } from '../../src/process.ts'
+import { programsOf, temporaryFolder } from '../world.ts'
+
+const CONFIG = join(import.meta.dirname, '../../config')
+
+export interface NginxOptions {
+  /** Services, `host:port`. */
+  upstreams: readonly string[]
+  /** Stage 2: the key that nginx adds. */
+  key?: string
+  /** The PHP links download at once (default) or open the pages. */
+  links?: 'direct' | 'pages'
+  /** Certificate and its key, for the HTTPS server as well. */
+  tls?: { certificate: string, key: string }
+  /** Leaves the limits per address as they are shipped; else a test, which is one address, would meet them. */
+  limits?: boolean
+}
+
+export interface Nginx {
+  /** `http://127.0.0.1:port` */
+  url: string
+  tlsUrl: string
+  child: Child
+  /** The access log so far. */
+  accessLog (): string
+  /** The error log so far. */
+  errorLog (): string
+  /** The configuration's folder, for a test that edits it as an operator would. */
+  folder: string
+  /** What `nginx -t` says. */
+  check (): Promise<{ exitCode: number, stderr: string }>
+  /** As `systemctl reload nginx`. */
+  reload (): void
+}
+
+/** Starts nginx in the foreground; it goes with the test. */
+export async function startNginx (t: Pick<Test, 'teardown'>, options: NginxOptions): Promise<Nginx> {
+  const folder = temporaryFolder(t, 'nginx')
+  const programs = programsOf(t)
+  const [port, tlsPort] = [await freePort(), await freePort()]
+  install(folder, options, { port, tlsPort })
+  // Debian compiles the path of the error log in: -e keeps the first lines of a start out of /var/log
+  const args = ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', join(folder, 'error.log')]
+  const child = programs.start('nginx', args, { cwd: folder })
+  await listening(child, port, 'nginx')
+  return {
+    url: `http://127.0.0.1:${port}`,
+    tlsUrl: `https://127.0.0.1:${tlsPort}`,
+    child,
+    folder,
+    accessLog: () => readFileSync(join(folder, 'mkiso.log'), 'utf8'),
+    errorLog: () => readFileSync(join(folder, 'error.log'), 'utf8'),
+    check: async () => await check(programs, args),
+    reload: () => { process.kill(child.pid, 'SIGHUP') }
+  }
+}
+
+async function check (programs: Programs, args: readonly string[]): Promise<{ exitCode: number, stderr: string }> {
+  const { exitCode, stderr } = await programs.run('nginx', [...args, '-t'])
+  return { exitCode, stderr }
+}
+
+function install (folder: string, { upstreams, key, links = 'direct', tls, limits = false }: NginxOptions, { port, tlsPort }: { port: number, tlsPort: number }): void {
+  cpSync(join(CONFIG, 'nginx'), join(folder, 'mkiso'), { recursive: true })
+  mkdirSync(join(folder, 'temp'))
+  const edit = (name: string, target: string, ...changes: Array<[RegExp, string]>): void => {
+    const text = changes.reduce((before, [from, to]) => {
+      if (!from.test(before)) throw new Error(`${name} has no ${String(from)}`)
+      return before.replaceAll(new RegExp(from, 'gm'), to)
+    }, readFileSync(join(CONFIG, name), 'utf8'))
+    writeFileSync(join(folder, target), text)
+  }
+  const own: Array<[RegExp, string]> = [[/\/var\/log\/nginx\/mkiso\.log/, join(folder, 'mkiso.log')]]
+  edit('nginx.conf', 'mkiso.conf', [/listen 80 default_server/, `listen 127.0.0.1:${port}`], ...own, ...(tls === undefined ? [] : [[/^# (include mkiso\/tls\.conf;)/m, '$1'] as [RegExp, string]]))
+  edit('nginx/upstream.conf', 'mkiso/upstream.conf', [/^ {4}server 127\.0\.0\.1:8080( .+;)/m, upstreams.map(address => `    server ${address}$1`).join('\n')])
+  if (key !== undefined) edit('nginx/key.conf', 'mkiso/key.conf', [/# "" .*$/m, `"" "${key}";`])
+  if (tls !== undefined) {
+    edit('nginx/tls.conf', 'mkiso/tls.conf', [/listen 443 ssl default_server/, `listen 127.0.0.1:${tlsPort} ssl`], ...own,
+      [/\/etc\/nginx\/mkiso\/tls\/fullchain\.pem/, tls.certificate], [/\/etc\/nginx\/mkiso\/tls\/privkey\.pem/, tls.key])
+  }
+  if (links === 'pages') edit('nginx/locations.conf', 'mkiso/locations.conf', [/^(include mkiso\/links-direct)/m, '# $1'], [/^# (include mkiso\/links-pages)/m, '$1'])
+  if (!limits) edit('nginx/http.conf', 'mkiso/http.conf', [/rate=2r\/s/, 'rate=1000r/s'])
+  const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(kind => `${kind}_temp_path ${join(folder, 'temp', kind)};`).join(' ')
+  // what Debian's /etc/nginx/nginx.conf has around a site, and nothing that would need root
+  writeFileSync(join(folder, 'nginx.conf'), `${process.getuid?.() === 0 ? 'user root; ' : ''}daemon off; master_process on; worker_processes 2; pid ${join(folder, 'nginx.pid')}; error_log ${join(folder, 'error.log')} notice;
+events { worker_connections 256; }
+http { ${temp} gzip on; include mkiso.conf; }
+`)
+}
