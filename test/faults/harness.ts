@@ -17,10 +17,10 @@ export const SHORT_LIMITS: Overrides = {
 
 export const PATIENT: PhantomPatient = { patientId: 'FAULT.1', patientName: 'FAULT^PROVOKED', birthDate: '19700101', sex: 'O' }
 
-/** Two series of two small images. */
-export function faultStudy (accessionNumber: string, images = 2, size = 64): PhantomStudy {
-  const series = { kind: 'CR', count: images, rows: size, columns: size } as const
-  return { accessionNumber, patient: PATIENT, studyDate: '20240501', studyDescription: 'Fault', series: [series, series] }
+/** Three small images in a series, or whatever the fault needs. */
+export function faultStudy (accessionNumber: string, { images = 3, series = 1, size = 64 } = {}): PhantomStudy {
+  const one = { kind: 'CR', count: images, rows: size, columns: size } as const
+  return { accessionNumber, patient: PATIENT, studyDate: '20240501', studyDescription: 'Fault', series: Array.from({ length: series }, () => one) }
 }
 
 export function linkTo (accessionNumber: string): string {

@@ -229,7 +229,8 @@ function answersOf ({ patient, instances }: Held, level: Level, keys: Record<str
     }))
   }
   return instances.filter(({ seriesInstanceUid }) => seriesInstanceUid === keys['SeriesInstanceUID']).map(({ seriesInstanceUid, sopInstanceUid, instanceNumber }) => ({
-    QueryRetrieveLevel: level, StudyInstanceUID: first.studyInstanceUid, SeriesInstanceUID: seriesInstanceUid, SOPInstanceUID: sopInstanceUid, InstanceNumber: String(instanceNumber)
+    QueryRetrieveLevel: level, StudyInstanceUID: first.studyInstanceUid, SeriesInstanceUID: seriesInstanceUid, SOPInstanceUID: sopInstanceUid,
+    InstanceNumber: String(instanceNumber)
   }))
 }
 
