@@ -108,7 +108,8 @@ export class Programs {
       stdin: options.input === undefined ? 'ignore' : 'pipe',
       stdout: 'pipe',
       stderr: 'pipe',
-      env: { ...DICOM_ENVIRONMENT, ...options.env },
+      env: { ...withoutSecrets(process.env), ...DICOM_ENVIRONMENT, ...options.env },
+      extendEnv: false,
       ...(options.input === undefined ? {} : { input: options.input }),
       ...(options.cwd === undefined ? {} : { cwd: options.cwd })
     })
@@ -182,6 +183,11 @@ export class Programs {
   async stopAll (): Promise<void> {
     await Promise.allSettled([...this.#live].map(async child => await child.stop()))
   }
+}
+
+/** Keys and tokens may come to us by MKISO_*; no program that we start needs them. */
+function withoutSecrets (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('MKISO_')))
 }
 
 function collect (stream: Readable, kept: Tail, onLine?: (line: string) => void): void {

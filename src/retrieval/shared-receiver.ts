@@ -88,14 +88,14 @@ export class SharedReceiver implements RetrievalWay {
   }
 
   async #supervise (): Promise<void> {
-    const { config, log } = this.#options
+    const { config, pacs, log } = this.#options
     const signal = this.#stopping.signal
     const port = config.our_ae.base_port
     let backoffMs = FIRST_BACKOFF_MS
     while (!signal.aborted) {
       const startedAt = performance.now()
       try {
-        const child = await storescp(this.#options, { aeTitle: aeTitleAt(config, 0), port, folder: this.#folder })
+        const child = await storescp(this.#options, { aeTitle: aeTitleAt(config, 0), port, folder: this.#folder, idleTimeoutMs: pacs.idleTimeoutMs })
         if (signal.aborted) { await child.stop(); return }
         this.#child = child
         const result = await child.ended
