@@ -222,7 +222,7 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
         try {
           if (!retrieval.complete) {
             // others of the request may still need the session when this study is given up
-            session ??= way.open(new AbortController().signal)
+            session ??= way.open(new AbortController().signal, log)
             await retrieval.run(await abortable(session, controller.signal), controller.signal)
           }
           entry.finished = true
