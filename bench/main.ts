@@ -13,6 +13,7 @@ import { ctStudy } from '../demo/phantoms/studies.ts'
 import { freePort } from '../demo/ports.ts'
 import { Programs } from '../src/process.ts'
 import { orthancMedia, original, tuned, type Contender, type Measured } from './contenders.ts'
+import { discCosts } from './disc.ts'
 import { median, ratios, table } from './figures.ts'
 import { startService, type Service } from './service.ts'
 import { timeline } from './timeline.ts'
@@ -20,12 +21,19 @@ import { timeline } from './timeline.ts'
 const ROOT = join(import.meta.dirname, '..')
 const quick = process.argv.includes('--quick')
 
-interface Size { images: number, rounds: number, /** Of the original, which takes half a minute for 600 images. */ originalRounds: number }
+interface Size {
+  images: number
+  rounds: number
+  /** Of the original, which takes half a minute for 600 images. */
+  originalRounds: number
+  /** Of the service with a picture of every image. */
+  picturesRounds?: number
+}
 const SIZES: Size[] = quick
   ? [{ images: 60, rounds: 3, originalRounds: 1 }, { images: 600, rounds: 3, originalRounds: 1 }]
   : [
       { images: 60, rounds: 7, originalRounds: 3 },
-      { images: 600, rounds: 7, originalRounds: 2 },
+      { images: 600, rounds: 7, originalRounds: 2, picturesRounds: 2 },
       { images: 2_000, rounds: 3, originalRounds: 1 },
       { images: 8_600, rounds: 2, originalRounds: 0 }
     ]
@@ -40,6 +48,7 @@ const BY_HAND = '(b) the tuned tools by hand, UIDs known'
 const ASKING = '(b+) the same, with the C-FINDs that tell the UIDs'
 const SERVICE = '(c) the service, thumbnails'
 const BARE = '(c) the service, no pictures'
+const PICTURES = '(c) the service, a picture of every image'
 
 const lines: string[] = []
 const say = (...texts: string[]): void => {
@@ -60,13 +69,14 @@ async function main (): Promise<void> {
     for (const kind of ['dcmqrscp', 'Orthanc'] as const) {
       const dir = join(folder, kind)
       mkdirSync(dir)
-      const ports = { service: await freePort(), bare: await freePort(), watched: await freePort(), hand: await freePort() }
-      const destinations = [['CDRECORD', ports.service], ['CDBARE', ports.bare], ['CDWATCH', ports.watched], ['BYHAND', ports.hand]].map(([aeTitle, port]): Destination => ({ aeTitle: String(aeTitle), host: '127.0.0.1', port: Number(port) }))
+      const ports = { service: await freePort(), bare: await freePort(), watched: await freePort(), pictures: await freePort(), hand: await freePort() }
+      const destinations = Object.entries(ports).map(([name, port]): Destination => ({ aeTitle: aeTitleOf(name), host: '127.0.0.1', port }))
       const pacs = await (kind === 'Orthanc' ? startOrthanc : startDcmqrscp)({ programs, dir, destinations })
       await from(pacs, folder, programs, ports)
       await pacs.stop()
       await rm(dir, { recursive: true })
     }
+    if (!quick) say('## The disc of 600 images without a PACS', '', ...await discCosts(600, 7, folder, programs), '')
     // a quick run tells too little to be kept
     if (!quick) writeFileSync(join(ROOT, 'docs/benchmark.md'), `${lines.join('\n')}\n`)
   } finally {
@@ -75,7 +85,11 @@ async function main (): Promise<void> {
   }
 }
 
-async function from (pacs: Pacs, folder: string, programs: Programs, ports: Record<'service' | 'bare' | 'watched' | 'hand', number>): Promise<void> {
+function aeTitleOf (name: string): string {
+  return `CD${name.toUpperCase()}`
+}
+
+async function from (pacs: Pacs, folder: string, programs: Programs, ports: Record<'service' | 'bare' | 'watched' | 'pictures' | 'hand', number>): Promise<void> {
   const store = async (accessionNumber: string, images: number): Promise<PhantomInstance[]> => {
     const dir = join(folder, 'phantoms')
     const instances = await writeStudy(ctStudy(accessionNumber, images), dir, programs)
@@ -83,18 +97,20 @@ async function from (pacs: Pacs, folder: string, programs: Programs, ports: Reco
     await rm(dir, { recursive: true })
     return instances
   }
-  const start = async (name: string, receiverPort: number, aeTitle: string, webContent: 'thumbnails' | 'none', logLevel: 'info' | 'debug'): Promise<Service> =>
-    await startService({ programs, root: ROOT, folder: join(folder, `${name}-${pacs.name}`), pacs, receiverPort, aeTitle, webContent, logLevel })
-  const service = await start('service', ports.service, 'CDRECORD', 'thumbnails', 'info')
-  const bare = await start('bare', ports.bare, 'CDBARE', 'none', 'info')
-  const watched = await start('watched', ports.watched, 'CDWATCH', 'thumbnails', 'debug')
-  const hand = { programs, pacs, port: ports.hand, aeTitle: 'BYHAND', folder: join(folder, 'hand') }
+  const start = async (name: keyof typeof ports, webContent: 'thumbnails' | 'none' | 'all', logLevel: 'info' | 'debug'): Promise<Service> =>
+    await startService({ programs, root: ROOT, folder: join(folder, `${name}-${pacs.name}`), pacs, receiverPort: ports[name], aeTitle: aeTitleOf(name), webContent, logLevel })
+  const service = await start('service', 'thumbnails', 'info')
+  const bare = await start('bare', 'none', 'info')
+  const pictures = await start('pictures', 'all', 'info')
+  const watched = await start('watched', 'thumbnails', 'debug')
+  const hand = { programs, pacs, port: ports.hand, aeTitle: aeTitleOf('hand'), folder: join(folder, 'hand') }
   const contenders = new Map<string, Contender>([
     [ORIGINAL, async instances => await original(hand, instances)],
     [BY_HAND, async instances => await tuned(hand, instances, false)],
     [ASKING, async instances => await tuned(hand, instances, true)],
     [SERVICE, async instances => await service.download(instances)],
-    [BARE, async instances => await bare.download(instances)]
+    [BARE, async instances => await bare.download(instances)],
+    [PICTURES, async instances => await pictures.download(instances)]
   ])
   if ('httpPort' in pacs) contenders.set('(d) Orthanc\'s archive, a ZIP', async instances => await orthancMedia(Number(pacs.httpPort), instances))
 
@@ -109,23 +125,23 @@ async function from (pacs: Pacs, folder: string, programs: Programs, ports: Reco
     if (size.images === 600) say(...timeline(watched.takeLog(), measured[0]), '')
   }
   await atOnce(service, watched, store)
-  await Promise.all([service, bare, watched].map(async one => { await one.stop() }))
+  await Promise.all([service, bare, pictures, watched].map(async one => { await one.stop() }))
 }
 
-async function compare ({ images, rounds, originalRounds }: Size, instances: readonly PhantomInstance[], contenders: ReadonlyMap<string, Contender>): Promise<void> {
+async function compare ({ images, rounds, originalRounds, picturesRounds = 0 }: Size, instances: readonly PhantomInstance[], contenders: ReadonlyMap<string, Contender>): Promise<void> {
   const runs: Array<Map<string, Measured>> = []
   for (let round = 0; round < rounds; round++) {
     const run = new Map<string, Measured>()
-    const order = [...contenders].filter(([name]) => name !== ORIGINAL || round < originalRounds)
+    const order = [...contenders].filter(([name]) => (name !== ORIGINAL || round < originalRounds) && (name !== PICTURES || round < picturesRounds))
     for (const [name, contender] of round % 2 === 0 ? order : order.reverse()) run.set(name, await contender(instances))
     runs.push(run)
   }
   const seconds = (name: string): number[] => runs.flatMap(run => run.get(name)?.seconds ?? [])
   const ratio = (name: string, to: string): string => ratios(runs.map(run => [run.get(name)?.seconds, run.get(to)?.seconds])).toFixed(2)
   say(`### ${images} images (${(images * IMAGE_MB).toFixed(0)} MB), ${rounds} rounds`, '')
-  say(...table(['', 'seconds', 'times faster than (a)', 'ratio to (b)', 'ratio to (b+)'], [...contenders.keys()].filter(name => seconds(name).length > 0).map(name => [
-    name, median(seconds(name)).toFixed(2), originalRounds === 0 ? '–' : (median(seconds(ORIGINAL)) / median(seconds(name))).toFixed(1), ratio(name, BY_HAND), ratio(name, ASKING)
-  ])), '')
+  const faster = (name: string): string => (median(seconds(ORIGINAL)) / median(seconds(name))).toFixed(1)
+  say(...table(['', 'seconds', 'times faster than (a)', 'ratio to (b)', 'ratio to (b+)'],
+    [...contenders.keys()].filter(name => seconds(name).length > 0).map(name => [name, median(seconds(name)).toFixed(2), faster(name), ratio(name, BY_HAND), ratio(name, ASKING)])), '')
   const firstByte = (name: string): string => median(runs.flatMap(run => run.get(name)?.firstByteMs ?? [])).toFixed(0)
   say(`First byte ${firstByte(SERVICE)} ms after the last image with thumbnails, ${firstByte(BARE)} ms without pictures.`)
 }
@@ -148,7 +164,10 @@ async function atOnce (service: Service, watched: Service, store: (accessionNumb
     for (const count of AT_ONCE) run.set(count, await all(service, count))
     runs.push(run)
   }
-  const throughput = (run: typeof runs[number], count: number): number => { const one = run.get(count); return one === undefined ? NaN : one.bytes / 1e6 / one.seconds }
+  const throughput = (run: typeof runs[number], count: number): number => {
+    const one = run.get(count)
+    return one === undefined ? NaN : one.bytes / 1e6 / one.seconds
+  }
   say(`### Downloads at once (${AT_ONCE_IMAGES} images each, thumbnails), ${AT_ONCE_ROUNDS} rounds`, '')
   const rows: string[][] = []
   for (const count of AT_ONCE) {
