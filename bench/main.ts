@@ -128,7 +128,8 @@ async function from (pacs: Pacs, folder: string, programs: Programs, ports: Reco
   await Promise.all([service, bare, pictures, watched].map(async one => { await one.stop() }))
 }
 
-async function compare ({ images, rounds, originalRounds, picturesRounds = 0 }: Size, instances: readonly PhantomInstance[], contenders: ReadonlyMap<string, Contender>): Promise<void> {
+async function compare (size: Size, instances: readonly PhantomInstance[], contenders: ReadonlyMap<string, Contender>): Promise<void> {
+  const { images, rounds, originalRounds, picturesRounds = 0 } = size
   const runs: Array<Map<string, Measured>> = []
   for (let round = 0; round < rounds; round++) {
     const run = new Map<string, Measured>()

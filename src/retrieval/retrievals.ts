@@ -167,8 +167,15 @@ export class Retrievals extends EventEmitter<{ removed: [entryId: string] }> {
     for (const entry of fresh) this.#use(entry)
     held.push(...fresh)
     const known = found.filter(({ studyInstanceUid }) => fresh.every(({ manifest }) => manifest.studyInstanceUid !== studyInstanceUid))
+    // from now on nobody who leaves takes them away
+    const joined = known.flatMap(({ studyInstanceUid }) => this.#entries.get(studyInstanceUid) ?? [])
+    for (const entry of joined) {
+      this.#use(entry)
+      if (!entry.finished) log.info({ study: entry.manifest.studyInstanceUid }, 'the study is being fetched already; this request joins')
+    }
     const { studies } = await findInstances({ ...this.#options, log }, { studies: known }, signal)
-    await this.#holdKnown(studies, held, start, { signal, log })
+      .then(async listed => { await this.#holdKnown(listed.studies, held, start, { signal, log }); return listed })
+      .finally(() => { for (const entry of joined) this.#release(entry) })
     await abortable(Promise.all(fresh.map(async ({ listed }) => { await listed })), signal)
     return { studies: found.map(study => [...studies, ...fresh.map(({ manifest }) => manifest)].find(one => one.studyInstanceUid === study.studyInstanceUid) ?? study) }
   }
@@ -182,7 +189,7 @@ export class Retrievals extends EventEmitter<{ removed: [entryId: string] }> {
         if (entry !== undefined) await abortable(entry.listed.catch(() => {}), signal)
         if (this.#entries.get(study.studyInstanceUid) !== entry) continue
         if (entry !== undefined && sameWork(entry, study)) {
-          log.info({ study: study.studyInstanceUid }, entry.finished ? 'the study is still here and unchanged' : 'the study is being fetched already; this request joins')
+          if (entry.finished) log.info({ study: study.studyInstanceUid }, 'the study is here and unchanged')
           this.#use(entry)
           held.push(entry)
           break
