@@ -6,19 +6,23 @@ import activity from '../plugins/activity.ts'
 import auth from '../plugins/auth.ts'
 import config from '../plugins/config.ts'
 import dcmtk from '../plugins/dcmtk.ts'
-import errors from '../plugins/errors.ts'
+import errors, { clientErrorHandler, frameworkErrors } from '../plugins/errors.ts'
 import healthPlugin from '../plugins/health.ts'
+import helmet from '../plugins/helmet.ts'
 import iso from '../plugins/iso.ts'
 import lifecycle, { requestId } from '../plugins/lifecycle.ts'
+import metricsPlugin from '../plugins/metrics.ts'
 import openapi from '../plugins/openapi.ts'
 import patientClient from '../plugins/patient-client.ts'
 import portPool from '../plugins/port-pool.ts'
+import rateLimit from '../plugins/rate-limit.ts'
 import relay from '../plugins/relay.ts'
 import retrieval from '../plugins/retrieval.ts'
 import sendDisc from '../plugins/send-disc.ts'
 import sensible from '../plugins/sensible.ts'
 import underPressure from '../plugins/under-pressure.ts'
 import health from '../routes/api/health.ts'
+import metrics from '../routes/metrics.ts'
 import download from '../routes/api/iso/download.ts'
 import downloadMultiple from '../routes/api/iso/download-multiple.ts'
 import print from '../routes/api/iso/print.ts'
@@ -38,6 +42,9 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
     // a long C-MOVE is silent; connectionTimeout would cut it (measured)
     connectionTimeout: 0,
     return503OnClosing: false,
+    // what never becomes a request: no HTTP, an address that cannot be decoded
+    clientErrorHandler,
+    frameworkErrors,
     // names both, instead of taking one of two
     ajv: { customOptions: { coerceTypes: false, allErrors: false, keywords: ['patternMeaning', 'choices'] } }
   }).withTypeProvider<TypeBoxTypeProvider>()
@@ -45,6 +52,8 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
   await app.register(errors)
   await app.register(config, { config: settings })
   await app.register(lifecycle)
+  await app.register(helmet)
+  await app.register(rateLimit)
   await app.register(activity)
   await app.register(sensible)
   await app.register(underPressure)
@@ -58,9 +67,11 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
   await app.register(relay)
   await app.register(patientClient)
   await app.register(healthPlugin)
+  await app.register(metricsPlugin)
   await app.register(sendDisc)
 
   await app.register(health)
+  await app.register(metrics)
   await app.register(download)
   await app.register(downloadMultiple)
   await app.register(print)

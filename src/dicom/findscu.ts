@@ -6,7 +6,7 @@ import { MkisoError } from '../errors.ts'
 import type { SpawnOptions } from '../process.ts'
 import { decodeText } from './character-set.ts'
 import { readElements } from './part10.ts'
-import { lastLines, associationFaultOf, networkArguments, type AssociationFault, type Peer, type ToolContext } from './peer.ts'
+import { lastLines, associationFaultOf, isUnanswered, networkArguments, type AssociationFault, type Peer, type ToolContext } from './peer.ts'
 
 export type QueryLevel = 'STUDY' | 'SERIES' | 'IMAGE'
 
@@ -20,6 +20,8 @@ export interface Query {
   keys: Readonly<Record<string, string>>
   /** Longest wait for the answers, in milliseconds. */
   timeoutMs: number
+  /** The query is cancelled after so many answers; undefined for all of them. */
+  atMost?: number | undefined
   /** A folder for the answers, which findscu can only give as a file. */
   tempDir: string
   signal?: AbortSignal | undefined
@@ -44,19 +46,20 @@ export async function findscu (context: ToolContext, peer: Peer, query: Query): 
     const keys = Object.entries(query.keys).flatMap(([tag, value]) => ['-k', value === '' ? tag : `${tag}=${value}`])
     // -v -sr: the final status is printed, the answers (a patient's data) are not
     const args = ['-v', '-sr', '-S', '-aet', query.callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, query.timeoutMs),
-      '-k', `0008,0052=${query.level}`, ...keys, '-Xs', file, peer.host, String(peer.port)]
+      ...(query.atMost === undefined ? [] : ['--cancel', String(query.atMost)]), '-k', `0008,0052=${query.level}`, ...keys, '-Xs', file, peer.host, String(peer.port)]
     const result = await context.programs.run(context.dcmtk.findscu, args, runOptions(peer, query, folder))
     context.log.debug({ query_level: query.level, pacs: peer.aeTitle, duration_ms: result.durationMs, exit_code: result.exitCode }, 'findscu ended')
-    if (result.stopCause === 'timeout') return { kind: 'timeout' }
     const status = /Received Final Find Response \((.+)\)/.exec(`${result.stdout}\n${result.stderr}`)?.[1]
+    context.onOperation?.({ name: 'C-FIND', peer: peer.aeTitle, durationMs: result.durationMs, ok: status?.startsWith('Success') === true })
+    if (result.stopCause === 'timeout') return { kind: 'timeout' }
     if (status === undefined) {
+      if (isUnanswered(result)) return { kind: 'timeout' }
       const fault = associationFaultOf(result)
       if (fault !== undefined) return { kind: 'no-association', fault }
-      // nothing came within -td
-      if (/DIMSE No data available|timeout/i.test(`${result.stdout}\n${result.stderr}`)) return { kind: 'timeout' }
       return { kind: 'no-association', fault: { kind: 'broken', reason: lastLines(result) || `findscu ended with ${result.exitCode}` } }
     }
-    if (!status.startsWith('Success')) return { kind: 'refused', reason: status }
+    // 0xFE00 is the answer to our cancel
+    if (!status.startsWith('Success') && !(query.atMost !== undefined && status.startsWith('Cancel'))) return { kind: 'refused', reason: status }
     const answers = readAnswers(await readFile(file, 'utf8'), context)
     const pending = [...`${result.stdout}\n${result.stderr}`.matchAll(/Received Find Response \d+ \(Pending/g)].length
     if (pending === answers?.length) return { kind: 'answers', answers }

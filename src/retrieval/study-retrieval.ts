@@ -59,6 +59,8 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
   #bytes = 0
   #asked = false
   #lastActivity = performance.now()
+  /** performance.now() of the last image of the manifest. */
+  #completeSince: number | undefined
 
   /** @param listed false when the manifest ends with the series: what they consist of follows by {@link list}, while images arrive already */
   constructor (manifest: Study, options: StudyRetrievalOptions, listed = true) {
@@ -137,7 +139,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
         await abortable(listed, signal)
         await session.inbox.scan()
         if (!this.#complete(results)) await this.#settle(session, results, signal)
-        this.#stopIfHopeless(session, results)
+        if (!this.#complete(results)) this.#stopIfHopeless(session, results)
       }
       if (this.#complete(results)) return
       const fault = await this.#faultOf(session, results)
@@ -170,6 +172,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
     this.files.set(facts.sopInstanceUid, file)
     this.#bytes += facts.sizeBytes
     this.#lastActivity = performance.now()
+    if (this.complete) this.#completeSince = this.#lastActivity
     this.emit('file', file)
     this.emit('progress', this.progress)
   }
@@ -183,6 +186,8 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
     let moving = 0
     const watch = setInterval(() => {
       if (moving > 0 && performance.now() - this.#lastActivity > pacs.idleTimeoutMs) idle.abort(new IdleError())
+      // everything is here, only the PACS does not say so: its answer would add nothing
+      if (this.#completeSince !== undefined && performance.now() - this.#completeSince > pacs.settleTimeoutMs) idle.abort(new NoAnswerNeededError())
     }, Math.min(1_000, pacs.idleTimeoutMs / 4))
     watch.unref()
     // the first failure ends the others of this study: their images would be thrown away
@@ -211,6 +216,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
       }, either, attempt === 0 && index === 0 ? config.pacs.queueTimeoutMs : undefined)))
     } catch (error) {
       failed.abort(error)
+      if (error instanceof NoAnswerNeededError) return []
       if (error instanceof IdleError) throw new MkisoError('PACS_TIMEOUT', `neither an answer nor an image within ${pacs.idleTimeoutMs / 1_000} s (pacs.idle_timeout)`)
       throw error
     } finally {
@@ -311,6 +317,7 @@ function asInstance ({ sopInstanceUid, sopClassUid }: ReceivedFile): Instance {
 }
 
 class IdleError extends Error {}
+class NoAnswerNeededError extends Error {}
 
 function expectedOf (series: Series): number | undefined {
   return series.instances.length > 0 ? series.instances.length : series.instanceCount
