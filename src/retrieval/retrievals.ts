@@ -259,6 +259,8 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
             session ??= way.open(new AbortController().signal)
             await retrieval.run(await abortable(session, controller.signal), controller.signal, entry.listed)
           }
+          // the last one may have left when the last image had come: whoever left has forgotten it, and only a failure removes it now
+          controller.signal.throwIfAborted()
           entry.finished = true
           const { received, bytes } = retrieval.progress
           log.info({ accession: study.accessionNumber, study: study.studyInstanceUid, instances: received, size_bytes: bytes, duration_ms: Math.round(performance.now() - startedAt) }, 'study complete')

@@ -4,13 +4,13 @@
  */
 import { EventEmitter, setMaxListeners } from 'node:events'
 import { linkSync, rmSync } from 'node:fs'
-import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { abortable } from '../abort.ts'
 import type { FetchPart, FetchResult } from '../dicom/fetch.ts'
 import { sopInstanceUidsOf, type Instance, type Series, type Study } from '../dicom/manifest.ts'
 import type { Part10Facts } from '../dicom/part10.ts'
 import { MkisoError } from '../errors.ts'
+import { isDiskFull } from '../full-disk.ts'
 import { until, type Log } from '../process.ts'
 import type { Subscriber } from './inbox.ts'
 import { aeTitleAt, pacsFault, type Pacs } from './pacs.ts'
@@ -45,8 +45,6 @@ export interface StudyRetrievalOptions {
 const UIDS_PER_MOVE = 100
 /** Up to so many missing images are asked for one by one in the end: Orthanc gives a list up at the first that it cannot send (measured). */
 const ONE_BY_ONE_UP_TO = 64
-/** Less free space than this, and a failed retrieval is put down to the disk. */
-const FULL_DISK_BYTES = 8 * 1024 ** 2
 
 /** Emits `progress` ({@link Progress}) and `file` ({@link ReceivedFile}). */
 export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [ReceivedFile] }> {
@@ -287,8 +285,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
   }
 
   async #faultOf (session: ReceivingSession, results: FetchResult[]): Promise<MkisoError> {
-    const disk = await statfs(this.#options.folder)
-    if (disk.bavail * disk.bsize < FULL_DISK_BYTES) return new MkisoError('INSUFFICIENT_DISK_SPACE', 'iso.temp_dir is full')
+    if (await isDiskFull(this.#options.folder)) return new MkisoError('INSUFFICIENT_DISK_SPACE', 'iso.temp_dir is full')
     const expected = this.progress.expected
     if (this.files.size === 0) {
       const broken = results.find(result => result.kind === 'no-association')
