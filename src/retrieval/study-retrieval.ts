@@ -137,7 +137,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
         await abortable(listed, signal)
         await session.inbox.scan()
         if (!this.#complete(results)) await this.#settle(session, results, signal)
-        if (!this.#complete(results)) this.#stopIfHopeless(session, results)
+        if (!this.#complete(results)) this.#stopIfHopeless(session, results, attempt)
       }
       if (this.#complete(results)) return
       const fault = await this.#faultOf(session, results)
@@ -275,10 +275,12 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
   }
 
   /** What another try cannot mend is told at once. */
-  #stopIfHopeless (session: ReceivingSession, results: FetchResult[]): void {
+  #stopIfHopeless (session: ReceivingSession, results: FetchResult[], attempt: number): void {
     for (const result of results) {
       if (result.kind === 'timeout') throw new MkisoError('PACS_TIMEOUT', `the move took longer than ${this.#options.pacs.moveTimeoutMs / 1_000} s (pacs.move_timeout)`)
-      if (result.kind === 'no-association' && result.fault.kind !== 'broken') throw pacsFault(this.#options.pacs, aeTitleAt(this.#options.config, 0), result.fault)
+      // C-FIND has reached it a moment ago, and other series perhaps now: once may be the network
+      const passing = result.kind === 'no-association' && (result.fault.kind === 'broken' || (result.fault.kind === 'unreachable' && attempt === 0))
+      if (result.kind === 'no-association' && !passing) throw pacsFault(this.#options.pacs, aeTitleAt(this.#options.config, 0), result.fault)
       // 0xA801: move destination unknown (PS3.4 Table C.4-2)
       if (result.kind === 'answered' && result.status === 0xA801) throw this.#refused(session, 'it does not know the move destination')
     }
