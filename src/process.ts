@@ -260,7 +260,7 @@ function descendantsOf (pid: number): number[] | undefined {
 export function listensOn (groupPid: number, port: number): boolean {
   const hexPort = port.toString(16).toUpperCase().padStart(4, '0')
   const sockets = openFilesOfGroup(groupPid)
-  return ['/proc/net/tcp', '/proc/net/tcp6'].some(table => {
+  return ['/proc/self/net/tcp', '/proc/self/net/tcp6'].some(table => {
     let text: string
     try { text = readFileSync(table, 'utf8') } catch { return false }
     return text.split('\n').some(line => {

@@ -148,6 +148,10 @@ export const ConfigSchema = Type.Object({
     source_id: text('', 'AuditSourceID, our name in the audit repository; empty for the host name.'),
     user_header: text('', 'Header in which a trusted proxy (server.trust_proxy) names the person, such as X-Remote-User; empty for none.')
   }),
+  metrics: section('Metrics for Prometheus, at /metrics; no patient and no accession number stands in them.', {
+    enabled: flag(true, 'Answer at /metrics.'),
+    token: text('', 'Where it is not empty, /metrics needs "Authorization: Bearer TOKEN". Better from MKISO_METRICS__TOKEN_FILE than from here.')
+  }),
   log: section('The log.', {
     level: choice('info', ['trace', 'debug', 'info', 'warn', 'error', 'silent'], 'How much.'),
     pretty: Type.Optional(Type.Boolean({ description: 'Lines for people instead of JSON. Default: on a terminal.' }))

@@ -49,8 +49,9 @@ export async function findscu (context: ToolContext, peer: Peer, query: Query): 
       ...(query.atMost === undefined ? [] : ['--cancel', String(query.atMost)]), '-k', `0008,0052=${query.level}`, ...keys, '-Xs', file, peer.host, String(peer.port)]
     const result = await context.programs.run(context.dcmtk.findscu, args, runOptions(peer, query, folder))
     context.log.debug({ query_level: query.level, pacs: peer.aeTitle, duration_ms: result.durationMs, exit_code: result.exitCode }, 'findscu ended')
-    if (result.stopCause === 'timeout') return { kind: 'timeout' }
     const status = /Received Final Find Response \((.+)\)/.exec(`${result.stdout}\n${result.stderr}`)?.[1]
+    context.onOperation?.({ name: 'C-FIND', peer: peer.aeTitle, durationMs: result.durationMs, ok: status?.startsWith('Success') === true })
+    if (result.stopCause === 'timeout') return { kind: 'timeout' }
     if (status === undefined) {
       if (isUnanswered(result)) return { kind: 'timeout' }
       const fault = associationFaultOf(result)

@@ -45,6 +45,9 @@ export class SharedReceiver implements RetrievalWay {
   /** Process id of the storescp that runs now. */
   get pid (): number | undefined { return this.#child?.pid }
 
+  /** How often it had to be started again. */
+  restarts = 0
+
   get dropped (): number { return this.#inbox?.dropped ?? 0 }
 
   /** Starts the receiver; one that cannot start is tried again for ever, since the port may become free. */
@@ -101,6 +104,7 @@ export class SharedReceiver implements RetrievalWay {
         const result = await child.ended
         this.#child = undefined
         if (signal.aborted) return
+        this.restarts++
         this.#reason = `it ended with exit code ${result.exitCode}`
         log.error({ port, exit_code: result.exitCode, stderr: result.stderr.slice(-500) }, 'storescp ended; it is started again')
       } catch (error) {
