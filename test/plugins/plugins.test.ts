@@ -93,7 +93,8 @@ t.test('lifecycle: ids and the end of a request', async t => {
 })
 
 t.test('port-pool, dcmtk, retrieval, iso, relay, patient-client, health, send-disc', async t => {
-  const app = await bare(t, [errors, config, lifecycle, auth, requestCaller, activity, audit, portPool, dcmtk, retrieval, iso, relay, patientClient, health, sendDisc], { our_ae: { port_range: 5 } })
+  const plugins = [errors, config, lifecycle, auth, requestCaller, activity, audit, portPool, dcmtk, retrieval, iso, relay, patientClient, health, sendDisc]
+  const app = await bare(t, plugins, { our_ae: { port_range: 5 } })
   await app.ready()
   t.equal(app.portPool.size, 5)
   t.strictSame(app.dcmtk.programs.pids, [])
