@@ -3,7 +3,9 @@ import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { Config } from './config/schema.ts'
 import activity from '../plugins/activity.ts'
+import audit from '../plugins/audit.ts'
 import auth from '../plugins/auth.ts'
+import requestCaller from '../plugins/request-caller.ts'
 import config from '../plugins/config.ts'
 import dcmtk from '../plugins/dcmtk.ts'
 import errors, { clientErrorHandler, frameworkErrors } from '../plugins/errors.ts'
@@ -11,6 +13,7 @@ import healthPlugin from '../plugins/health.ts'
 import helmet from '../plugins/helmet.ts'
 import iso from '../plugins/iso.ts'
 import lifecycle, { requestId } from '../plugins/lifecycle.ts'
+import metricsPlugin from '../plugins/metrics.ts'
 import openapi from '../plugins/openapi.ts'
 import patientClient from '../plugins/patient-client.ts'
 import portPool from '../plugins/port-pool.ts'
@@ -21,6 +24,7 @@ import sendDisc from '../plugins/send-disc.ts'
 import sensible from '../plugins/sensible.ts'
 import underPressure from '../plugins/under-pressure.ts'
 import health from '../routes/api/health.ts'
+import metrics from '../routes/metrics.ts'
 import download from '../routes/api/iso/download.ts'
 import downloadMultiple from '../routes/api/iso/download-multiple.ts'
 import print from '../routes/api/iso/print.ts'
@@ -52,12 +56,14 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
   await app.register(lifecycle)
   await app.register(helmet)
   await app.register(rateLimit)
-  await app.register(activity)
   await app.register(sensible)
   await app.register(underPressure)
   // before the routes that it lists
   await app.register(openapi)
   await app.register(auth)
+  await app.register(requestCaller)
+  await app.register(activity)
+  await app.register(audit)
   await app.register(portPool)
   await app.register(dcmtk)
   await app.register(retrieval)
@@ -65,9 +71,11 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
   await app.register(relay)
   await app.register(patientClient)
   await app.register(healthPlugin)
+  await app.register(metricsPlugin)
   await app.register(sendDisc)
 
   await app.register(health)
+  await app.register(metrics)
   await app.register(download)
   await app.register(downloadMultiple)
   await app.register(print)

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SaxesParser } from 'saxes'
 import { MkisoError } from '../errors.ts'
+import { isDiskFull } from '../full-disk.ts'
 import type { SpawnOptions } from '../process.ts'
 import { decodeText } from './character-set.ts'
 import { readElements } from './part10.ts'
@@ -49,8 +50,9 @@ export async function findscu (context: ToolContext, peer: Peer, query: Query): 
       ...(query.atMost === undefined ? [] : ['--cancel', String(query.atMost)]), '-k', `0008,0052=${query.level}`, ...keys, '-Xs', file, peer.host, String(peer.port)]
     const result = await context.programs.run(context.dcmtk.findscu, args, runOptions(peer, query, folder))
     context.log.debug({ query_level: query.level, pacs: peer.aeTitle, duration_ms: result.durationMs, exit_code: result.exitCode }, 'findscu ended')
-    if (result.stopCause === 'timeout') return { kind: 'timeout' }
     const status = /Received Final Find Response \((.+)\)/.exec(`${result.stdout}\n${result.stderr}`)?.[1]
+    context.onOperation?.({ name: 'C-FIND', peer: peer.aeTitle, durationMs: result.durationMs, ok: status?.startsWith('Success') === true })
+    if (result.stopCause === 'timeout') return { kind: 'timeout' }
     if (status === undefined) {
       if (isUnanswered(result)) return { kind: 'timeout' }
       const fault = associationFaultOf(result)
@@ -88,6 +90,8 @@ function runOptions (peer: Peer, query: Query, cwd: string): SpawnOptions {
 async function answersAsFiles (context: ToolContext, peer: Peer, query: Query, options: readonly string[], folder: string, expected: number): Promise<Answer[]> {
   await context.programs.run(context.dcmtk.findscu, [...options, peer.host, String(peer.port)], runOptions(peer, query, folder))
   const names = (await readdir(folder)).filter(name => name.endsWith('.dcm')).sort()
+  // images of other requests may have filled it, or of this one
+  if (await isDiskFull(folder)) throw new MkisoError('INSUFFICIENT_DISK_SPACE', 'iso.temp_dir is full')
   if (names.length < expected) throw new MkisoError('PACS_REFUSED', `${expected} answers to C-FIND, of which ${names.length} could be read`)
   const tags = Object.keys(query.keys)
   const wanted = new Set([SPECIFIC_CHARACTER_SET, ...tags.map(tagNumber)])

@@ -15,6 +15,19 @@ export interface ToolContext {
   programs: Programs
   dcmtk: Config['dcmtk']
   log: Log
+  /** Told of each operation when it has ended. */
+  onOperation?: ((operation: Operation) => void) | undefined
+}
+
+/** One association with its request and its answers, as its program saw it. */
+export interface Operation {
+  name: 'C-ECHO' | 'C-FIND' | 'C-MOVE' | 'C-GET' | 'C-STORE'
+  /** AE title of the peer. */
+  peer: string
+  /** From the start of the program to its end. */
+  durationMs: number
+  /** The peer did all that it was asked. */
+  ok: boolean
 }
 
 /** `host:port`, as an administrator knows it. */

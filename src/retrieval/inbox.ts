@@ -24,6 +24,8 @@ export interface Subscriber {
   taken (facts: Part10Facts, path: string): void
   /** Something of ours arrives just now. */
   activity (): void
+  /** The request's, whose id stands in each line. */
+  readonly log: Log
 }
 
 const SCAN_INTERVAL_MS = 100
@@ -100,7 +102,8 @@ export class Inbox {
         continue
       }
       const owner = subscriber.byStudy ? this.#ownerByContent(path) : subscriber
-      if (owner === undefined) {
+      // one that has left may be removing its folder
+      if (owner === undefined || !this.#subscribers.has(owner)) {
         await this.#foreign(path)
         continue
       }
@@ -125,15 +128,16 @@ export class Inbox {
     }
     for (const [index, { path, subscriber }] of moved.entries()) {
       if (index % BATCH === BATCH - 1) await nextTurn()
+      if (!this.#subscribers.has(subscriber)) continue
       try {
         const facts = readPart10(path)
         if (subscriber.wants(facts.sopInstanceUid, facts)) {
           subscriber.taken(facts, path)
           continue
         }
-        this.#log.warn({ sop_instance_uid: facts.sopInstanceUid }, 'a received file is not what its name says; it is left out')
+        subscriber.log.warn({ sop_instance_uid: facts.sopInstanceUid }, 'a received file is not what its name says; it is left out')
       } catch (error) {
-        this.#log.warn({ err: error }, 'a received file is not whole; it is left out')
+        subscriber.log.warn({ err: error }, 'a received file is not whole; it is left out')
       }
       this.dropped++
       await rm(path, { force: true })

@@ -45,6 +45,9 @@ export class SharedReceiver implements RetrievalWay {
   /** Process id of the storescp that runs now. */
   get pid (): number | undefined { return this.#child?.pid }
 
+  /** How often it had to be started again. */
+  restarts = 0
+
   get dropped (): number { return this.#inbox?.dropped ?? 0 }
 
   /** Starts the receiver; one that cannot start is tried again for ever, since the port may become free. */
@@ -74,9 +77,10 @@ export class SharedReceiver implements RetrievalWay {
       // the series, then lists of what is missing, then one by one
       attempts: 3,
       destination: `${aeTitle} at this machine, port ${config.our_ae.base_port}`,
-      fetch: async (part, { signal, onSubOperations }) => {
+      fetch: async (part, { signal, onSubOperations, log }) => {
         await this.#ready(signal)
-        return await movescu(this.#options, pacs, { callingAeTitle: aeTitle, destinationAeTitle: aeTitle, part, timeoutMs: pacs.moveTimeoutMs, signal, onSubOperations })
+        const context = { ...this.#options, log }
+        return await movescu(context, pacs, { callingAeTitle: aeTitle, destinationAeTitle: aeTitle, part, timeoutMs: pacs.moveTimeoutMs, signal, onSubOperations })
       },
       close: async () => { slot.release() }
     }
@@ -101,6 +105,7 @@ export class SharedReceiver implements RetrievalWay {
         const result = await child.ended
         this.#child = undefined
         if (signal.aborted) return
+        this.restarts++
         this.#reason = `it ended with exit code ${result.exitCode}`
         log.error({ port, exit_code: result.exitCode, stderr: result.stderr.slice(-500) }, 'storescp ended; it is started again')
       } catch (error) {
