@@ -14,6 +14,7 @@ export const ERRORS = {
   RANGE_NOT_SATISFIABLE: { status: 416, error: 'range not satisfiable', advice: 'Download the disc from the start.' },
   TOO_MANY_REQUESTS: { status: 429, error: 'too many requests', advice: 'Wait a minute and try again.' },
   ISO_CREATION_FAILED: { status: 500, error: 'ISO creation failed', advice: 'Try again; if it happens again, tell the administrator the request id.' },
+  AUDIT_FAILED: { status: 500, error: 'audit record could not be written', advice: 'Tell the administrator: the audit file cannot be written, and no disc may leave without a record.' },
   INTERNAL: { status: 500, error: 'internal error', advice: 'Try again; if it happens again, tell the administrator the request id.' },
   PACS_UNREACHABLE: { status: 502, error: 'PACS unreachable', advice: 'The PACS does not answer. Try again later, or tell the administrator.' },
   PACS_REFUSED: { status: 502, error: 'PACS refused the request', advice: 'Tell the administrator: the PACS needs a setting, which the detail names.' },
