@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { freePort } from '../../demo/ports.ts'
 import { ProgressLine } from '../../src/cli/progress.ts'
-import { until } from '../../src/process.ts'
+import { until, type RunResult } from '../../src/process.ts'
 import { command, readDisc, service, world, type CommandRun, type Overrides } from '../world.ts'
 
 const CT = 'CT.2024.200'
@@ -72,12 +72,17 @@ t.test('make', async t => {
 
   t.test('on a terminal: a bar, and the exit code', async t => {
     const file = join(files, 'terminal.iso')
-    const command = `${process.execPath} --import ${join(ROOT, 'node_modules/tsx/dist/loader.mjs')} ${join(ROOT, 'src/main.ts')} make ${CT} --verbose -o ${file} --config ${plain}`
-    const { exitCode, stdout } = await programs.run('script', ['-qec', command, '/dev/null'], { timeoutMs: 60_000 })
+    const terminal = async (args: string): Promise<RunResult> => await programs.run('script', ['-qec',
+      `${process.execPath} --import ${join(ROOT, 'node_modules/tsx/dist/loader.mjs')} ${join(ROOT, 'src/main.ts')} make ${args} -o ${file} --config ${plain}`, '/dev/null'
+    ], { timeoutMs: 60_000 })
+    const { exitCode, stdout } = await terminal(CT)
     t.equal(exitCode, 0)
-    t.match(stdout, new RegExp(`\r${CLEAR}CT\\.2024\\.200  \\[#*-+\\] receiving  \\d+ of 200 images`))
-    t.match(stdout, /\d\d:\d\d:\d\d\.\d+.*INFO.*running movescu/, 'the log in lines for people')
+    t.match(stdout, new RegExp(`\r${CLEAR}CT\\.2024\\.200  \\[[#-]{24}\\] receiving  \\d+ of 200 images`))
     t.match(stdout, new RegExp(`\r${CLEAR}\\S+terminal\\.iso  200 images`), 'the bar is gone in the end')
+    const verbose = await terminal('NONE --force --verbose')
+    t.equal(verbose.exitCode, 3)
+    t.match(verbose.stdout, /\d\d:\d\d:\d\d\.\d+.*INFO.*starting storescp/, 'the log in lines for people')
+    t.notMatch(verbose.stdout, new RegExp(CLEAR), 'and no bar between them')
     nothingLeft(t)
   })
 
