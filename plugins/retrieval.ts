@@ -10,6 +10,7 @@ import { Turns } from '../src/retrieval/turns.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     retrievals: Retrievals
+    turns: Turns
     /** undefined while images can be received, else what is wrong. */
     receiverFault: () => string | undefined
   }
@@ -21,10 +22,12 @@ export default fp(async app => {
   const context = { ...dcmtk, config, pacs, pool, workDir }
   const shared = config.pacs.retrieve === 'move' && config.our_ae.receiver === 'shared' ? new SharedReceiver(context) : undefined
   const way = shared ?? (config.pacs.retrieve === 'get' ? createCGet(context) : createPerRequestReceiver(context))
+  const turns = new Turns(config.pacs.max_moves)
   const retrievals = new Retrievals({
-    ...dcmtk, config, pacs, way, workDir, tempDir: workDir, callingAeTitle: aeTitleAt(config, 0), turns: new Turns(config.pacs.max_moves)
+    ...dcmtk, config, pacs, way, workDir, tempDir: workDir, callingAeTitle: aeTitleAt(config, 0), turns
   })
   app.decorate('retrievals', retrievals)
+  app.decorate('turns', turns)
   app.decorate('receiverFault', () => shared?.fault)
   await shared?.start()
   app.addHook('onClose', async () => {

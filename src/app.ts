@@ -6,6 +6,7 @@ import activity from '../plugins/activity.ts'
 import auth from '../plugins/auth.ts'
 import config from '../plugins/config.ts'
 import dcmtk from '../plugins/dcmtk.ts'
+import events from '../plugins/events.ts'
 import errors from '../plugins/errors.ts'
 import healthPlugin from '../plugins/health.ts'
 import iso from '../plugins/iso.ts'
@@ -13,15 +14,23 @@ import lifecycle, { requestId } from '../plugins/lifecycle.ts'
 import openapi from '../plugins/openapi.ts'
 import patientClient from '../plugins/patient-client.ts'
 import portPool from '../plugins/port-pool.ts'
+import preparations from '../plugins/preparations.ts'
 import relay from '../plugins/relay.ts'
 import retrieval from '../plugins/retrieval.ts'
+import screens from '../plugins/screens.ts'
 import sendDisc from '../plugins/send-disc.ts'
 import sensible from '../plugins/sensible.ts'
+import serviceState from '../plugins/service-state.ts'
 import underPressure from '../plugins/under-pressure.ts'
 import health from '../routes/api/health.ts'
 import download from '../routes/api/iso/download.ts'
 import downloadMultiple from '../routes/api/iso/download-multiple.ts'
 import print from '../routes/api/iso/print.ts'
+import progress from '../routes/api/iso/progress.ts'
+import studies from '../routes/api/iso/studies.ts'
+import downloadPage from '../routes/download.ts'
+import printPage from '../routes/print.ts'
+import statusPage from '../routes/status.ts'
 
 /**
  * Builds the service; nothing listens until the caller says so.
@@ -46,6 +55,8 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
   await app.register(config, { config: settings })
   await app.register(lifecycle)
   await app.register(activity)
+  await app.register(events)
+  await app.register(screens)
   await app.register(sensible)
   await app.register(underPressure)
   // before the routes that it lists
@@ -59,10 +70,17 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
   await app.register(patientClient)
   await app.register(healthPlugin)
   await app.register(sendDisc)
+  await app.register(preparations)
+  await app.register(serviceState)
 
   await app.register(health)
   await app.register(download)
   await app.register(downloadMultiple)
   await app.register(print)
+  await app.register(progress)
+  await app.register(studies)
+  await app.register(downloadPage)
+  await app.register(printPage)
+  await app.register(statusPage)
   return app
 }

@@ -75,16 +75,27 @@ export const SIGNED_LINK_QUERY = {
 /** A query is text, and nothing is coerced. */
 export const DiscNumber = Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,2}$', description: 'Which disc of a set, from 1 (disc.capacity).', examples: ['1'] }))
 
+export const PreparationId = Type.Optional(Type.String({ format: 'uuid', description: 'Of the disc that a page has had made (/api/iso/progress).' }))
+
 /** The number that {@link DiscNumber} has let through. */
 export function discNumber (text: string | undefined): number | undefined {
   return text === undefined ? undefined : Number(text)
 }
 
-/** The same link with another disc. */
-export function discLinks (url: string): (disc: number) => string {
-  return disc => {
-    const link = new URL(url, 'http://localhost')
-    link.searchParams.set('disc', String(disc))
-    return link.pathname + link.search
-  }
+/** An answer that goes on: Server-Sent Events. @param example one event's data, JSON */
+export function eventStream (description: string, example: string) {
+  return { description, content: { 'text/event-stream': { schema: Type.String({ description: 'Lines "data: {...}", each a whole state.', examples: [`data: ${example}\n\n`] }) } } }
 }
+
+/** What /api/iso/progress sends, for the documentation. */
+export const PROGRESS_EVENT = JSON.stringify({
+  id: '3f0c1f9e-6f5b-4d0e-9a52-2b7a4f1d1c11', phase: 'receiving', patient_name: 'DOE JOHN', studies: [{ accession_number: 'MR.2024.001', date: '20240506', description: 'MRI Brain', modalities: ['MR'] }],
+  images_received: 120, images_expected: 240, received_bytes: 63_000_000, sent_bytes: 0
+})
+
+/** An answer for people. */
+export function page (description: string) {
+  return { description, content: { 'text/html': { schema: Type.String() } } }
+}
+
+export const LanguageCode = Type.Optional(Type.String({ pattern: '^[a-z]{2}$', description: 'Language of the page; else the browser\'s, else the site\'s (disc.language).', examples: ['id'] }))

@@ -31,8 +31,8 @@ export interface NewActivity {
   requestId: string
   kind: ActivityKind
   accessionNumbers: readonly string[]
-  /** Ends with the client. */
-  signal: AbortSignal
+  /** Ends with the client; absent for work that no single request waits for. */
+  signal?: AbortSignal
 }
 
 export class Activity implements Watch {
@@ -69,7 +69,7 @@ export class Activity implements Watch {
     this.kind = kind
     this.accessionNumbers = accessionNumbers
     this.#changed = changed
-    this.signal = AbortSignal.any([signal, this.#cancelled.signal])
+    this.signal = AbortSignal.any([...(signal === undefined ? [] : [signal]), this.#cancelled.signal])
     setMaxListeners(0, this.signal, this.#cancelled.signal)
   }
 
@@ -81,11 +81,8 @@ export class Activity implements Watch {
   get phaseMs (): number { return Math.round((this.#endedMs ?? performance.now()) - this.#phaseSinceMs) }
   get endedAt (): Date | undefined { return this.#endedMs === undefined ? undefined : new Date(this.startedAt.getTime() + this.durationMs) }
 
-  onManifest ({ studies }: Manifest): void {
-    this.patientName = personName(studies[0]?.patient.patientName ?? '')
-    this.studies = studies.map(({ accessionNumber, studyDate, studyDescription, series }) => ({
-      accessionNumber, date: studyDate, description: studyDescription, modalities: [...new Set(series.map(({ modality }) => modality).filter(modality => modality !== ''))]
-    }))
+  onManifest (manifest: Manifest): void {
+    Object.assign(this, summaryOf(manifest))
     this.#enter('queued')
   }
 
@@ -133,6 +130,14 @@ export class Activity implements Watch {
     return true
   }
 
+  fail ({ code, detail }: MkisoError): void { this.end({ kind: 'failed', code, detail }) }
+
+  /** Ends the work with an error. */
+  abort (error: MkisoError): void {
+    this.fail(error)
+    this.#cancelled.abort(error)
+  }
+
   /** The first outcome counts. */
   end (outcome: Outcome): void {
     if (this.#outcome !== undefined) return
@@ -143,11 +148,22 @@ export class Activity implements Watch {
   }
 
   #enter (phase: Phase): void {
-    if (this.#outcome !== undefined) return
+    // a disc that was prepared for a page is opened again for its download
+    if (this.#outcome !== undefined || PHASES.indexOf(phase) < PHASES.indexOf(this.#phase)) return
     if (phase !== this.#phase) {
       this.#phase = phase
       this.#phaseSinceMs = performance.now()
     }
     this.#changed(this)
+  }
+}
+
+/** Whose studies these are. */
+export function summaryOf ({ studies }: Manifest): Pick<Activity, 'patientName' | 'studies'> {
+  return {
+    patientName: personName(studies[0]?.patient.patientName ?? ''),
+    studies: studies.map(({ accessionNumber, studyDate, studyDescription, series }) => ({
+      accessionNumber, date: studyDate, description: studyDescription, modalities: [...new Set(series.map(({ modality }) => modality).filter(modality => modality !== ''))]
+    }))
   }
 }

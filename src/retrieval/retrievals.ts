@@ -104,7 +104,7 @@ export class Retrievals extends EventEmitter<{ removed: [entryId: string] }> {
    * @throws the signal's reason
    */
   async begin (accessionNumbers: readonly string[], options: RetrieveOptions): Promise<Retrieval> {
-    const manifest = await this.#find(accessionNumbers, options)
+    const manifest = await this.find(accessionNumbers, options)
     const held: Entry[] = []
     const stops: Array<() => void> = []
     const release = (): void => {
@@ -126,7 +126,7 @@ export class Retrievals extends EventEmitter<{ removed: [entryId: string] }> {
    * @returns undefined when something would have to be moved
    */
   async beginKept (accessionNumbers: readonly string[], options: RetrieveOptions): Promise<Retrieval | undefined> {
-    const manifest = await this.#find(accessionNumbers, options)
+    const manifest = await this.find(accessionNumbers, options)
     const kept = manifest.studies.flatMap(study => {
       const entry = this.#entries.get(study.studyInstanceUid)
       return entry?.finished === true && sameWork(entry, study) ? [entry] : []
@@ -137,7 +137,11 @@ export class Retrievals extends EventEmitter<{ removed: [entryId: string] }> {
     return asRetrieval(manifest, kept, () => { for (const entry of held.splice(0)) this.#release(entry) })
   }
 
-  async #find (accessionNumbers: readonly string[], { signal, log, watch }: RetrieveOptions): Promise<Manifest> {
+  /**
+   * Finds and guards; moves nothing.
+   * @throws as {@link begin}
+   */
+  async find (accessionNumbers: readonly string[], { signal, log, watch }: RetrieveOptions): Promise<Manifest> {
     const context = { ...this.#options, log }
     const studies = await findStudies(context, accessionNumbers, signal)
     if (!this.#options.config.disc.allow_mixed_patients) guardOnePatient(studies)
