@@ -12,8 +12,11 @@ export interface Orthanc extends Pacs {
   get (path: string): Promise<unknown>
 }
 
-/** Starts Orthanc on free ports with everything in `dir`. */
-export async function startOrthanc ({ programs, dir, aeTitle = 'ORTHANC', port, destinations }: PacsOptions): Promise<Orthanc> {
+/**
+ * Starts Orthanc on free ports with everything in `dir`.
+ * @param settings of orthanc.json, over ours
+ */
+export async function startOrthanc ({ programs, dir, aeTitle = 'ORTHANC', port, destinations }: PacsOptions, settings: Record<string, unknown> = {}): Promise<Orthanc> {
   const dicomPort = port ?? await freePort()
   const httpPort = await freePort()
   const storage = join(dir, 'storage')
@@ -40,7 +43,8 @@ export async function startOrthanc ({ programs, dir, aeTitle = 'ORTHANC', port, 
     UnknownSopClassAccepted: true,
     OverwriteInstances: true,
     DicomThreadsCount: 8,
-    HttpsVerifyPeers: false
+    HttpsVerifyPeers: false,
+    ...settings
   }, null, 2))
   const logFile = join(dir, 'orthanc.log')
   await writeFile(logFile, '')

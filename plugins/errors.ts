@@ -1,4 +1,6 @@
 /** The one error handler: whatever is thrown becomes a row of the table in src/errors.ts. */
+import { randomUUID } from 'node:crypto'
+import type { Socket } from 'node:net'
 import fp from 'fastify-plugin'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { ClientGoneError } from '../src/abort.ts'
@@ -15,12 +17,41 @@ declare module 'fastify' {
   }
 }
 
+/** Connections on which an answer is under way: nothing may be written in between its bytes. */
+const answering = new WeakSet<Socket>()
+
 export default fp(async app => {
   app.decorateRequest('failure', undefined)
+  app.addHook('onRequest', async (request, reply) => {
+    const { socket } = request.raw
+    answering.add(socket)
+    reply.raw.once('close', () => { answering.delete(socket) })
+  })
   app.setErrorHandler((error: FastifyError, request, reply) => answer(toMkisoError(error), error, request, reply))
   // the default answer holds the whole address
   app.setNotFoundHandler((request, reply) => answer(new MkisoError('NOT_FOUND'), undefined, request, reply))
 }, { name: 'errors' })
+
+/** For what is not HTTP: the same shape, and nothing of what was sent. */
+export function clientErrorHandler (error: Error & { code?: string }, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET' || answering.has(socket)) {
+    socket.destroy()
+    return
+  }
+  const detail = error.code === 'HPE_HEADER_OVERFLOW' ? 'the headers are too long' : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'the request did not come in time' : 'this is not valid HTTP'
+  const id = randomUUID()
+  const body = JSON.stringify(errorBody(new MkisoError('INVALID_REQUEST', detail), id))
+  socket.end([
+    `HTTP/1.1 ${ERRORS.INVALID_REQUEST.status} Bad Request`, 'content-type: application/json; charset=utf-8', `content-length: ${Buffer.byteLength(body)}`,
+    `x-request-id: ${id}`, 'cache-control: no-store', 'connection: close', '', body
+  ].join('\r\n'))
+}
+
+/** For an address that cannot be decoded; Fastify's own answer repeats it. */
+export function frameworkErrors (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  reply.header('x-request-id', request.id)
+  answer(new MkisoError('INVALID_REQUEST', 'the address of the request is not valid', { cause: error }), error, request, reply)
+}
 
 function answer (error: MkisoError, cause: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (!(cause instanceof ClientGoneError)) request.failure = error

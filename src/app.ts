@@ -6,15 +6,17 @@ import activity from '../plugins/activity.ts'
 import auth from '../plugins/auth.ts'
 import config from '../plugins/config.ts'
 import dcmtk from '../plugins/dcmtk.ts'
+import errors, { clientErrorHandler, frameworkErrors } from '../plugins/errors.ts'
 import events from '../plugins/events.ts'
-import errors from '../plugins/errors.ts'
 import healthPlugin from '../plugins/health.ts'
+import helmet from '../plugins/helmet.ts'
 import iso from '../plugins/iso.ts'
 import lifecycle, { requestId } from '../plugins/lifecycle.ts'
 import openapi from '../plugins/openapi.ts'
 import patientClient from '../plugins/patient-client.ts'
 import portPool from '../plugins/port-pool.ts'
 import preparations from '../plugins/preparations.ts'
+import rateLimit from '../plugins/rate-limit.ts'
 import relay from '../plugins/relay.ts'
 import retrieval from '../plugins/retrieval.ts'
 import screens from '../plugins/screens.ts'
@@ -47,6 +49,9 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
     // a long C-MOVE is silent; connectionTimeout would cut it (measured)
     connectionTimeout: 0,
     return503OnClosing: false,
+    // what never becomes a request: no HTTP, an address that cannot be decoded
+    clientErrorHandler,
+    frameworkErrors,
     // names both, instead of taking one of two
     ajv: { customOptions: { coerceTypes: false, allErrors: false, keywords: ['patternMeaning', 'choices'] } }
   }).withTypeProvider<TypeBoxTypeProvider>()
@@ -54,6 +59,8 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
   await app.register(errors)
   await app.register(config, { config: settings })
   await app.register(lifecycle)
+  await app.register(helmet)
+  await app.register(rateLimit)
   await app.register(activity)
   await app.register(events)
   await app.register(screens)

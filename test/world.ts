@@ -96,7 +96,7 @@ export interface Answer {
 export async function service (t: T, pacs: Pick<Pacs, 'aeTitle' | 'host' | 'port'>, receiverPort: number, overrides: Overrides = {}): Promise<Service> {
   const tempDir = temporaryFolder(t, 'work')
   const settings: Overrides = {
-    server: { host: '127.0.0.1', shutdown_grace: '2s' },
+    server: { host: '127.0.0.1', shutdown_grace: '2s', rate_limit: 0 },
     pacs: { ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port, settle_timeout: '500ms' },
     our_ae: { ae_title: 'CDRECORD', base_port: receiverPort, port_range: 20 },
     patient_api: { required: false, base_url: 'http://127.0.0.1:9/api', retries: 0 },

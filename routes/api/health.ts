@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { CHECKS } from '../../plugins/health.ts'
+import { CHECKS } from '../../src/health/health.ts'
+import { PRODUCT } from '../../src/product.ts'
 import { errorResponses } from '../../src/schemas.ts'
 
 const Check = Type.Object({
@@ -29,8 +30,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   })
 
   app.get('/api/health/live', {
-    schema: { tags: ['health'], summary: 'Is the process alive?', response: { ...errorResponses(), 200: Type.Object({ status: Type.Literal('ok') }) } }
-  }, async () => ({ status: 'ok' as const }))
+    schema: { tags: ['health'], summary: 'Is the process alive?', response: { ...errorResponses(), 200: Type.Object({ status: Type.Literal('ok'), service: Type.String({ description: 'Who answers: another program may have the port.' }) }) } }
+  }, async () => ({ status: 'ok' as const, service: PRODUCT.name }))
 }
 
 export default routes

@@ -4,6 +4,7 @@
  */
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { delimiter, dirname, join, resolve } from 'node:path'
+import proxyAddr from '@fastify/proxy-addr'
 import { FormatRegistry, Kind, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { isMap, isScalar, LineCounter, parseDocument, type Document } from 'yaml'
@@ -185,7 +186,7 @@ function describeFault (name: string, path: string[], schema: TSchema, value: un
   if (schema[Kind] === 'Never' || message === 'Unexpected property') {
     return `unknown key ${name}${suggestion(path.at(-1) ?? '', Object.keys(propertiesAt(path.slice(0, -1))))}`
   }
-  const shown = /^auth|key|token|secret|password/.test(name) ? 'the value' : JSON.stringify(value)
+  const shown = /^auth(?:$|\.signed_links)|key|token|secret|password/.test(name) ? 'the value' : JSON.stringify(value)
   return `${name}: ${shown} is not ${expected(schema)}`
 }
 
@@ -246,6 +247,11 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
       faults.push(`${at('our_ae.port_range')}: our_ae.base_port + our_ae.port_range goes beyond port 65535`)
     }
   }
+  if (sound('server.trust_proxy')) {
+    for (const address of config.server.trust_proxy) {
+      if (!isProxyAddress(address)) faults.push(`${at('server.trust_proxy')}: server.trust_proxy: ${JSON.stringify(address)} is not an address (10.0.0.1) or a network (10.0.0.0/8)`)
+    }
+  }
   if (sound('iso.temp_dir') && !writableDirectory(config.iso.temp_dir)) {
     faults.push(`${at('iso.temp_dir')}: iso.temp_dir ${config.iso.temp_dir} is not a folder in which this user may write`)
   }
@@ -268,6 +274,13 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
   if (sound('tools.genisoimage') && findProgram(config.tools.genisoimage) === undefined) {
     faults.push(`${at('tools.genisoimage')}: tools.genisoimage: there is no program ${config.tools.genisoimage}; apt-get install genisoimage, or give its path`)
   }
+}
+
+function isProxyAddress (text: string): boolean {
+  try {
+    proxyAddr.compile(text)
+    return true
+  } catch { return false }
 }
 
 function checkAuth (auth: RawConfig['auth'], at: (name: string) => string, faults: string[]): void {

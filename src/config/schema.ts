@@ -30,7 +30,8 @@ export const ConfigSchema = Type.Object({
     write_timeout: duration('600s', 'Longest time a client may read nothing of a disc before it is cut off.'),
     trust_proxy: Type.Array(Type.String(), { default: ['127.0.0.1', '::1'], description: 'Addresses or networks of proxies whose X-Forwarded-For is believed.' }),
     shutdown_grace: duration('30s', 'How long downloads under way may go on after SIGTERM.'),
-    max_accessions: whole(20, 1, 500, 'Most accession numbers in one request.')
+    max_accessions: whole(20, 1, 500, 'Most accession numbers in one request.'),
+    rate_limit: whole(120, 0, 100_000, 'Most requests a minute from one client, beside health, metrics and Swagger UI; 0 for no limit.')
   }),
   auth: section('Who may download. Stage 1: false; stage 2: true, and nginx adds the header.', {
     enabled: flag(false, 'Require the header X-API-Key on /api/iso/*.'),

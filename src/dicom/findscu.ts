@@ -1,7 +1,7 @@
 /** findscu: C-FIND in the Study Root model (PS3.4 C.4.1), answers as plain values in UTF-8. */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { XMLParser } from 'fast-xml-parser'
+import { SaxesParser } from 'saxes'
 import { MkisoError } from '../errors.ts'
 import type { SpawnOptions } from '../process.ts'
 import { decodeText } from './character-set.ts'
@@ -20,6 +20,8 @@ export interface Query {
   keys: Readonly<Record<string, string>>
   /** Longest wait for the answers, in milliseconds. */
   timeoutMs: number
+  /** The query is cancelled after so many answers; undefined for all of them. */
+  atMost?: number | undefined
   /** A folder for the answers, which findscu can only give as a file. */
   tempDir: string
   signal?: AbortSignal | undefined
@@ -44,7 +46,7 @@ export async function findscu (context: ToolContext, peer: Peer, query: Query): 
     const keys = Object.entries(query.keys).flatMap(([tag, value]) => ['-k', value === '' ? tag : `${tag}=${value}`])
     // -v -sr: the final status is printed, the answers (a patient's data) are not
     const args = ['-v', '-sr', '-S', '-aet', query.callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, query.timeoutMs),
-      '-k', `0008,0052=${query.level}`, ...keys, '-Xs', file, peer.host, String(peer.port)]
+      ...(query.atMost === undefined ? [] : ['--cancel', String(query.atMost)]), '-k', `0008,0052=${query.level}`, ...keys, '-Xs', file, peer.host, String(peer.port)]
     const result = await context.programs.run(context.dcmtk.findscu, args, runOptions(peer, query, folder))
     context.log.debug({ query_level: query.level, pacs: peer.aeTitle, duration_ms: result.durationMs, exit_code: result.exitCode }, 'findscu ended')
     if (result.stopCause === 'timeout') return { kind: 'timeout' }
@@ -56,14 +58,25 @@ export async function findscu (context: ToolContext, peer: Peer, query: Query): 
       if (/DIMSE No data available|timeout/i.test(`${result.stdout}\n${result.stderr}`)) return { kind: 'timeout' }
       return { kind: 'no-association', fault: { kind: 'broken', reason: lastLines(result) || `findscu ended with ${result.exitCode}` } }
     }
-    if (!status.startsWith('Success')) return { kind: 'refused', reason: status }
-    const answers = parseAnswers(await readFile(file, 'utf8'))
+    // 0xFE00 is the answer to our cancel
+    if (!status.startsWith('Success') && !(query.atMost !== undefined && status.startsWith('Cancel'))) return { kind: 'refused', reason: status }
+    const answers = readAnswers(await readFile(file, 'utf8'), context)
     const pending = [...`${result.stdout}\n${result.stderr}`.matchAll(/Received Find Response \d+ \(Pending/g)].length
-    if (pending === answers.length) return { kind: 'answers', answers }
+    if (pending === answers?.length) return { kind: 'answers', answers }
     // findscu loses an answer in ISO 2022 IR 87 (Japanese) with glibc's iconv, and still ends with Success (measured): a study would be missing
     return { kind: 'answers', answers: await answersAsFiles(context, peer, query, [...args.slice(0, args.indexOf('-Xs')), '-X', '-od', folder], folder, pending) }
   } finally {
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** @returns undefined where the XML is not well-formed: findscu writes a control character of a value as a reference that XML forbids (XML 1.0 2.2) */
+function readAnswers (xml: string, { log }: ToolContext): Answer[] | undefined {
+  try {
+    return parseAnswers(xml)
+  } catch (error) {
+    log.warn({ err: error }, 'the answers to C-FIND are not well-formed XML; they are asked for as files')
+    return undefined
   }
 }
 
@@ -97,13 +110,30 @@ function trimmed (text: string): string {
   return text.replace(/[ \0]+$/, '').replace(/^ +/, '')
 }
 
-const parser = new XMLParser({ ignoreAttributes: false, attributeNamePrefix: '', textNodeName: 'text', parseTagValue: false, parseAttributeValue: false, trimValues: false, isArray: name => name === 'data-set' || name === 'element' })
-
-/** The answers in DCMTK's XML (`findscu -Xs`). Sequences are left out: no key that we ask for is one. */
-export function parseAnswers (xml: string): Answer[] {
-  const document = parser.parse(xml) as { responses?: { 'data-set'?: Array<{ element?: Array<{ tag: string, text?: string }> }> } | string }
-  const responses = document.responses
-  if (responses === undefined || typeof responses === 'string') return []
-  return (responses['data-set'] ?? []).map(dataSet =>
-    new Map((dataSet.element ?? []).map(({ tag, text }) => [tag.toLowerCase(), trimmed(text ?? '')])))
+/**
+ * The answers in DCMTK's XML (`findscu -Xs`): `responses` of `data-set` of `element`. What stands deeper belongs to a sequence and is left
+ * out: no key that we ask for is one, and a reference's Study Instance UID is not the study's.
+ */
+function parseAnswers (xml: string): Answer[] {
+  const answers: Answer[] = []
+  let answer = new Map<string, string>()
+  let tag = ''
+  let value = ''
+  let depth = 0
+  const parser = new SaxesParser()
+  parser.on('opentag', ({ name, attributes }) => {
+    depth++
+    if (depth === 2) answers.push(answer = new Map())
+    if (depth !== 3 || name !== 'element') return
+    tag = attributes['tag'] ?? ''
+    value = ''
+  })
+  parser.on('text', text => { if (depth === 3) value += text })
+  parser.on('closetag', ({ name }) => {
+    if (depth === 3 && name === 'element') answer.set(tag.toLowerCase(), trimmed(value))
+    depth--
+  })
+  parser.on('error', error => { throw error })
+  parser.write(xml).close()
+  return answers
 }

@@ -6,7 +6,8 @@
  * open; it is renamed, after which nobody can open it any more; still no process has it open; it parses to its end and says that it is
  * who it should be. What nobody wants is removed: images of a move that was given up, or of a stranger.
  */
-import { readdir, rename, rm, stat } from 'node:fs/promises'
+import { renameSync } from 'node:fs'
+import { readdir, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
 import { readPart10, type Part10Facts } from '../dicom/part10.ts'
@@ -105,7 +106,7 @@ export class Inbox {
       }
       try {
         const target = join(owner.folder, sopInstanceUid ?? name)
-        await rename(path, target)
+        renameSync(path, target)
         moved.push({ path: target, subscriber: owner })
       } catch (error) {
         // storescp removes a file whose association broke

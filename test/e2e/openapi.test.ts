@@ -12,7 +12,7 @@ t.test('OpenAPI', async t => {
   const api = await SwaggerParser.validate(structuredClone(document) as unknown as OpenAPIV3.Document) as OpenAPIV3.Document
   t.strictSame(Object.keys(api.paths).sort(), ['/api/health', '/api/health/live', '/api/iso/download', '/api/iso/download-multiple', '/api/iso/print'])
   const statuses = (path: string, method: 'get' | 'post' = 'get'): string[] => Object.keys(api.paths[path]?.[method]?.responses ?? {})
-  const retrieval = ['200', '400', '401', '404', '409', '500', '502', '503', '504', '507']
+  const retrieval = ['200', '400', '401', '404', '409', '429', '500', '502', '503', '504', '507']
   const discs = [...retrieval, '206', '413', '416'].sort()
   t.strictSame(statuses('/api/iso/download'), discs)
   t.strictSame(statuses('/api/iso/download-multiple'), discs)

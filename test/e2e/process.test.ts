@@ -36,7 +36,7 @@ t.test('arguments', async t => {
   const programs = programsOf(t)
   t.match((await run(programs, '--help')).stdout, /--check-config/)
   t.match((await run(programs, '--version')).stdout, /^\d+\.\d+\.\d+\n$/)
-  t.equal((await run(programs, '--nonsense')).exitCode, 1)
+  t.equal((await run(programs, '--nonsense')).exitCode, 2)
 })
 
 t.test('four faults: four lines, exit 1, nothing listens', async t => {

@@ -109,11 +109,11 @@ t.test('nobody answers', async t => {
   const json = await request(`${nginx.url}/mkiso.php?accession_number=X`)
   t.equal(json.statusCode, 503)
   t.equal(json.headers['retry-after'], '30')
-  t.match(await json.body.json(), { error: 'service not running', code: 'SERVICE_DOWN', request_id: json.headers['x-request-id'] })
+  t.match(await json.body.json(), { error: 'service unavailable', code: 'SERVICE_UNAVAILABLE', request_id: json.headers['x-request-id'] })
   const page = await request(`${nginx.url}/mkiso.php?accession_number=X`, { headers: HTML })
   t.equal(page.statusCode, 503)
   t.match(page.headers['content-type'], 'text/html')
-  t.match(await page.body.text(), /not running/)
+  t.match(await page.body.text(), /does not answer/)
 })
 
 t.test('too much from one address', async t => {

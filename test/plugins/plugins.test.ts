@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { parseConfig } from '../../src/config/load.ts'
 import { MkisoError } from '../../src/errors.ts'
+import activity from '../../plugins/activity.ts'
 import auth from '../../plugins/auth.ts'
 import config from '../../plugins/config.ts'
 import dcmtk from '../../plugins/dcmtk.ts'
@@ -90,7 +91,7 @@ t.test('lifecycle: ids and the end of a request', async t => {
 })
 
 t.test('port-pool, dcmtk, retrieval, iso, relay, patient-client, health, send-disc', async t => {
-  const app = await bare(t, [errors, config, portPool, dcmtk, retrieval, iso, relay, patientClient, health, sendDisc], { our_ae: { port_range: 5 } })
+  const app = await bare(t, [errors, config, lifecycle, activity, portPool, dcmtk, retrieval, iso, relay, patientClient, health, sendDisc], { our_ae: { port_range: 5 } })
   await app.ready()
   t.equal(app.portPool.size, 5)
   t.strictSame(app.dcmtk.programs.pids, [])

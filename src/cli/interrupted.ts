@@ -1,0 +1,16 @@
+/** Ctrl-C and SIGTERM as an AbortSignal, for commands that clean up behind themselves. */
+
+export interface Interrupted {
+  signal: AbortSignal
+  /** From here on the signals have their usual effect. */
+  end (): void
+}
+
+export function interrupted (): Interrupted {
+  const controller = new AbortController()
+  const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  const stop = (): void => { controller.abort(new Error('interrupted')) }
+  // once: whoever presses it a second time does not want to wait for the cleaning up
+  for (const name of names) process.once(name, stop)
+  return { signal: controller.signal, end: () => { for (const name of names) process.off(name, stop) } }
+}

@@ -1,0 +1,63 @@
+/** `mkiso doctor`: everything that a disc needs, asked of the real things, and for each fault what to change. */
+import { silentLog, Programs } from '../process.ts'
+import type { Config } from '../config/schema.ts'
+import { publisherOf } from '../relay/relay.ts'
+import { addressOf } from '../dicom/peer.ts'
+import { createPatientClient } from '../patient/patient-client.ts'
+import { createProbes, type Check } from '../health/probes.ts'
+import { createWorkDir, removeWorkDir } from '../work-dir.ts'
+import { ok, type Finding } from './finding.ts'
+import { checkConfiguration, checkDisk, checkPorts, checkPrograms } from './machine.ts'
+import { checkPacs } from './pacs.ts'
+
+export interface DoctorOptions {
+  /** Path of the configuration, for the messages. */
+  file: string
+  /** An accession number that the PACS has. */
+  accessionNumber?: string | undefined
+  /** The service answers on its port. */
+  serviceRuns: boolean
+  signal: AbortSignal
+  /** Called with each line as it is known. */
+  onFinding: (finding: Finding) => void
+}
+
+/** @throws the signal's reason */
+export async function examine (config: Config, { file, accessionNumber, serviceRuns, signal, onFinding }: DoctorOptions): Promise<Finding[]> {
+  const programs = new Programs()
+  const workDir = await createWorkDir(config.iso.temp_dir)
+  const patientClient = createPatientClient(config.patient_api)
+  const findings: Finding[] = []
+  const add = (...lines: Finding[]): void => {
+    signal.throwIfAborted()
+    for (const line of lines) { findings.push(line); onFinding(line) }
+  }
+  const endAll = (): void => { void programs.stopAll() }
+  signal.addEventListener('abort', endAll, { once: true })
+  const context = { programs, dcmtk: config.dcmtk, log: silentLog }
+  const probes = createProbes({ config, dcmtk: context, patientClient, workDir })
+  try {
+    add(...await checkConfiguration(config, file))
+    add(...await checkPrograms(config, programs))
+    add(...await checkPorts(config, serviceRuns))
+    add(await checkDisk(config))
+    add(fromCheck('viewer', await probes.viewer(), config.iso.microdicom_path === '' ? 'none is configured' : config.iso.microdicom_path))
+    add(fromCheck('patient API', await probes.patient_api(), config.patient_api.base_url))
+    const publisher = publisherOf(config)
+    add(fromCheck('CD publisher', await probes.cd_publisher(), `${publisher.aeTitle} at ${addressOf(publisher)}`))
+    add(...await checkPacs({ ...context, config, workDir, accessionNumber, serviceReceives: serviceRuns }))
+    return findings
+  } finally {
+    signal.removeEventListener('abort', endAll)
+    await programs.stopAll()
+    await patientClient.close()
+    await removeWorkDir(workDir)
+  }
+}
+
+/** Health says in one sentence what is wrong and, after a semicolon, what to do. */
+function fromCheck (name: string, { status, detail = '', latency_ms: latencyMs }: Check, whenOk: string): Finding {
+  if (status === 'ok') return ok(name, latencyMs === undefined ? whenOk : `${whenOk} answers in ${latencyMs} ms`)
+  const [wrong = '', ...advice] = detail.split('; ')
+  return { name, status, detail: wrong, advice }
+}

@@ -1,0 +1,177 @@
+/**
+ * What a PACS lets us do: associate, query, and send to our receiver. A status cannot always tell: Orthanc answers 0xC000 for an unknown
+ * destination and for an unknown study alike, and dcmqrscp looks at the destination only when the study exists (measured). So an image
+ * that exists is asked for, where there is one; it is thrown away.
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Config } from '../config/schema.ts'
+import { echoscu } from '../dicom/echoscu.ts'
+import type { FetchPart, FetchResult } from '../dicom/fetch.ts'
+import { findscu, type FindResult, type QueryLevel } from '../dicom/findscu.ts'
+import { getscu } from '../dicom/getscu.ts'
+import { movescu } from '../dicom/movescu.ts'
+import { addressOf, type AssociationFault, type ToolContext } from '../dicom/peer.ts'
+import { storescp } from '../dicom/storescp.ts'
+import { until } from '../process.ts'
+import { aeTitleAt, pacsOf, type Pacs } from '../retrieval/pacs.ts'
+import { ok, type Finding } from './finding.ts'
+import { addressTowards, entryAdvice } from './pacs-entry.ts'
+
+export interface PacsCheckContext extends ToolContext {
+  config: Config
+  workDir: string
+  /** An accession number that the PACS has, for the image that is asked for; undefined for one of the last days. */
+  accessionNumber: string | undefined
+  /** The service has the receiver's port: what arrives there it takes, and drops, since nobody asked it. */
+  serviceReceives: boolean
+}
+
+/** Longest wait for one answer, so that a PACS in trouble does not hold up the whole report. */
+const LONGEST_MS = 20_000
+const RECENT_DAYS = 7
+/** Move destination unknown (PS3.4 Table C.4-2). */
+const UNKNOWN_DESTINATION = 0xA801
+
+export async function checkPacs (context: PacsCheckContext): Promise<Finding[]> {
+  const pacs = quick(pacsOf(context.config))
+  const callingAeTitle = aeTitleAt(context.config, 0)
+  const who = `${pacs.aeTitle} at ${addressOf(pacs)}`
+  const startedAt = performance.now()
+  const fault = await echoscu(context, pacs, callingAeTitle)
+  if (fault?.kind === 'unreachable') {
+    return [{ name: 'PACS C-ECHO', status: 'down', detail: `${who}: ${fault.reason}`, advice: ['is it up? check pacs.host and pacs.port, and the firewall between the two'] }]
+  }
+  const entry = entryAdvice(context.config, await addressTowards(pacs.host, pacs.port, pacs.connectTimeoutMs))
+  const echo: Finding = fault === undefined
+    ? ok('PACS C-ECHO', `${who} answers ${callingAeTitle} in ${Math.round(performance.now() - startedAt)} ms`)
+    : { name: 'PACS C-ECHO', status: 'down', detail: `${who}: ${fault.reason}`, advice: associationAdvice(fault, pacs, callingAeTitle, entry) }
+  // a PACS may refuse C-ECHO and still allow the rest, but not when it refuses the association
+  if (fault !== undefined && fault.kind !== 'broken') return [echo]
+  const find = await checkFind(context, pacs, callingAeTitle, entry)
+  if (find.status === 'down') return [echo, find]
+  const sample = await sampleOf(context, pacs, callingAeTitle)
+  return [echo, find, ...(typeof sample === 'object' && 'name' in sample ? [sample] : [await checkRetrieve(context, pacs, callingAeTitle, entry, sample)])]
+}
+
+function quick (pacs: Pacs): Pacs {
+  const shorter = (ms: number): number => Math.min(ms, LONGEST_MS)
+  return {
+    ...pacs,
+    connectTimeoutMs: Math.min(pacs.connectTimeoutMs, 5_000),
+    findTimeoutMs: shorter(pacs.findTimeoutMs),
+    moveTimeoutMs: shorter(pacs.moveTimeoutMs),
+    settleTimeoutMs: shorter(pacs.settleTimeoutMs)
+  }
+}
+
+function associationAdvice (fault: AssociationFault, pacs: Pacs, callingAeTitle: string, entry: readonly string[]): readonly string[] {
+  switch (fault.kind) {
+    // dcmqrscp says the same when its AETable does not list the caller among the peers (measured)
+    case 'called-title-unknown': return [`set pacs.ae_title to what the PACS has; or the PACS has ${pacs.aeTitle} but does not let ${callingAeTitle} in, then:`, ...entry]
+    default: return entry
+  }
+}
+
+async function checkFind (context: PacsCheckContext, pacs: Pacs, callingAeTitle: string, entry: readonly string[]): Promise<Finding> {
+  const name = 'PACS C-FIND'
+  const startedAt = performance.now()
+  // nobody has it
+  const accessionNumber = `NONE-${randomBytes(5).toString('hex').toUpperCase()}`
+  const result = await find(context, pacs, callingAeTitle, 'STUDY', { '0008,0050': accessionNumber, '0020,000d': '' })
+  switch (result.kind) {
+    case 'answers': {
+      if (result.answers.length === 0) return ok(name, `allowed; an accession number that does not exist has no study, in ${Math.round(performance.now() - startedAt)} ms`)
+      const detail = `${result.answers.length} studies for an accession number that does not exist: the PACS ignores the key`
+      return { name, status: 'warning', detail, advice: ['such studies are left out, but each query is slow: index the Accession Number at the PACS'] }
+    }
+    case 'timeout': return { name, status: 'down', detail: `no answer within ${pacs.findTimeoutMs / 1_000} s`, advice: ['the PACS is slow or stuck; pacs.find_timeout'] }
+    case 'refused': return { name, status: 'down', detail: `refused: ${result.reason}`, advice: entry }
+    // Orthanc drops the association of one whom it does not know (measured)
+    case 'no-association': return { name, status: 'down', detail: `${result.fault.reason}: the PACS does not let ${callingAeTitle} query`, advice: entry }
+  }
+}
+
+async function find (context: PacsCheckContext, pacs: Pacs, callingAeTitle: string, level: QueryLevel, keys: Record<string, string>, atMost?: number): Promise<FindResult> {
+  return await findscu(context, pacs, { level, keys, callingAeTitle, timeoutMs: pacs.findTimeoutMs, tempDir: context.workDir, atMost })
+}
+
+/** One image of the accession number, or of a study of the last days; undefined when there is none. */
+async function sampleOf (context: PacsCheckContext, pacs: Pacs, callingAeTitle: string): Promise<FetchPart | Finding | undefined> {
+  const first = async (level: QueryLevel, keys: Record<string, string>, uid: string): Promise<string | undefined> => {
+    const result = await find(context, pacs, callingAeTitle, level, { ...keys, [uid]: '' }, 1)
+    const value = result.kind === 'answers' ? result.answers[0]?.get(uid) : undefined
+    return value === '' ? undefined : value
+  }
+  const { accessionNumber } = context
+  const day = new Date(Date.now() - RECENT_DAYS * 86_400_000).toISOString().slice(0, 10).replaceAll('-', '')
+  const studyInstanceUid = await first('STUDY', accessionNumber === undefined ? { '0008,0020': `${day}-` } : { '0008,0050': accessionNumber }, '0020,000d')
+  if (studyInstanceUid === undefined) {
+    return accessionNumber === undefined ? undefined : { name: 'PACS C-FIND', status: 'down', detail: `the PACS holds no study for ${accessionNumber}`, advice: ['give --accession a number that the PACS has'] }
+  }
+  const seriesInstanceUid = await first('SERIES', { '0020,000d': studyInstanceUid }, '0020,000e')
+  if (seriesInstanceUid === undefined) return undefined
+  const sopInstanceUid = await first('IMAGE', { '0020,000d': studyInstanceUid, '0020,000e': seriesInstanceUid }, '0008,0018')
+  return sopInstanceUid === undefined ? undefined : { studyInstanceUid, seriesInstanceUid, sopInstanceUids: [sopInstanceUid] }
+}
+
+async function checkRetrieve (context: PacsCheckContext, pacs: Pacs, callingAeTitle: string, entry: readonly string[], sample: FetchPart | undefined): Promise<Finding> {
+  const get = context.config.pacs.retrieve === 'get'
+  const name = get ? 'PACS C-GET' : 'PACS C-MOVE'
+  const folder = await mkdtemp(join(context.workDir, 'doctor_'))
+  // `2.25.` and a random number: a UID that nobody has (PS3.5 B.2)
+  const part = sample ?? { studyInstanceUid: `2.25.${BigInt(`0x${randomBytes(15).toString('hex')}`)}` }
+  const receiver = get || context.serviceReceives || sample === undefined
+    ? undefined
+    : await storescp(context, { aeTitle: callingAeTitle, port: context.config.our_ae.base_port, folder }).catch(() => null)
+  try {
+    // the line about the ports tells whose fault that is
+    if (receiver === null) return { name, status: 'unknown', detail: `not tried: our receiver cannot listen on port ${context.config.our_ae.base_port}` }
+    const request = { callingAeTitle, part, timeoutMs: pacs.moveTimeoutMs }
+    const result = get
+      ? await getscu(context, pacs, { ...request, folder })
+      : await movescu(context, pacs, { ...request, destinationAeTitle: callingAeTitle })
+    const arrived = async (): Promise<boolean> => (await readdir(folder)).length > 0
+    return judge({ name, pacs, callingAeTitle, entry, sample, result, port: context.config.our_ae.base_port, get }, context.serviceReceives
+      ? undefined
+      : sample !== undefined && result.kind === 'answered' && result.counts.completed > 0 && await until(arrived, pacs.settleTimeoutMs, 50))
+  } finally {
+    await receiver?.stop()
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+interface Retrieved {
+  name: string
+  pacs: Pacs
+  callingAeTitle: string
+  entry: readonly string[]
+  sample: FetchPart | undefined
+  result: FetchResult
+  port: number
+  get: boolean
+}
+
+/** @param arrived undefined when the service has the port, and nobody here can see what came */
+function judge ({ name, pacs, callingAeTitle, entry, sample, result, port, get }: Retrieved, arrived: boolean | undefined): Finding {
+  if (result.kind === 'timeout') return { name, status: 'down', detail: `no end within ${pacs.moveTimeoutMs / 1_000} s`, advice: ['the PACS is slow, or it cannot reach us: check the firewall', ...entry] }
+  if (result.kind === 'no-association') return { name, status: 'down', detail: `${result.fault.reason}: the PACS does not let ${callingAeTitle} retrieve`, advice: get ? ['or it does not support C-GET: pacs.retrieve: move', ...entry] : entry }
+  if (result.kind === 'failed') return { name, status: 'down', detail: result.reason, advice: entry }
+  const { status, counts } = result
+  const hex = `0x${status.toString(16).toUpperCase().padStart(4, '0')}`
+  if (status === UNKNOWN_DESTINATION) return { name, status: 'down', detail: `${pacs.aeTitle} does not know the move destination ${callingAeTitle} (${hex})`, advice: entry }
+  if (sample === undefined) {
+    return {
+      name,
+      status: 'unknown',
+      detail: `could not tell whether ${pacs.aeTitle} knows ${callingAeTitle}: it answers ${hex} for a study that does not exist, and it has none of the last ${RECENT_DAYS} days`,
+      advice: ['give an accession number that the PACS has: mkiso doctor --accession NUMBER', ...entry.map((line, index) => index === 0 ? line.replace(/^add at the PACS/, 'what the PACS must have') : line)]
+    }
+  }
+  if (counts.completed + counts.warning === 0) {
+    return { name, status: 'down', detail: `${pacs.aeTitle} did not send an image that it has (${hex}): it does not know ${callingAeTitle}, or cannot reach it`, advice: get ? entry : [...entry, `and check that the PACS reaches port ${port} of this machine (firewall)`] }
+  }
+  if (arrived === false) return { name, status: 'down', detail: `${pacs.aeTitle} says that it has sent an image, but none arrived: ${callingAeTitle} leads to another machine or port`, advice: entry }
+  return ok(name, arrived === undefined ? `an image was asked for, and sent to ${callingAeTitle}` : 'an image was asked for and came')
+}

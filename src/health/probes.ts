@@ -1,0 +1,66 @@
+/** Questions to the real things that a disc needs, each with what to do about a bad answer. The service's health and `mkiso doctor` share them. */
+import { accessSync, constants } from 'node:fs'
+import { statfs } from 'node:fs/promises'
+import type { Config } from '../config/schema.ts'
+import { echoscu } from '../dicom/echoscu.ts'
+import { addressOf, type Peer, type ToolContext } from '../dicom/peer.ts'
+import { viewerFault } from '../disc/viewer.ts'
+import type { PatientClient } from '../patient/patient-client.ts'
+import { publisherOf } from '../relay/relay.ts'
+import { aeTitleAt, pacsOf } from '../retrieval/pacs.ts'
+
+export interface Check {
+  status: 'ok' | 'warning' | 'down'
+  /** What is wrong, and what to do. */
+  detail?: string
+  latency_ms?: number
+}
+
+export interface ProbeContext {
+  config: Config
+  dcmtk: ToolContext
+  patientClient: Pick<PatientClient, 'probe'>
+  workDir: string
+}
+
+const PROBE_TIMEOUT_MS = 4_000
+const LOW_DISK_BYTES = 1_024 ** 3
+
+export function createProbes ({ config, dcmtk, patientClient, workDir }: ProbeContext) {
+  const echo = async (peer: Peer, whatToDo: string): Promise<Check> => {
+    const startedAt = performance.now()
+    const fault = await echoscu(dcmtk, { ...peer, connectTimeoutMs: Math.min(peer.connectTimeoutMs, PROBE_TIMEOUT_MS) }, aeTitleAt(config, 0))
+    const latencyMs = Math.round(performance.now() - startedAt)
+    return fault === undefined
+      ? { status: 'ok', latency_ms: latencyMs }
+      : { status: 'down', detail: `${peer.aeTitle} at ${addressOf(peer)}: ${fault.reason}; ${whatToDo}`, latency_ms: latencyMs }
+  }
+  return {
+    pacs: async (): Promise<Check> => await echo(pacsOf(config), `check pacs.* and that the PACS knows the AE title ${aeTitleAt(config, 0)}`),
+    cd_publisher: async (): Promise<Check> => await echo(publisherOf(config), 'check cd_publisher.* and that the robot is switched on'),
+    tools: (): Check => {
+      const missing = [...Object.values(config.dcmtk).filter(path => path.includes('/')), config.tools.genisoimage].filter(path => !runs(path))
+      return missing.length === 0 ? { status: 'ok' } : { status: 'down', detail: `cannot be run: ${missing.join(', ')}; apt-get install dcmtk genisoimage` }
+    },
+    disk: async (): Promise<Check> => {
+      const { bavail, bsize } = await statfs(workDir)
+      const free = bavail * bsize
+      return free >= LOW_DISK_BYTES ? { status: 'ok' } : { status: 'down', detail: `${Math.floor(free / 1_024 ** 2)} MiB free in iso.temp_dir, less than 1024 MiB` }
+    },
+    patient_api: async (): Promise<Check> => {
+      const startedAt = performance.now()
+      const fault = await patientClient.probe(AbortSignal.timeout(PROBE_TIMEOUT_MS))
+      const latencyMs = Math.round(performance.now() - startedAt)
+      if (fault === undefined) return { status: 'ok', latency_ms: latencyMs }
+      return { status: config.patient_api.required ? 'down' : 'warning', detail: `${fault}; check patient_api.*, or set patient_api.required: false`, latency_ms: latencyMs }
+    },
+    viewer: async (): Promise<Check> => {
+      const fault = await viewerFault(config.iso.microdicom_path, config.disc.viewer_program)
+      return fault === undefined ? { status: 'ok' } : { status: 'warning', detail: fault }
+    }
+  }
+}
+
+function runs (path: string): boolean {
+  try { accessSync(path, constants.X_OK); return true } catch { return false }
+}
