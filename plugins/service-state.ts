@@ -3,7 +3,7 @@ import { statfs } from 'node:fs/promises'
 import fp from 'fastify-plugin'
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from '@sinclair/typebox'
-import { ActivityState, activityState } from '../src/activity/state.ts'
+import { ACTIVITY_EXAMPLE, ActivityState, activityState } from '../src/activity/state.ts'
 
 const Resources = Type.Object({
   slots: Type.Object({ in_use: Type.Integer(), size: Type.Integer({ description: 'our_ae.port_range' }) }),
@@ -17,7 +17,7 @@ const HealthState = Type.Object({
   checks: Type.Record(Type.String(), Type.Object({ status: Type.String(), detail: Type.Optional(Type.String()), latency_ms: Type.Optional(Type.Integer()) }))
 })
 
-export const ServiceState = Type.Object({
+const State = Type.Object({
   started_at: Type.String({ description: 'ISO 8601.' }),
   names: Type.Boolean({ description: 'Patients\' names are only shown where a key is asked for.' }),
   running: Type.Array(ActivityState, { description: 'Oldest first.' }),
@@ -25,6 +25,21 @@ export const ServiceState = Type.Object({
   resources: Resources,
   health: Type.Optional(HealthState)
 })
+
+export const SERVICE_STATE_EXAMPLE: Static<typeof State> = {
+  started_at: '2024-05-06T06:00:00.000Z',
+  names: true,
+  running: [ACTIVITY_EXAMPLE],
+  finished: [],
+  resources: {
+    slots: { in_use: 1, size: 100 },
+    moves: { active: 2, waiting: 0, max: 8 },
+    kept: { studies: 0, bytes: 0, max_bytes: 20_000_000_000 },
+    disk: { free_bytes: 80_000_000_000, total_bytes: 100_000_000_000 }
+  }
+}
+
+export const ServiceState = Type.Object(State.properties, { examples: [SERVICE_STATE_EXAMPLE] })
 
 export type ServiceState = Static<typeof ServiceState>
 

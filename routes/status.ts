@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { ServiceState } from '../plugins/service-state.ts'
+import { SERVICE_STATE_EXAMPLE, ServiceState } from '../plugins/service-state.ts'
 import { MkisoError } from '../src/errors.ts'
 import { errorResponses, eventStream, LanguageCode, page } from '../src/schemas.ts'
 
@@ -31,7 +31,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['operator'],
       summary: 'The same, live',
       security,
-      response: { ...errorResponses('UNAUTHORIZED', 'TOO_MANY_REQUESTS'), 200: eventStream('The whole state, as /status/state, whenever it changes.', '{"started_at": "2024-05-06T07:08:09.000Z", "running": [], "finished": []}') }
+      response: { ...errorResponses('UNAUTHORIZED', 'TOO_MANY_REQUESTS'), 200: eventStream('The whole state, as /status/state, whenever it changes.', SERVICE_STATE_EXAMPLE) }
     }
   }, async (_request, reply) => reply.sendEvents({ state: app.serviceState.now, ended: () => false, listen: app.serviceState.listen }))
 

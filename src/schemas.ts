@@ -1,6 +1,7 @@
 /** Schema atoms, composed per route: one schema gives validation, types, the error map and OpenAPI. */
 import { Type, type TObject } from '@sinclair/typebox'
 import { ACCESSION_NUMBER_MAX_LENGTH, ACCESSION_NUMBER_PATTERN } from './dicom/accession-number.ts'
+import { errorExample } from './error-examples.ts'
 import { ERRORS, type ErrorCode, type MkisoError } from './errors.ts'
 
 /** The body of an error, in the original's shape. */
@@ -44,7 +45,7 @@ export function errorResponses (...codes: ErrorCode[]): Record<number, TObject> 
     destination: Type.Optional(Type.String({ description: 'The CD publisher, host:port.' })),
     discs: Type.Optional(Type.Array(Type.String(), { description: 'Links to the discs of a set.' })),
     request_id: Type.String({ description: 'Stands in the log, and in the header X-Request-Id.' })
-  }, { description: codes.map(code => ERRORS[code].error).filter((text, index, all) => all.indexOf(text) === index).join(' · ') })]))
+  }, { description: codes.map(code => ERRORS[code].error).filter((text, index, all) => all.indexOf(text) === index).join(' · '), examples: codes.map(errorExample) })]))
 }
 
 const BLANKS = ' *'
@@ -82,20 +83,14 @@ export function discNumber (text: string | undefined): number | undefined {
   return text === undefined ? undefined : Number(text)
 }
 
-/** An answer that goes on: Server-Sent Events. @param example one event's data, JSON */
-export function eventStream (description: string, example: string) {
+/** An answer that goes on: Server-Sent Events. @param example one event's data */
+export function eventStream (description: string, example: object) {
   return { description, content: { 'text/event-stream': { schema: Type.String({ description: 'Lines "data: {...}", each a whole state.', examples: [`data: ${example}\n\n`] }) } } }
 }
 
-/** What /api/iso/progress sends, for the documentation. */
-export const PROGRESS_EVENT = JSON.stringify({
-  id: '3f0c1f9e-6f5b-4d0e-9a52-2b7a4f1d1c11', phase: 'receiving', patient_name: 'DOE JOHN', studies: [{ accession_number: 'MR.2024.001', date: '20240506', description: 'MRI Brain', modalities: ['MR'] }],
-  images_received: 120, images_expected: 240, received_bytes: 63_000_000, sent_bytes: 0
-})
-
 /** An answer for people. */
 export function page (description: string) {
-  return { description, content: { 'text/html': { schema: Type.String() } } }
+  return { description, content: { 'text/html': { schema: Type.String({ examples: ['<!DOCTYPE html> ...'] }) } } }
 }
 
 export const LanguageCode = Type.Optional(Type.String({ pattern: '^[a-z]{2}$', description: 'Language of the page; else the browser\'s, else the site\'s (disc.language).', examples: ['id'] }))

@@ -1,5 +1,6 @@
 /** An activity as it goes over the wire, to pages and programs. */
 import { Type, type Static } from '@sinclair/typebox'
+import { EXAMPLE_REQUEST_ID } from '../error-examples.ts'
 import { ERRORS, type ErrorCode } from '../errors.ts'
 import { PHASES, type Activity } from './activity.ts'
 
@@ -10,7 +11,8 @@ export const StudyState = Type.Object({
   modalities: Type.Array(Type.String())
 })
 
-export const StudiesState = Type.Object({ patient_name: Type.String({ description: 'Empty while it is not known, or where it is not shown.' }), studies: Type.Array(StudyState) })
+export const StudiesState = Type.Object({ patient_name: Type.String({ description: 'Empty while it is not known, or where it is not shown.' }), studies: Type.Array(StudyState) },
+  { examples: [{ patient_name: 'DOE JOHN', studies: [{ accession_number: 'MR.2024.001', date: '20240506', description: 'MRI Brain', modalities: ['MR'] }] }] })
 
 export const ErrorState = Type.Object({
   error: Type.String(),
@@ -74,4 +76,22 @@ export function studiesState ({ patientName, studies }: Pick<Activity, 'patientN
     patient_name: names ? patientName : '',
     studies: studies.map(({ accessionNumber, date, description, modalities }) => ({ accession_number: accessionNumber, date, description, modalities }))
   }
+}
+
+/** For the documentation. */
+export const ACTIVITY_EXAMPLE: ActivityState = {
+  id: '3f0c1f9e-6f5b-4d0e-9a52-2b7a4f1d1c11',
+  request_id: EXAMPLE_REQUEST_ID,
+  kind: 'download',
+  accession_numbers: ['MR.2024.001'],
+  started_at: '2024-05-06T07:08:09.000Z',
+  duration_ms: 1_250,
+  phase: 'receiving',
+  patient_name: 'DOE JOHN',
+  studies: [{ accession_number: 'MR.2024.001', date: '20240506', description: 'MRI Brain', modalities: ['MR'] }],
+  images_received: 120,
+  images_expected: 240,
+  received_bytes: 63_000_000,
+  sent_bytes: 0,
+  sent_images: 0
 }

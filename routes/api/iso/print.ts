@@ -4,11 +4,11 @@ import { Type } from '@sinclair/typebox'
 import { toMkisoError } from '../../../plugins/errors.ts'
 import { wantsPage } from '../../../plugins/screens.ts'
 import type { Activity } from '../../../src/activity/activity.ts'
-import { activityState } from '../../../src/activity/state.ts'
+import { ACTIVITY_EXAMPLE, activityState } from '../../../src/activity/state.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { nameFromDicom } from '../../../src/disc/file-name.ts'
 import type { MkisoError } from '../../../src/errors.ts'
-import { AccessionNumberList, errorBody, errorResponses, eventStream, PROGRESS_EVENT, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/schemas.ts'
+import { AccessionNumberList, errorBody, errorResponses, eventStream, page, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/schemas.ts'
 
 const Printed = Type.Object({
   status: Type.Literal('success'),
@@ -23,9 +23,9 @@ const ANSWER = {
   content: {
     'application/json': { schema: Printed },
     // for a browser that was led here by the old link, or has no script
-    'text/html': { schema: Type.String() },
+    ...page('').content,
     // for the page: progress, and the same in the end; a failure is the last event, its status 200
-    ...eventStream('', PROGRESS_EVENT).content
+    ...eventStream('', ACTIVITY_EXAMPLE).content
   }
 }
 

@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { activityState } from '../../../src/activity/state.ts'
+import { ACTIVITY_EXAMPLE, activityState } from '../../../src/activity/state.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { MkisoError } from '../../../src/errors.ts'
 import { downloadPath, withQuery } from '../../../src/links.ts'
-import { AccessionNumberList, DiscNumber, discNumber, errorBody, errorResponses, eventStream, PreparationId, PROGRESS_EVENT, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/schemas.ts'
+import { AccessionNumberList, DiscNumber, discNumber, errorBody, errorResponses, eventStream, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/api/iso/progress', {
@@ -16,7 +16,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       description: 'Server-Sent Events, each the whole state. With the disc ready there is a link, which downloads it. Who comes back with the id of an earlier event joins; who stays away for ten seconds gives the disc up.',
       security: [{ apiKey: [] }],
       querystring: Type.Object({ accession_number: AccessionNumberList, disc: DiscNumber, id: PreparationId, ...SIGNED_LINK_QUERY }),
-      response: { ...errorResponses(...RETRIEVAL_ERRORS), 200: eventStream('Progress, until the disc has gone out or cannot be made.', PROGRESS_EVENT) }
+      response: { ...errorResponses(...RETRIEVAL_ERRORS), 200: eventStream('Progress, until the disc has gone out or cannot be made.', ACTIVITY_EXAMPLE) }
     }
   }, async (request, reply) => {
     const { accession_number: list, id, disc } = request.query

@@ -1,7 +1,7 @@
 /** The words of the page, and numbers and dates in its language. */
 
 const texts = JSON.parse(document.body.dataset.words)
-const locale = document.documentElement.lang
+const locale = document.body.dataset.locale
 
 export function say (key, values = {}) {
   return (texts[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole)
