@@ -17,7 +17,7 @@ export interface PatientApi {
 }
 
 /** @param patients accession number to patient name */
-export async function startPatientApi (patients: ReadonlyMap<string, string>, port = 0): Promise<PatientApi> {
+export async function startPatientApi (patients: ReadonlyMap<string, string>, port = 0, host = '127.0.0.1'): Promise<PatientApi> {
   const closing = new AbortController()
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://localhost')
@@ -42,7 +42,7 @@ export async function startPatientApi (patients: ReadonlyMap<string, string>, po
       case 'hang': break
     }
   })
-  await new Promise<void>(resolve => { server.listen(port, '127.0.0.1', resolve) })
+  await new Promise<void>(resolve => { server.listen(port, host, resolve) })
   const actual = (server.address() as AddressInfo).port
   const api: PatientApi = {
     port: actual,

@@ -17,11 +17,15 @@ export const options: FastifyDynamicSwaggerOptions = {
   }
 }
 
+function asset (name: string): string {
+  return readFileSync(join(import.meta.dirname, '../src/screens', name), 'utf8')
+}
+
 export const uiOptions: FastifySwaggerUiOptions = {
   routePrefix: '/docs',
   // what these leave out (a bar for other documents, links inside of buttons, colours) keeps people with a screen reader out
   uiConfig: { layout: 'BaseLayout', deepLinking: false, syntaxHighlight: { activate: false }, tryItOutEnabled: true, displayRequestDuration: true },
-  theme: { title: `${PRODUCT.name}: API`, css: [{ filename: 'mkiso.css', content: readFileSync(join(import.meta.dirname, '../src/screens/swagger.css'), 'utf8') }] }
+  theme: { title: `${PRODUCT.name}: API`, css: [{ filename: 'mkiso.css', content: asset('swagger.css') }], js: [{ filename: 'mkiso.js', content: asset('swagger.js') }] }
 }
 
 export default fp(async app => {

@@ -13,6 +13,8 @@ declare module 'fastify' {
     turns: Turns
     /** undefined while images can be received, else what is wrong. */
     receiverFault: () => string | undefined
+    /** undefined where there is no receiver for all. */
+    sharedReceiver: SharedReceiver | undefined
   }
 }
 
@@ -29,6 +31,7 @@ export default fp(async app => {
   app.decorate('retrievals', retrievals)
   app.decorate('turns', turns)
   app.decorate('receiverFault', () => shared?.fault)
+  app.decorate('sharedReceiver', shared)
   await shared?.start()
   app.addHook('onClose', async () => {
     await retrievals.close()

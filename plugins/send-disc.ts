@@ -16,6 +16,7 @@ const headers = {
   etag: Type.String({ description: 'Strong validator of the bytes, for If-Range.' }),
   'accept-ranges': Type.String({ description: 'bytes, when a broken download can go on (iso.keep_for).' }),
   link: Type.String({ description: 'The other discs of a set: first, prev, next, last.' }),
+  'x-mkiso-images': Type.String({ description: 'Number of DICOM files on the disc.' }),
   'x-mkiso-discs': Type.String({ description: 'Number of discs of the set; absent when there is one.' }),
   'x-mkiso-not-listed': Type.String({ description: 'Number of files on the disc that its DICOMDIR could not list; absent when there is none.' }),
   'x-mkiso-missing': Type.String({ description: 'Number of images that are missing (disc.allow_incomplete); absent when there is none.' })
@@ -82,6 +83,7 @@ function describe (reply: FastifyReply, disc: OpenDisc, linkOf: (disc: number) =
   }
   if (disc.notListed.length > 0) reply.header('x-mkiso-not-listed', String(disc.notListed.length))
   if (disc.missing > 0) reply.header('x-mkiso-missing', String(disc.missing))
+  reply.header('x-mkiso-images', String(disc.instances))
   reply.header('etag', disc.etag)
   deliverable(reply)
 }

@@ -22,6 +22,7 @@ const PACKAGES = {
     chromium: 'chromium',
     setpriv: 'util-linux',
     curl: 'curl',
+    promtool: 'prometheus',
     php: 'php-cli',
     python3: 'python3-minimal',
     openssl: 'openssl',

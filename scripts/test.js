@@ -24,12 +24,14 @@ const wanted = process.argv.slice(2)
 const tap = spawn(bin('tap'), ['--disable-coverage', '--jobs=2', '--timeout=240', '--reporter=tap', ...(wanted.length > 0 ? wanted : ['test/**/*.test.ts'])], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
 let rest = ''
 let skipped = 0
+let faults = 0
 tap.stdout.setEncoding('utf8')
 tap.stdout.on('data', text => {
   const lines = (rest + text).split('\n')
   rest = lines.pop()
   for (const line of lines) {
     const assertion = /^\s+(not )?ok \d+ - /.exec(line)
+    faults += Number(/# faults provoked: (\d+)/.exec(line)?.[1] ?? 0)
     const suite = /^(not )?ok \d+ - /.test(line)
     // subtests are counted by their assertions
     if (assertion !== null && !/# time=/.test(line)) {
@@ -44,6 +46,7 @@ tap.on('close', code => {
   // a file that crashes has no failed assertion of its own
   if (code !== 0 && failed === 0) failed++
   if (skipped > 0) console.log(`${skipped} skipped`)
+  if (faults > 0) console.log(`${faults} faults provoked`)
   console.log(`${passed} passed, ${failed} failed`)
   process.exitCode = failed > 0 ? 1 : 0
 })

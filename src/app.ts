@@ -12,6 +12,7 @@ import healthPlugin from '../plugins/health.ts'
 import helmet from '../plugins/helmet.ts'
 import iso from '../plugins/iso.ts'
 import lifecycle, { requestId } from '../plugins/lifecycle.ts'
+import metricsPlugin from '../plugins/metrics.ts'
 import openapi from '../plugins/openapi.ts'
 import patientClient from '../plugins/patient-client.ts'
 import portPool from '../plugins/port-pool.ts'
@@ -25,6 +26,7 @@ import sensible from '../plugins/sensible.ts'
 import serviceState from '../plugins/service-state.ts'
 import underPressure from '../plugins/under-pressure.ts'
 import health from '../routes/api/health.ts'
+import metrics from '../routes/metrics.ts'
 import download from '../routes/api/iso/download.ts'
 import downloadMultiple from '../routes/api/iso/download-multiple.ts'
 import print from '../routes/api/iso/print.ts'
@@ -76,11 +78,13 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
   await app.register(relay)
   await app.register(patientClient)
   await app.register(healthPlugin)
+  await app.register(metricsPlugin)
   await app.register(sendDisc)
   await app.register(preparations)
   await app.register(serviceState)
 
   await app.register(health)
+  await app.register(metrics)
   await app.register(download)
   await app.register(downloadMultiple)
   await app.register(print)

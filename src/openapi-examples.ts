@@ -22,8 +22,13 @@ function lift (media: Node): void {
   const lifted = 'example' in media ? [media['example']] : nodes(media['examples']).map(({ value }) => value)
   const values = [...lifted, ...take(schema)]
   if (values.length === 0) return
-  // one of the two only
+  // one of the two only; a choice of one would be a box with nothing to choose
   delete media['example']
+  delete media['examples']
+  if (values.length === 1) {
+    media['example'] = values[0]
+    return
+  }
   media['examples'] = Object.fromEntries(values.map((value, index) => {
     const code = isNode(value) ? value['code'] : undefined
     const row = typeof code === 'string' && code in ERRORS ? ERRORS[code as keyof typeof ERRORS] : undefined

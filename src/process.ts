@@ -108,7 +108,8 @@ export class Programs {
       stdin: options.input === undefined ? 'ignore' : 'pipe',
       stdout: 'pipe',
       stderr: 'pipe',
-      env: { ...DICOM_ENVIRONMENT, ...options.env },
+      env: { ...withoutSecrets(process.env), ...DICOM_ENVIRONMENT, ...options.env },
+      extendEnv: false,
       ...(options.input === undefined ? {} : { input: options.input }),
       ...(options.cwd === undefined ? {} : { cwd: options.cwd })
     })
@@ -184,6 +185,11 @@ export class Programs {
   }
 }
 
+/** Keys and tokens may come to us by MKISO_*; no program that we start needs them. */
+function withoutSecrets (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('MKISO_')))
+}
+
 function collect (stream: Readable, kept: Tail, onLine?: (line: string) => void): void {
   let rest = ''
   stream.setEncoding('utf8')
@@ -254,7 +260,7 @@ function descendantsOf (pid: number): number[] | undefined {
 export function listensOn (groupPid: number, port: number): boolean {
   const hexPort = port.toString(16).toUpperCase().padStart(4, '0')
   const sockets = openFilesOfGroup(groupPid)
-  return ['/proc/net/tcp', '/proc/net/tcp6'].some(table => {
+  return ['/proc/self/net/tcp', '/proc/self/net/tcp6'].some(table => {
     let text: string
     try { text = readFileSync(table, 'utf8') } catch { return false }
     return text.split('\n').some(line => {

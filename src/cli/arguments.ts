@@ -2,12 +2,13 @@
 import { parseArgs } from 'node:util'
 import { PRODUCT } from '../product.ts'
 
-export const COMMANDS = ['serve', 'doctor'] as const
+export const COMMANDS = ['serve', 'make', 'doctor'] as const
 export type Command = typeof COMMANDS[number]
 
 export const USAGE = `${PRODUCT.name} ${PRODUCT.version}
 
   mkiso [serve]                               run the service
+  mkiso make ACCESSION[,ACCESSION] [-o FILE]  make a disc image into a file
   mkiso doctor                                ask PACS, publisher, HIS, programs, ports and disk, and say what to change
   mkiso COMMAND --help                        more about a command
 
@@ -16,13 +17,25 @@ export const USAGE = `${PRODUCT.name} ${PRODUCT.version}
   --help, -h       this text
   --version        the version
 
-Exit codes: 0 done, 1 configuration or this machine, 2 arguments, 4 doctor: something must be changed, 130 Ctrl-C.
+Exit codes: 0 done, 1 configuration or this machine, 2 arguments, 3 not to be had as asked for, 4 PACS or another system, 130 Ctrl-C.
 `
 
 export const COMMAND_USAGE: Record<Command, string> = {
   serve: `mkiso [serve] [--config FILE]
 
 Runs the service until SIGTERM or Ctrl-C: no new work, downloads under way have server.shutdown_grace, exit 0.
+`,
+  make: `mkiso make ACCESSION[,ACCESSION] [-o FILE] [--disc N] [--force] [--key-file FILE] [--verbose] [--config FILE]
+
+Makes a disc image into a file, with the same checks as a download. Where the service runs on this machine, it is asked, and its key is
+taken from the configuration; else the disc is made here and now. The file appears under its name when it is whole and has been read back;
+until then it is FILE.part. Ctrl-C leaves nothing.
+
+  -o, --output FILE   the file; default ACCESSION.iso in this folder
+  --disc N            disc N of a set (disc.capacity)
+  -f, --force         replace FILE when it exists
+  --key-file FILE     file with the service's key, where the configuration does not hold it
+  -v, --verbose       the log of a disc that is made here, on standard error
 `,
   doctor: `mkiso doctor [--accession NUMBER] [--json] [--config FILE]
 
@@ -42,6 +55,11 @@ const OPTIONS = {
   'check-config': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean' },
+  output: { type: 'string', short: 'o' },
+  disc: { type: 'string' },
+  force: { type: 'boolean', short: 'f' },
+  'key-file': { type: 'string' },
+  verbose: { type: 'boolean', short: 'v' },
   accession: { type: 'string' },
   json: { type: 'boolean' }
 } as const
@@ -49,7 +67,7 @@ const OPTIONS = {
 type Option = keyof typeof OPTIONS
 
 const GENERAL: readonly Option[] = ['config', 'check-config', 'help', 'version']
-const OF_COMMAND: Record<Command, readonly Option[]> = { serve: [], doctor: ['accession', 'json'] }
+const OF_COMMAND: Record<Command, readonly Option[]> = { serve: [], make: ['output', 'disc', 'force', 'key-file', 'verbose'], doctor: ['accession', 'json'] }
 
 export type Arguments = ReturnType<typeof parseArguments>
 
@@ -62,8 +80,8 @@ export function parseArguments (args: readonly string[], env: Record<string, str
   for (const option of Object.keys(values) as Option[]) {
     if (!GENERAL.includes(option) && !OF_COMMAND[command].includes(option)) throw new UsageError(`${command} has no option --${option}`)
   }
-  if (operands.length > 0) throw new UsageError(`${command} takes no ${operands.join(' ')}`)
-  return { command, values, config: values.config ?? env['MKISO_CONFIG'] ?? 'config/mkiso.yaml' }
+  if (command !== 'make' && operands.length > 0) throw new UsageError(`${command} takes no ${operands.join(' ')}`)
+  return { command, operands, values, config: values.config ?? env['MKISO_CONFIG'] ?? 'config/mkiso.yaml' }
 }
 
 function parse (args: readonly string[]) {

@@ -5,7 +5,9 @@ export const EXIT = {
   fault: 1,
   /** The arguments are wrong. */
   usage: 2,
-  /** doctor: something must be changed. */
+  /** make: it cannot be had as asked for: no such study, two patients, a set of discs, no key. */
+  refused: 3,
+  /** make: PACS, receiver or service failed, another try may help. doctor: something must be changed. */
   failed: 4,
   /** Ctrl-C. */
   interrupted: 130

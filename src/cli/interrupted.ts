@@ -1,4 +1,5 @@
 /** Ctrl-C and SIGTERM as an AbortSignal, for commands that clean up behind themselves. */
+import { EXIT } from './exit-codes.ts'
 
 export interface Interrupted {
   signal: AbortSignal
@@ -9,8 +10,11 @@ export interface Interrupted {
 export function interrupted (): Interrupted {
   const controller = new AbortController()
   const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-  const stop = (): void => { controller.abort(new Error('interrupted')) }
-  // once: whoever presses it a second time does not want to wait for the cleaning up
-  for (const name of names) process.once(name, stop)
+  const stop = (): void => {
+    // whoever presses it a second time does not want to wait for the cleaning up
+    if (controller.signal.aborted) process.exit(EXIT.interrupted)
+    controller.abort(new Error('interrupted'))
+  }
+  for (const name of names) process.on(name, stop)
   return { signal: controller.signal, end: () => { for (const name of names) process.off(name, stop) } }
 }

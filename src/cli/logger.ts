@@ -9,6 +9,6 @@ export function loggerOf (log: Config['log'], destination: 1 | 2 = 1): Parameter
     level: log.level,
     // pid is a program's in our lines
     base: null,
-    ...(log.pretty ? { transport: pretty } : {})
+    ...(log.pretty ? { transport: pretty } : destination === 2 ? { stream: process.stderr } : {})
   }
 }

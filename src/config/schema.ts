@@ -138,6 +138,10 @@ export const ConfigSchema = Type.Object({
     allow_mixed_patients: flag(false, 'Allow studies of different patients on one disc. Think twice.'),
     allow_incomplete: flag(false, 'Give a disc even if images are missing; the disc and a header say so. Think twice.')
   }),
+  metrics: section('Metrics for Prometheus, at /metrics; no patient and no accession number stands in them.', {
+    enabled: flag(true, 'Answer at /metrics.'),
+    token: text('', 'Where it is not empty, /metrics needs "Authorization: Bearer TOKEN". Better from MKISO_METRICS__TOKEN_FILE than from here.')
+  }),
   log: section('The log.', {
     level: choice('info', ['trace', 'debug', 'info', 'warn', 'error', 'silent'], 'How much.'),
     pretty: Type.Optional(Type.Boolean({ description: 'Lines for people instead of JSON. Default: on a terminal.' }))

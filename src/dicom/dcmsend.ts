@@ -22,6 +22,7 @@ export async function dcmsend (context: ToolContext, peer: Peer, request: SendRe
   try {
     const result = await context.programs.run(context.dcmtk.dcmsend, args, { signal: request.signal, timeoutMs: request.timeoutMs, onLine })
     context.log.info({ exit_code: result.exitCode, duration_ms: result.durationMs, files: confirmed }, 'dcmsend ended')
+    context.onOperation?.({ name: 'C-STORE', peer: peer.aeTitle, durationMs: result.durationMs, ok: result.exitCode === 0 && confirmed === request.fileCount })
     if (result.stopCause === 'timeout') return { kind: 'timeout', confirmed }
     const fault = associationFaultOf(result)
     // it writes a report even when nobody was there

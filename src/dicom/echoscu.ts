@@ -5,6 +5,7 @@ import { associationFaultOf, lastLines, networkArguments, type AssociationFault,
 export async function echoscu (context: ToolContext, peer: Peer, callingAeTitle: string, signal?: AbortSignal): Promise<AssociationFault | undefined> {
   const args = ['-v', '-aet', callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, peer.connectTimeoutMs), peer.host, String(peer.port)]
   const result = await context.programs.run(context.dcmtk.echoscu, args, { signal, timeoutMs: 2 * peer.connectTimeoutMs })
+  context.onOperation?.({ name: 'C-ECHO', peer: peer.aeTitle, durationMs: result.durationMs, ok: result.exitCode === 0 })
   if (result.exitCode === 0) return undefined
   if (result.stopCause === 'timeout') return { kind: 'unreachable', reason: 'no answer in time' }
   return associationFaultOf(result) ?? { kind: 'broken', reason: lastLines(result) || `echoscu ended with ${result.exitCode}` }

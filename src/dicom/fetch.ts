@@ -1,6 +1,6 @@
 /** What C-MOVE and C-GET have in common: the part of a study that is asked for, and how it went. */
 import type { RunResult } from '../process.ts'
-import { associationFaultOf, lastLines, type AssociationFault } from './peer.ts'
+import { associationFaultOf, isUnanswered, lastLines, type AssociationFault } from './peer.ts'
 
 /** A study, a series, or some instances of a series; always named by unique keys. */
 export interface FetchPart {
@@ -40,9 +40,9 @@ export function fetchResultOf (result: RunResult, status: number | undefined, co
   if (result.stopCause === 'timeout') return { kind: 'timeout' }
   // 0xFF00 is "pending": the final answer never came
   if (status !== undefined && status !== 0xFF00) return { kind: 'answered', status, counts }
+  if (isUnanswered(result)) return { kind: 'timeout' }
   const fault = associationFaultOf(result)
   if (fault !== undefined) return { kind: 'no-association', fault: status === 0xFF00 ? { kind: 'broken', reason: fault.reason } : fault }
-  if (/DIMSE No data available|timeout/i.test(lastLines(result))) return { kind: 'timeout' }
   return { kind: 'failed', exitCode: result.exitCode, reason: lastLines(result) || `ended with ${result.exitCode}` }
 }
 

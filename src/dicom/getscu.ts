@@ -38,5 +38,7 @@ export async function getscu (context: ToolContext, peer: Peer, request: GetRequ
   const result = await child.ended
   if (result.stopCause === 'aborted') request.signal?.throwIfAborted()
   context.log.debug({ pacs: peer.aeTitle, duration_ms: result.durationMs, exit_code: result.exitCode }, 'getscu ended')
-  return fetchResultOf(result, responses.status(), responses.counts)
+  const fetched = fetchResultOf(result, responses.status(), responses.counts)
+  context.onOperation?.({ name: 'C-GET', peer: peer.aeTitle, durationMs: result.durationMs, ok: fetched.kind === 'answered' && fetched.status === 0 })
+  return fetched
 }

@@ -25,5 +25,7 @@ export async function movescu (context: ToolContext, peer: Peer, request: MoveRe
   const responses = followResponses('C-MOVE RSP', request.onSubOperations)
   const result = await context.programs.run(context.dcmtk.movescu, args, { signal: request.signal, timeoutMs: request.timeoutMs + peer.connectTimeoutMs, onLine: responses.onLine })
   context.log.debug({ pacs: peer.aeTitle, duration_ms: result.durationMs, exit_code: result.exitCode }, 'movescu ended')
-  return fetchResultOf(result, responses.status(), responses.counts)
+  const fetched = fetchResultOf(result, responses.status(), responses.counts)
+  context.onOperation?.({ name: 'C-MOVE', peer: peer.aeTitle, durationMs: result.durationMs, ok: fetched.kind === 'answered' && fetched.status === 0 })
+  return fetched
 }

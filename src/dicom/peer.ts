@@ -15,6 +15,19 @@ export interface ToolContext {
   programs: Programs
   dcmtk: Config['dcmtk']
   log: Log
+  /** Told of each operation when it has ended. */
+  onOperation?: ((operation: Operation) => void) | undefined
+}
+
+/** One association with its request and its answers, as its program saw it. */
+export interface Operation {
+  name: 'C-ECHO' | 'C-FIND' | 'C-MOVE' | 'C-GET' | 'C-STORE'
+  /** AE title of the peer. */
+  peer: string
+  /** From the start of the program to its end. */
+  durationMs: number
+  /** The peer did all that it was asked. */
+  ok: boolean
 }
 
 /** `host:port`, as an administrator knows it. */
@@ -63,11 +76,18 @@ export function associationFaultOf (result: RunResult): AssociationFault | undef
   if (/Association Request Failed|Could not negotiate association|cannot (?:initialize network|negotiate network association)|unknown host/i.test(output)) {
     return { kind: 'unreachable', reason: failed ?? 'no association' }
   }
-  if (/No Acceptable Presentation Contexts/i.test(output)) return { kind: 'rejected', reason: 'No Acceptable Presentation Contexts' }
+  // the association came about, but without the service that we need
+  const context = /No Acceptable Presentation Contexts|No valid Presentation Context ID/i.exec(output)?.[0]
+  if (context !== undefined) return { kind: 'rejected', reason: `it does not offer the service (${context})` }
   if (/Peer aborted|Aborting Association|Association (?:was )?Aborted|aborted the association|Peer requested release/i.test(output)) {
     return { kind: 'broken', reason: failed ?? 'the association was aborted' }
   }
   return undefined
+}
+
+/** The peer was silent for as long as `-td` says; the abort that follows is ours, not its. */
+export function isUnanswered ({ stdout, stderr }: RunResult): boolean {
+  return /DIMSE No data available/i.test(`${stdout}\n${stderr}`)
 }
 
 /** The last lines that say something, for the log. */

@@ -1,13 +1,15 @@
 /** storescp: the C-STORE receiver that a PACS moves images to. */
 import { createServer } from 'node:net'
 import { listensOn, until, type Child } from '../process.ts'
-import type { ToolContext } from './peer.ts'
+import { seconds, type ToolContext } from './peer.ts'
 
 export interface ReceiverOptions {
   aeTitle: string
   port: number
   /** Folder for the files, named `<MOD>.<SOPInstanceUID>`. */
   folder: string
+  /** An association in which the PACS sends nothing for so long is ended. */
+  idleTimeoutMs: number
 }
 
 /** Another program listens on the port, or this user may not. */
@@ -31,10 +33,10 @@ const READY_TIMEOUT_MS = 10_000
  * @throws PortTakenError
  * @throws ToolMissingError
  */
-export async function storescp (context: ToolContext, { aeTitle, port, folder }: ReceiverOptions): Promise<Child> {
+export async function storescp (context: ToolContext, { aeTitle, port, folder, idleTimeoutMs }: ReceiverOptions): Promise<Child> {
   const taken = await portTaken(port)
   if (taken !== undefined) throw new PortTakenError(port, taken)
-  const child = context.programs.start(context.dcmtk.storescp, ['--fork', '+B', '+xa', '-pm', '-dhl', '-pdu', '131072', '-ta', '30', '-td', '120',
+  const child = context.programs.start(context.dcmtk.storescp, ['--fork', '+B', '+xa', '-pm', '-dhl', '-pdu', '131072', '-ta', '30', '-td', seconds(idleTimeoutMs),
     '-aet', aeTitle, '-od', folder, String(port)], { cwd: folder })
   let failure: string | undefined
   const ended = child.ended.then(result => { failure = result.stderr.trim() || `storescp ended with ${result.exitCode}` })

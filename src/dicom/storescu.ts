@@ -24,6 +24,7 @@ export async function storescu (context: ToolContext, peer: Peer, request: SendR
     '+sd', '+r', peer.host, String(peer.port), request.folder]
   const result = await context.programs.run(context.dcmtk.storescu, args, { signal: request.signal, timeoutMs: request.timeoutMs, onLine })
   context.log.info({ exit_code: result.exitCode, duration_ms: result.durationMs, files: confirmed }, 'storescu ended')
+  context.onOperation?.({ name: 'C-STORE', peer: peer.aeTitle, durationMs: result.durationMs, ok: result.exitCode === 0 && confirmed === request.fileCount })
   if (result.stopCause === 'timeout') return { kind: 'timeout', confirmed }
   const fault = associationFaultOf(result)
   if (fault !== undefined && fault.kind !== 'broken' && confirmed === 0) return { kind: 'no-association', fault }

@@ -124,7 +124,7 @@ async function checkRetrieve (context: PacsCheckContext, pacs: Pacs, callingAeTi
   const part = sample ?? { studyInstanceUid: `2.25.${BigInt(`0x${randomBytes(15).toString('hex')}`)}` }
   const receiver = get || context.serviceReceives || sample === undefined
     ? undefined
-    : await storescp(context, { aeTitle: callingAeTitle, port: context.config.our_ae.base_port, folder }).catch(() => null)
+    : await storescp(context, { aeTitle: callingAeTitle, port: context.config.our_ae.base_port, folder, idleTimeoutMs: pacs.idleTimeoutMs }).catch(() => null)
   try {
     // the line about the ports tells whose fault that is
     if (receiver === null) return { name, status: 'unknown', detail: `not tried: our receiver cannot listen on port ${context.config.our_ae.base_port}` }

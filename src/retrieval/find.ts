@@ -31,9 +31,12 @@ export async function findStudies (context: FindContext, accessionNumbers: reado
 
 /**
  * Adds the instances of every series.
- * @throws MkisoError PACS_UNREACHABLE, PACS_TIMEOUT
+ * @throws MkisoError NO_DICOM_DATA for a study without series, PACS_UNREACHABLE, PACS_TIMEOUT
  */
 export async function findInstances (context: FindContext, { studies }: Manifest, signal?: AbortSignal): Promise<Manifest> {
+  // a disc of it would look whole, and be empty
+  const empty = studies.filter(({ series }) => series.length === 0)
+  if (empty.length > 0) throw new MkisoError('NO_DICOM_DATA', `the PACS holds no series of the study of ${empty.map(({ accessionNumber }) => accessionNumber).join(', ')}`)
   const limit = pLimit(QUERIES_AT_ONCE)
   return {
     studies: await Promise.all(studies.map(async study => ({

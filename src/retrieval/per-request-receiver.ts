@@ -59,7 +59,7 @@ async function startOnFreePort (options: PerRequestOptions, pool: PortPool, fold
     const slot = pool.lease(taken)
     const port = options.config.our_ae.base_port + slot.index
     try {
-      return { slot, child: await storescp(options, { aeTitle: aeTitleAt(options.config, slot.index), port, folder }) }
+      return { slot, child: await storescp(options, { aeTitle: aeTitleAt(options.config, slot.index), port, folder, idleTimeoutMs: options.pacs.idleTimeoutMs }) }
     } catch (error) {
       slot.release()
       if (!(error instanceof PortTakenError)) throw error

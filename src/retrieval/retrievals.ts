@@ -75,8 +75,23 @@ interface Entry {
   usedAt: number
 }
 
-/** Emits `removed` with the id of an entry whose files go. */
-export class Retrievals extends EventEmitter<{ removed: [entryId: string] }> {
+/** A study that has come, and what it took. */
+export interface Fetched {
+  /** Without what an earlier retrieval of the study already had. */
+  instances: number
+  bytes: number
+  durationMs: number
+}
+
+export interface RetrievalEvents {
+  /** The files of an entry go. */
+  removed: [entryId: string]
+  fetched: [Fetched]
+  /** A study that somebody waits for does not come. */
+  failed: [error: unknown]
+}
+
+export class Retrievals extends EventEmitter<RetrievalEvents> {
   readonly #options: RetrievalsOptions
   readonly #entries = new Map<string, Entry>()
   /** Those that still work or are still held, also when a newer one has taken their place in the table. */
@@ -204,6 +219,7 @@ export class Retrievals extends EventEmitter<{ removed: [entryId: string] }> {
       setMaxListeners(0, controller.signal)
       const retrieval = new StudyRetrieval(study, { config, pacs, turns, log, folder })
       if (earlier !== undefined) retrieval.seed(earlier.retrieval.files.values())
+      const { received: before, bytes: bytesBefore } = retrieval.progress
       const startedAt = performance.now()
       const work = async (): Promise<void> => {
         working++
@@ -216,12 +232,14 @@ export class Retrievals extends EventEmitter<{ removed: [entryId: string] }> {
           entry.finished = true
           const { received, bytes } = retrieval.progress
           log.info({ accession: study.accessionNumber, study: study.studyInstanceUid, instances: received, size_bytes: bytes, duration_ms: Math.round(performance.now() - startedAt) }, 'study complete')
+          this.emit('fetched', { instances: received - before, bytes: bytes - bytesBefore, durationMs: performance.now() - startedAt })
         } finally {
           await leave()
         }
       }
       const entry: Entry = { id: randomUUID(), manifest: study, retrieval, controller, done: Promise.resolve(), finished: false, users: 0, expiry: undefined, usedAt: startedAt }
       entry.done = work().catch(async (error: unknown) => {
+        if (entry.users > 0) this.emit('failed', error)
         await this.#remove(entry)
         throw error
       })

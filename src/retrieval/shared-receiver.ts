@@ -45,6 +45,9 @@ export class SharedReceiver implements RetrievalWay {
   /** Process id of the storescp that runs now. */
   get pid (): number | undefined { return this.#child?.pid }
 
+  /** How often it had to be started again. */
+  restarts = 0
+
   get dropped (): number { return this.#inbox?.dropped ?? 0 }
 
   /** Starts the receiver; one that cannot start is tried again for ever, since the port may become free. */
@@ -88,19 +91,20 @@ export class SharedReceiver implements RetrievalWay {
   }
 
   async #supervise (): Promise<void> {
-    const { config, log } = this.#options
+    const { config, pacs, log } = this.#options
     const signal = this.#stopping.signal
     const port = config.our_ae.base_port
     let backoffMs = FIRST_BACKOFF_MS
     while (!signal.aborted) {
       const startedAt = performance.now()
       try {
-        const child = await storescp(this.#options, { aeTitle: aeTitleAt(config, 0), port, folder: this.#folder })
+        const child = await storescp(this.#options, { aeTitle: aeTitleAt(config, 0), port, folder: this.#folder, idleTimeoutMs: pacs.idleTimeoutMs })
         if (signal.aborted) { await child.stop(); return }
         this.#child = child
         const result = await child.ended
         this.#child = undefined
         if (signal.aborted) return
+        this.restarts++
         this.#reason = `it ended with exit code ${result.exitCode}`
         log.error({ port, exit_code: result.exitCode, stderr: result.stderr.slice(-500) }, 'storescp ended; it is started again')
       } catch (error) {

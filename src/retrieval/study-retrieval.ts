@@ -57,6 +57,8 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
   #bytes = 0
   #asked = false
   #lastActivity = performance.now()
+  /** performance.now() of the last image of the manifest. */
+  #completeSince: number | undefined
 
   constructor (manifest: Study, options: StudyRetrievalOptions) {
     super()
@@ -115,7 +117,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
         results = await this.#attempt(session, signal, attempt)
         await session.inbox.scan()
         if (!this.#complete(results)) await this.#settle(session, results, signal)
-        this.#stopIfHopeless(session, results)
+        if (!this.#complete(results)) this.#stopIfHopeless(session, results)
       }
       if (this.#complete(results)) return
       const fault = await this.#faultOf(session, results)
@@ -147,6 +149,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
     this.files.set(facts.sopInstanceUid, file)
     this.#bytes += facts.sizeBytes
     this.#lastActivity = performance.now()
+    if (this.complete) this.#completeSince = this.#lastActivity
     this.emit('file', file)
     this.emit('progress', this.progress)
   }
@@ -160,6 +163,8 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
     let moving = 0
     const watch = setInterval(() => {
       if (moving > 0 && performance.now() - this.#lastActivity > pacs.idleTimeoutMs) idle.abort(new IdleError())
+      // everything is here, only the PACS does not say so: its answer would add nothing
+      if (this.#completeSince !== undefined && performance.now() - this.#completeSince > pacs.settleTimeoutMs) idle.abort(new NoAnswerNeededError())
     }, Math.min(1_000, pacs.idleTimeoutMs / 4))
     watch.unref()
     // the first failure ends the others of this study: their images would be thrown away
@@ -188,6 +193,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
       }, either, attempt === 0 && index === 0 ? config.pacs.queueTimeoutMs : undefined)))
     } catch (error) {
       failed.abort(error)
+      if (error instanceof NoAnswerNeededError) return []
       if (error instanceof IdleError) throw new MkisoError('PACS_TIMEOUT', `neither an answer nor an image within ${pacs.idleTimeoutMs / 1_000} s (pacs.idle_timeout)`)
       throw error
     } finally {
@@ -282,6 +288,7 @@ function asInstance ({ sopInstanceUid, sopClassUid }: ReceivedFile): Instance {
 }
 
 class IdleError extends Error {}
+class NoAnswerNeededError extends Error {}
 
 function expectedOf (series: Series): number | undefined {
   return series.instances.length > 0 ? series.instances.length : series.instanceCount

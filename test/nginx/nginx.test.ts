@@ -1,4 +1,5 @@
 /** `config/nginx.conf` in the real nginx: what it passes on, what it keeps to itself, what it says when nobody answers. */
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { Agent, request } from 'undici'
@@ -10,6 +11,7 @@ import { programsOf, service, temporaryFolder, world } from '../world.ts'
 import { startEcho, type Asked } from './echo.ts'
 import { startNginx } from './nginx.ts'
 
+const ROOT = join(import.meta.dirname, '../..')
 const KEY = 'a-key-of-the-site'
 const HTML = { accept: 'text/html,application/xhtml+xml' }
 
@@ -102,6 +104,21 @@ t.test('what is passed on', async t => {
     t.ok(await until(() => nginx.accessLog().includes('"GET /mkiso.php" 200'), 2_000))
     t.notMatch(nginx.accessLog(), /SECRET/)
   })
+})
+
+t.test('in its container nginx takes the key from the secret', async t => {
+  const folder = temporaryFolder(t, 'container')
+  const [target, secret] = [join(folder, 'mkiso'), join(folder, 'secret')]
+  const env = { MKISO_NGINX_SOURCE: join(ROOT, 'config/nginx'), MKISO_NGINX_TARGET: target, MKISO_SECRET: secret, MKISO_NGINX_LOG: join(folder, 'log') }
+  const run = async (): Promise<number> => (await programsOf(t).run('sh', [join(ROOT, 'packaging/nginx-container.sh')], { env })).exitCode
+  t.equal(await run(), 0, 'stage 1')
+  t.equal(readFileSync(join(target, 'key.conf'), 'utf8'), readFileSync(join(ROOT, 'config/nginx/key.conf'), 'utf8'))
+  t.match(readFileSync(join(target, 'upstream.conf'), 'utf8'), /^ {4}server mkiso:8080 max_fails/m)
+  writeFileSync(secret, 'abc-DEF_123\n')
+  t.equal(await run(), 0, 'stage 2')
+  t.match(readFileSync(join(target, 'key.conf'), 'utf8'), /^ {4}"" "abc-DEF_123";$/m)
+  writeFileSync(secret, 'a"; evil')
+  t.equal(await run(), 1, 'a key that would end the line')
 })
 
 t.test('nobody answers', async t => {

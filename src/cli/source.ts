@@ -1,0 +1,77 @@
+/** Where `make` gets its disc: the service that runs on this machine, or one of its own on a port and with a key that nobody else knows. */
+import { createHash, randomBytes } from 'node:crypto'
+import type { Activity, Phase } from '../activity/activity.ts'
+import { buildApp } from '../app.ts'
+import type { Config } from '../config/schema.ts'
+import { loggerOf } from './logger.ts'
+import type { ProgressLine } from './progress.ts'
+import { findService } from './service.ts'
+
+export interface Source {
+  readonly url: string
+  readonly headers: Record<string, string>
+  /** Shows how far a request has come. @returns the way to end it */
+  follow (requestId: string, progress: ProgressLine): () => void
+  close (): Promise<void>
+}
+
+export interface SourceOptions {
+  /** Asked only when the service wants a key. */
+  key: () => string | undefined
+  verbose: boolean
+}
+
+export async function openSource (config: Config, { key, verbose }: SourceOptions): Promise<Source> {
+  const url = await findService(config)
+  return url === undefined ? await ownService(config, verbose) : runningService(url, config.auth.enabled ? key() : undefined)
+}
+
+/** It shares the PACS, the receiver and kept studies with everybody else. */
+function runningService (url: string, key: string | undefined): Source {
+  return {
+    url,
+    headers: key === undefined ? {} : { 'x-api-key': key },
+    follow (_requestId, progress) {
+      const show = (): void => { progress.update({ phase: 'the service fetches the images', done: 0, of: undefined, unit: 'bytes', bytes: 0 }) }
+      show()
+      const timer = setInterval(show, 1_000)
+      return () => { clearInterval(timer) }
+    },
+    close: async () => {}
+  }
+}
+
+async function ownService (config: Config, verbose: boolean): Promise<Source> {
+  const key = randomBytes(32).toString('hex')
+  const app = await buildApp({
+    ...config,
+    server: { ...config.server, host: '127.0.0.1', port: 0 },
+    auth: { ...config.auth, enabled: true, keys: [{ name: 'mkiso make', digest: createHash('sha256').update(key).digest() }], signedLinks: undefined },
+    // nobody comes a second time
+    iso: { ...config.iso, keepForMs: 0 }
+  }, verbose ? loggerOf({ ...config.log, pretty: process.stderr.isTTY === true }, 2) : false)
+  try {
+    const url = await app.listen({ host: '127.0.0.1', port: 0 })
+    return {
+      url,
+      headers: { 'x-api-key': key },
+      follow (requestId, progress) {
+        const show = (activity: Activity): void => { if (activity.requestId === requestId) draw(activity, progress) }
+        app.activities.on('changed', show)
+        return () => { app.activities.off('changed', show) }
+      },
+      close: async () => { await app.close() }
+    }
+  } catch (error) {
+    await app.close()
+    throw error
+  }
+}
+
+/** What a person is told of the phases; the writing of the file is told by who writes it. */
+const WORDS: Partial<Record<Phase, string>> = { finding: 'asking the PACS', queued: 'waiting for the PACS', receiving: 'receiving', making: 'making the disc' }
+
+function draw ({ phase, images: { received, expected }, receivedBytes }: Activity, progress: ProgressLine): void {
+  const words = WORDS[phase]
+  if (words !== undefined) progress.update({ phase: words, done: received, of: expected, unit: 'images', bytes: receivedBytes })
+}
