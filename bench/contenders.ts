@@ -53,8 +53,11 @@ export async function original ({ programs, pacs, port, aeTitle, folder }: Conte
   }
 }
 
-/** What the same tools can do: receiver with fork and large PDUs, series side by side, the image through a pipe. */
-export async function tuned ({ programs, pacs, port, aeTitle, folder }: Context, instances: readonly PhantomInstance[]): Promise<Measured> {
+/**
+ * What the same tools can do: receiver with fork and large PDUs, series side by side, the image through a pipe.
+ * @param asksFirst with the two C-FINDs that tell the UIDs of study and series; else they are known by a miracle
+ */
+export async function tuned ({ programs, pacs, port, aeTitle, folder }: Context, instances: readonly PhantomInstance[], asksFirst: boolean): Promise<Measured> {
   const images = join(folder, 'images')
   await mkdir(images, { recursive: true })
   const receiver = programs.start('storescp', ['--fork', '+B', '+xa', '-dhl', '-pdu', '131072', '-aet', aeTitle, '-od', images, String(port)])
@@ -63,6 +66,11 @@ export async function tuned ({ programs, pacs, port, aeTitle, folder }: Context,
     // the service's receiver runs already, too
     const startedAt = performance.now()
     const study = instances[0]?.studyInstanceUid ?? ''
+    const peer = ['-S', '-aet', aeTitle, '-aec', pacs.aeTitle, pacs.host, String(pacs.port)]
+    if (asksFirst) {
+      await programs.run('findscu', [...peer, '-k', '0008,0052=STUDY', '-k', `0008,0050=${instances[0]?.accessionNumber ?? ''}`, '-k', '0020,000d'])
+      await programs.run('findscu', [...peer, '-k', '0008,0052=SERIES', '-k', `0020,000d=${study}`, '-k', '0020,000e'])
+    }
     await Promise.all(seriesOf(instances).map(async series => await programs.run('movescu', ['-S', '-aet', aeTitle, '-aec', pacs.aeTitle, '-aem', aeTitle, '-pdu', '131072', '--no-port',
       '-k', '0008,0052=SERIES', '-k', `0020,000d=${study}`, '-k', `0020,000e=${series}`, pacs.host, String(pacs.port)])))
     const image = programs.start('genisoimage', ['-quiet', '-iso-level', '1', '-J', '-r', '-V', 'DICOM', images], { pipe: true })

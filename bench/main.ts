@@ -1,67 +1,95 @@
 /**
- * `npm run bench`: the original's pipeline, the tuned tools by hand, the service, and Orthanc's own archive, from the same PACS in the same
- * run, one after the other in turn. Ratios of medians count, not seconds. `--quick` takes a minute; `--full` adds 2000 images and 4.5 GB.
+ * `npm run bench`: the original's pipeline, the tuned tools by hand, the service, and Orthanc's own archive, from the same PACS in the same run,
+ * in turn. What counts are the ratios: machines are noisy. `--quick` takes about a minute and leaves out what is large.
  */
-import { cpus, totalmem, tmpdir } from 'node:os'
+import { cpus, tmpdir, totalmem } from 'node:os'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { startDcmqrscp, type Pacs } from '../demo/pacs.ts'
+import { startDcmqrscp, type Destination, type Pacs } from '../demo/pacs.ts'
 import { startOrthanc } from '../demo/orthanc.ts'
 import { writeStudy, type PhantomInstance } from '../demo/phantoms/catalogue.ts'
 import { ctStudy } from '../demo/phantoms/studies.ts'
 import { freePort } from '../demo/ports.ts'
-import { Programs, until } from '../src/process.ts'
-import { orthancMedia, original, tuned, type Contender } from './contenders.ts'
-import { startService } from './service.ts'
+import { Programs } from '../src/process.ts'
+import { orthancMedia, original, tuned, type Contender, type Measured } from './contenders.ts'
+import { discCosts } from './disc.ts'
+import { median, ratios, table } from './figures.ts'
+import { startService, type Service } from './service.ts'
+import { timeline } from './timeline.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const quick = process.argv.includes('--quick')
-const full = process.argv.includes('--full')
-const sizes = quick ? [60, 600] : full ? [60, 600, 2_000, 9_000] : [60, 600]
-const rounds = quick ? 2 : 5
-const atOnce = quick ? [1, 4] : [1, 4, 16]
 
-function median (values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? NaN
+interface Size {
+  images: number
+  rounds: number
+  /** Of the original, which takes half a minute for 600 images. */
+  originalRounds: number
+  /** Of the service with a picture of every image. */
+  picturesRounds?: number
 }
+const SIZES: Size[] = quick
+  ? [{ images: 60, rounds: 3, originalRounds: 1 }, { images: 600, rounds: 3, originalRounds: 1 }]
+  : [
+      { images: 60, rounds: 7, originalRounds: 3 },
+      { images: 600, rounds: 7, originalRounds: 2, picturesRounds: 2 },
+      { images: 2_000, rounds: 3, originalRounds: 1 },
+      { images: 8_600, rounds: 2, originalRounds: 0 }
+    ]
+const AT_ONCE = quick ? [1, 4] : [1, 4, 16]
+const AT_ONCE_ROUNDS = quick ? 1 : 3
+const AT_ONCE_IMAGES = 120
+/** Bytes of one of our CT images. */
+const IMAGE_MB = 0.526
+
+const ORIGINAL = '(a) the original\'s pipeline'
+const BY_HAND = '(b) the tuned tools by hand, UIDs known'
+const ASKING = '(b+) the same, with the C-FINDs that tell the UIDs'
+const SERVICE = '(c) the service, thumbnails'
+const BARE = '(c) the service, no pictures'
+const PICTURES = '(c) the service, a picture of every image'
 
 const lines: string[] = []
-const say = (line = ''): void => {
-  lines.push(line)
-  process.stdout.write(`${line}\n`)
+const say = (...texts: string[]): void => {
+  for (const line of texts.length === 0 ? [''] : texts) {
+    lines.push(line)
+    process.stdout.write(`${line}\n`)
+  }
 }
 
 async function main (): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'mkiso-bench-'))
   const programs = new Programs()
   try {
-    const [serviceReceiver, bareReceiver, handReceiver] = [await freePort(), await freePort(), await freePort()]
-    const destinations = [['CDRECORD', serviceReceiver], ['CDBARE', bareReceiver], ['BYHAND', handReceiver]].map(([aeTitle, port]) => ({ aeTitle: String(aeTitle), host: '127.0.0.1', port: Number(port) }))
-    say('# Benchmark')
-    say()
-    say(`Made by \`npm run bench${quick ? ' -- --quick' : full ? ' -- --full' : ''}\` on ${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 1024 ** 3)} GiB, Node ${process.version}, loopback.`)
-    say(`CT images of 512 x 512, two series; medians of ${rounds} rounds, the contenders in turn within each round.`)
+    say('# Benchmark', '')
+    say(`Made by \`npm run bench${quick ? ' -- --quick' : ''}\` on ${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 1024 ** 3)} GiB, Node ${process.version}; ` +
+      'PACS, service and client share the machine and its loopback. CT images of 512 x 512, two series. Seconds are medians; ratios are medians of the ratios within each round, in which ' +
+      'the contenders run in turn, forwards and backwards. The original does not make a DICOMDIR, nor do the tools by hand; the service does.', '')
     for (const kind of ['dcmqrscp', 'Orthanc'] as const) {
       const dir = join(folder, kind)
       mkdirSync(dir)
-      const start = kind === 'Orthanc' ? startOrthanc : startDcmqrscp
-      const pacs = await start({ programs, dir, destinations })
-      await from(pacs, folder, programs, { serviceReceiver, bareReceiver, handReceiver })
+      const ports = { service: await freePort(), bare: await freePort(), watched: await freePort(), pictures: await freePort(), hand: await freePort() }
+      const destinations = Object.entries(ports).map(([name, port]): Destination => ({ aeTitle: aeTitleOf(name), host: '127.0.0.1', port }))
+      const pacs = await (kind === 'Orthanc' ? startOrthanc : startDcmqrscp)({ programs, dir, destinations })
+      await from(pacs, folder, programs, ports)
       await pacs.stop()
       await rm(dir, { recursive: true })
     }
-    writeFileSync(join(ROOT, 'docs/benchmark.md'), `${lines.join('\n')}\n`)
+    if (!quick) say('## The disc of 600 images without a PACS', '', ...await discCosts(600, 7, folder, programs), '')
+    // a quick run tells too little to be kept
+    if (!quick) writeFileSync(join(ROOT, 'docs/benchmark.md'), `${lines.join('\n')}\n`)
   } finally {
     await programs.stopAll()
     await rm(folder, { recursive: true, force: true })
   }
 }
 
-async function from (pacs: Pacs, folder: string, programs: Programs, ports: { serviceReceiver: number, bareReceiver: number, handReceiver: number }): Promise<void> {
-  const studies = new Map<number, PhantomInstance[]>()
-  const several: PhantomInstance[][] = []
+function aeTitleOf (name: string): string {
+  return `CD${name.toUpperCase()}`
+}
+
+async function from (pacs: Pacs, folder: string, programs: Programs, ports: Record<'service' | 'bare' | 'watched' | 'pictures' | 'hand', number>): Promise<void> {
   const store = async (accessionNumber: string, images: number): Promise<PhantomInstance[]> => {
     const dir = join(folder, 'phantoms')
     const instances = await writeStudy(ctStudy(accessionNumber, images), dir, programs)
@@ -69,66 +97,89 @@ async function from (pacs: Pacs, folder: string, programs: Programs, ports: { se
     await rm(dir, { recursive: true })
     return instances
   }
-  for (const size of sizes) studies.set(size, await store(`CT${size}`, size))
-  for (let n = 0; n < Math.max(...atOnce); n++) several.push(await store(`PAR${n}`, 120))
+  const start = async (name: keyof typeof ports, webContent: 'thumbnails' | 'none' | 'all', logLevel: 'info' | 'debug'): Promise<Service> =>
+    await startService({ programs, root: ROOT, folder: join(folder, `${name}-${pacs.name}`), pacs, receiverPort: ports[name], aeTitle: aeTitleOf(name), webContent, logLevel })
+  const service = await start('service', 'thumbnails', 'info')
+  const bare = await start('bare', 'none', 'info')
+  const pictures = await start('pictures', 'all', 'info')
+  const watched = await start('watched', 'thumbnails', 'debug')
+  const hand = { programs, pacs, port: ports.hand, aeTitle: aeTitleOf('hand'), folder: join(folder, 'hand') }
+  const contenders = new Map<string, Contender>([
+    [ORIGINAL, async instances => await original(hand, instances)],
+    [BY_HAND, async instances => await tuned(hand, instances, false)],
+    [ASKING, async instances => await tuned(hand, instances, true)],
+    [SERVICE, async instances => await service.download(instances)],
+    [BARE, async instances => await bare.download(instances)],
+    [PICTURES, async instances => await pictures.download(instances)]
+  ])
+  if ('httpPort' in pacs) contenders.set('(d) Orthanc\'s archive, a ZIP', async instances => await orthancMedia(Number(pacs.httpPort), instances))
 
-  const service = await startService({ programs, root: ROOT, folder: join(folder, `service-${pacs.name}`), pacs, receiverPort: ports.serviceReceiver, aeTitle: 'CDRECORD', webContent: 'thumbnails' })
-  const bare = await startService({ programs, root: ROOT, folder: join(folder, `bare-${pacs.name}`), pacs, receiverPort: ports.bareReceiver, aeTitle: 'CDBARE', webContent: 'none' })
-  const context = { programs, pacs, port: ports.handReceiver, aeTitle: 'BYHAND', folder: join(folder, 'hand') }
-  const contenders: Array<[name: string, run: Contender]> = [
-    ['(a) the original\'s pipeline', async instances => await original(context, instances)],
-    ['(b) the tuned tools by hand', async instances => await tuned(context, instances)],
-    ['(c) the service, thumbnails', async instances => await service.download(instances)],
-    ['(c) the service, no pictures', async instances => await bare.download(instances)]
-  ]
-  if ('httpPort' in pacs) contenders.push(['(d) Orthanc /media', async instances => await orthancMedia(Number(pacs.httpPort), instances)])
-
-  say()
-  say(`## From ${pacs.name}`)
-  for (const [size, instances] of studies) {
-    const times = new Map<string, number[]>()
-    const firstBytes: number[] = []
-    // the original takes half a minute a round for 600 images: a few rounds tell enough
-    const many = size > 600 ? 1 : rounds
-    for (let round = 0; round < many; round++) {
-      for (const [name, run] of contenders) {
-        if (name.startsWith('(a)') && (size > 600 || (size === 600 && round >= 2))) continue
-        const { seconds, firstByteMs } = await run(instances)
-        times.set(name, [...times.get(name) ?? [], seconds])
-        if (name === '(c) the service, thumbnails' && firstByteMs !== undefined) firstBytes.push(firstByteMs)
-      }
-    }
-    const of = (name: string): number => median(times.get(contenders.find(([one]) => one.startsWith(name))?.[0] ?? '') ?? [])
-    say()
-    say(`### ${size} images (${(instances.length * 0.526).toFixed(0)} MB)`)
-    say()
-    say('| | seconds | times faster than (a) | ratio to (b) |')
-    say('| --- | --- | --- | --- |')
-    for (const [name] of contenders) {
-      const seconds = median(times.get(name) ?? [])
-      const faster = of('(a)') / seconds
-      say(`| ${name} | ${Number.isNaN(seconds) ? '–' : seconds.toFixed(2)} | ${Number.isNaN(faster) ? '–' : faster.toFixed(1)} | ${(seconds / of('(b)')).toFixed(2)} |`)
-    }
-    say()
-    say(`First byte of the service ${median(firstBytes)} ms after the last image.`)
+  say(`## From ${pacs.name}`, '')
+  for (const size of SIZES) {
+    const instances = await store(`CT${size.images}`, size.images)
+    await compare(size, instances, contenders)
+    watched.takeLog()
+    const measured: Measured[] = []
+    const peaks = await watched.watched(async () => { measured.push(await watched.download(instances)) })
+    say(`Node ${peaks.nodeMiB} MiB at its peak, its programs ${peaks.programsMiB} MiB together; disk ${peaks.diskRatio.toFixed(3)} times the DICOM data.`, '')
+    if (size.images === 600) say(...timeline(watched.takeLog(), measured[0]), '')
   }
-  say()
-  say('### Downloads at once (120 images each, the service with thumbnails)')
-  say()
-  say('| at once | seconds | MB/s | failures |')
-  say('| --- | --- | --- | --- |')
-  for (const count of atOnce) {
+  await atOnce(service, watched, store)
+  await Promise.all([service, bare, pictures, watched].map(async one => { await one.stop() }))
+}
+
+async function compare (size: Size, instances: readonly PhantomInstance[], contenders: ReadonlyMap<string, Contender>): Promise<void> {
+  const { images, rounds, originalRounds, picturesRounds = 0 } = size
+  const runs: Array<Map<string, Measured>> = []
+  for (let round = 0; round < rounds; round++) {
+    const run = new Map<string, Measured>()
+    const order = [...contenders].filter(([name]) => (name !== ORIGINAL || round < originalRounds) && (name !== PICTURES || round < picturesRounds))
+    for (const [name, contender] of round % 2 === 0 ? order : order.reverse()) run.set(name, await contender(instances))
+    runs.push(run)
+  }
+  const seconds = (name: string): number[] => runs.flatMap(run => run.get(name)?.seconds ?? [])
+  const ratio = (name: string, to: string): string => ratios(runs.map(run => [run.get(name)?.seconds, run.get(to)?.seconds])).toFixed(2)
+  say(`### ${images} images (${(images * IMAGE_MB).toFixed(0)} MB), ${rounds} rounds`, '')
+  const faster = (name: string): string => (median(seconds(ORIGINAL)) / median(seconds(name))).toFixed(1)
+  say(...table(['', 'seconds', 'times faster than (a)', 'ratio to (b)', 'ratio to (b+)'],
+    [...contenders.keys()].filter(name => seconds(name).length > 0).map(name => [name, median(seconds(name)).toFixed(2), faster(name), ratio(name, BY_HAND), ratio(name, ASKING)])), '')
+  const firstByte = (name: string): string => median(runs.flatMap(run => run.get(name)?.firstByteMs ?? [])).toFixed(0)
+  say(`First byte ${firstByte(SERVICE)} ms after the last image with thumbnails, ${firstByte(BARE)} ms without pictures.`)
+}
+
+async function atOnce (service: Service, watched: Service, store: (accessionNumber: string, images: number) => Promise<PhantomInstance[]>): Promise<void> {
+  const studies: PhantomInstance[][] = []
+  for (let n = 0; n < Math.max(...AT_ONCE); n++) studies.push(await store(`PAR${n}`, AT_ONCE_IMAGES))
+  const all = async (one: Service, count: number): Promise<{ seconds: number, bytes: number, failed: number }> => {
     const startedAt = performance.now()
-    const results = await Promise.allSettled(several.slice(0, count).map(async instances => await service.download(instances)))
-    const seconds = (performance.now() - startedAt) / 1_000
-    const bytes = results.reduce((sum, result) => sum + (result.status === 'fulfilled' ? result.value.bytes ?? 0 : 0), 0)
-    say(`| ${count} | ${seconds.toFixed(2)} | ${(bytes / 1e6 / seconds).toFixed(0)} | ${results.filter(({ status }) => status === 'rejected').length} |`)
+    const results = await Promise.allSettled(studies.slice(0, count).map(async instances => await one.download(instances)))
+    return {
+      seconds: (performance.now() - startedAt) / 1_000,
+      bytes: results.reduce((sum, result) => sum + (result.status === 'fulfilled' ? result.value.bytes ?? 0 : 0), 0),
+      failed: results.filter(({ status }) => status === 'rejected').length
+    }
   }
-  await until(() => service.settled(), 5_000)
-  const memory = service.memory()
-  say()
-  say(`Memory: node ${memory.nodeMiB} MiB at its peak, its programs ${memory.childrenMiB} MiB together; disk beyond the DICOM data: ${(100 * (service.diskRatio() - 1)).toFixed(1)} %.`)
-  await Promise.all([service.stop(), bare.stop()])
+  const runs: Array<Map<number, Awaited<ReturnType<typeof all>>>> = []
+  for (let round = 0; round < AT_ONCE_ROUNDS; round++) {
+    const run: typeof runs[number] = new Map()
+    for (const count of AT_ONCE) run.set(count, await all(service, count))
+    runs.push(run)
+  }
+  const throughput = (run: typeof runs[number], count: number): number => {
+    const one = run.get(count)
+    return one === undefined ? NaN : one.bytes / 1e6 / one.seconds
+  }
+  say(`### Downloads at once (${AT_ONCE_IMAGES} images each, thumbnails), ${AT_ONCE_ROUNDS} rounds`, '')
+  const rows: string[][] = []
+  for (const count of AT_ONCE) {
+    const peaks = await watched.watched(async () => { await all(watched, count) })
+    rows.push([
+      String(count), median(runs.map(run => run.get(count)?.seconds ?? NaN)).toFixed(2), median(runs.map(run => throughput(run, count))).toFixed(0),
+      ratios(runs.map(run => [throughput(run, count), throughput(run, 1)])).toFixed(2), String(runs.reduce((sum, run) => sum + (run.get(count)?.failed ?? 0), 0)),
+      String(peaks.nodeMiB), String(peaks.programsMiB), peaks.diskRatio.toFixed(3)
+    ])
+  }
+  say(...table(['at once', 'seconds', 'MB/s', 'throughput against one', 'failures', 'node, MiB', 'programs, MiB', 'disk, times the data'], rows), '')
 }
 
 main().catch((error: unknown) => {

@@ -1,5 +1,5 @@
-/** The service as users have it: built, a process of its own, over HTTP; watched for memory and disk. */
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+/** The service as users have it: built, a process of its own, over HTTP. */
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { request } from 'undici'
 import type { Pacs } from '../demo/pacs.ts'
@@ -7,6 +7,7 @@ import type { PhantomInstance } from '../demo/phantoms/catalogue.ts'
 import { freePort } from '../demo/ports.ts'
 import { until, type Programs } from '../src/process.ts'
 import type { Measured } from './contenders.ts'
+import { watchProcess, type Peaks } from './watch.ts'
 
 interface Options {
   programs: Programs
@@ -16,9 +17,22 @@ interface Options {
   receiverPort: number
   aeTitle: string
   webContent: 'thumbnails' | 'none' | 'all'
+  logLevel: 'info' | 'debug'
 }
 
-export async function startService ({ programs, root, folder, pacs, receiverPort, aeTitle, webContent }: Options) {
+/** A line of the service's log. */
+export interface LogLine { time: number, msg: string, query_level?: string, route?: string }
+
+export interface Service {
+  download (instances: readonly PhantomInstance[]): Promise<Measured>
+  /** A download, or several, watched for memory and disk; the watching takes time of its own, so it is not for measuring time. */
+  watched (work: () => Promise<unknown>): Promise<Peaks>
+  /** What it has logged since this was last asked. */
+  takeLog (): LogLine[]
+  stop (): Promise<void>
+}
+
+export async function startService ({ programs, root, folder, pacs, receiverPort, aeTitle, webContent, logLevel }: Options): Promise<Service> {
   const work = join(folder, 'work')
   mkdirSync(work, { recursive: true })
   const port = await freePort()
@@ -31,95 +45,49 @@ export async function startService ({ programs, root, folder, pacs, receiverPort
     // each round fetches anew
     iso: { temp_dir: work, microdicom_path: '', keep_for: '0' },
     disc: { web_content: webContent },
-    log: { level: process.env['BENCH_LOG'] ?? 'info', pretty: false }
+    log: { level: logLevel, pretty: false }
   }))
-  let lastImageAt = 0
+  const log: LogLine[] = []
   const child = programs.start(process.execPath, [join(root, 'dist/src/main.js'), '--config', configFile], {
-    onLine: line => {
-      // BENCH_LOG=debug shows where the time goes
-      if (process.env['BENCH_LOG'] !== undefined) process.stderr.write(`${line}\n`)
-      if (line.includes('"msg":"study complete"')) lastImageAt = (JSON.parse(line) as { time: number }).time
-    }
+    onLine: line => { if (line.startsWith('{')) log.push(JSON.parse(line) as LogLine) }
   })
   const url = `http://127.0.0.1:${port}`
   const up = await until(async () => await fetch(`${url}/api/health`).then(async answer => (await answer.json() as { checks?: { receiver?: { status: string } } }).checks?.receiver?.status === 'ok', () => false), 30_000, 100)
   if (!up) throw new Error('the service does not come up')
-  let childrenKiB = 0
-  let disk = 1
-  const watch = setInterval(() => {
-    let sum = 0
-    for (const pid of descendants(child.pid)) sum += status(pid, 'VmRSS')
-    childrenKiB = Math.max(childrenKiB, sum)
-    disk = Math.max(disk, beyond(work))
-  }, 100)
+  const settled = (): boolean => readdirSync(work).every(name => readdirSync(join(work, name)).every(one => one === 'owner' || one.startsWith('receive_')))
   return {
-    download: async (instances: readonly PhantomInstance[]): Promise<Measured> => {
+    download: async instances => {
       const startedAt = performance.now()
       const answer = await request(`${url}/api/iso/download?accession_number=${instances[0]?.accessionNumber ?? ''}`, { headersTimeout: 600_000, bodyTimeout: 600_000 })
       if (answer.statusCode !== 200) throw new Error(await answer.body.text())
       let bytes = 0
-      let firstByteAt = 0
+      let firstByteMs = NaN
       for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-        if (bytes === 0) firstByteAt = Date.now()
+        // the receiver's own time of its last write, whatever the service thinks of it
+        if (bytes === 0) firstByteMs = Date.now() - newestImageMs(work, instances)
         bytes += chunk.length
       }
-      const seconds = (performance.now() - startedAt) / 1_000
-      return { seconds, bytes, firstByteMs: Math.max(0, firstByteAt - lastImageAt) }
+      return { seconds: (performance.now() - startedAt) / 1_000, firstByteMs, bytes }
     },
-    settled: (): boolean => readdirSync(work).every(name => readdirSync(join(work, name)).every(one => one === 'owner' || one.startsWith('receive_'))),
-    memory: () => ({ nodeMiB: Math.round(status(child.pid, 'VmHWM') / 1_024), childrenMiB: Math.round(childrenKiB / 1_024) }),
-    diskRatio: () => disk,
-    stop: async () => {
-      clearInterval(watch)
-      await child.stop('stopped', 10_000)
-    }
+    watched: async task => {
+      const peaks = await watchProcess(child.pid, work, task)
+      await until(settled, 10_000)
+      return peaks
+    },
+    takeLog: () => log.splice(0),
+    stop: async () => { await child.stop('stopped', 10_000) }
   }
 }
 
-/** KiB of proc(5) `status`. */
-function status (pid: number, field: 'VmRSS' | 'VmHWM'): number {
-  try { return Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) } catch { return 0 }
-}
-
-function descendants (pid: number): number[] {
-  const parents = new Map<number, number>()
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'utf8')
-      parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]))
-    } catch { /* ended meanwhile */ }
-  }
-  const found: number[] = []
-  for (const one of parents.keys()) {
-    for (let up = parents.get(one); up !== undefined && up > 1; up = parents.get(up)) {
-      if (up === pid) { found.push(one); break }
+/** Latest modification among the images of a study, epoch milliseconds. */
+function newestImageMs (work: string, instances: readonly PhantomInstance[]): number {
+  const wanted = new Set(instances.map(({ sopInstanceUid }) => sopInstanceUid))
+  let newest = 0
+  for (const owner of readdirSync(work)) {
+    for (const name of readdirSync(join(work, owner)).filter(name => name.startsWith('study_'))) {
+      const folder = join(work, owner, name)
+      for (const file of readdirSync(folder)) if (wanted.has(file)) newest = Math.max(newest, statSync(join(folder, file)).mtimeMs)
     }
   }
-  return found
-}
-
-/** All bytes below a folder against those of the images, each inode once; 1 while there are none. */
-function beyond (folder: string): number {
-  const seen = new Set<number>()
-  let all = 0
-  let images = 0
-  const walk = (path: string): void => {
-    let names: string[]
-    try { names = readdirSync(path) } catch { return }
-    for (const name of names) {
-      const one = join(path, name)
-      try {
-        const entry = statSync(one)
-        if (entry.isDirectory()) walk(one)
-        else if (!seen.has(entry.ino)) {
-          seen.add(entry.ino)
-          all += entry.size
-          if (/(?:^|[./])\d[\d.]{20,}$|IM\d{6}$/.test(name)) images += entry.size
-        }
-      } catch { /* gone meanwhile */ }
-    }
-  }
-  walk(folder)
-  return images < 1_000_000 ? 1 : all / images
+  return newest
 }

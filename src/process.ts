@@ -2,9 +2,9 @@
  * The one place that starts programs.
  *
  * Every program runs in a process group of its own, so that ending it also ends what it has forked (`storescp --fork`), and with
- * `setpriv --pdeathsig` where util-linux has it, so that it ends with this process even when that is killed with -9. Arguments are arrays;
- * no shell is ever involved. The first cause of an end is kept: a program that was stopped because the client left is not reported later
- * as "timed out".
+ * `setpriv --pdeathsig` where util-linux has it, so that it ends with this process even when that is killed with -9; what a program forks
+ * does not inherit that, so one that forks has a guard. Arguments are arrays; no shell ever reads them. The first cause of an end is kept:
+ * a program that was stopped because the client left is not reported later as "timed out".
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -36,6 +36,8 @@ export interface SpawnOptions {
   /** Text for the program's standard input. */
   input?: string | undefined
   log?: Log | undefined
+  /** For a program that forks: its forks too end with this process when that is killed with -9. */
+  guard?: boolean | undefined
 }
 
 export interface RunResult {
@@ -74,6 +76,13 @@ const GRACE_MS = 1_500
 /** Bytes of a tool's output that are kept; the tail matters, since the reason stands there. */
 const OUTPUT_TAIL = 64 * 1024
 
+/**
+ * The program as a child, and a guard in the same process group that waits for the end of its standard input, a pipe of which only we hold
+ * the other end: when we are killed, the kernel closes it, and the guard kills the group. A process group that still has a member cannot be
+ * taken over by others, so it never kills a stranger. The arguments pass through as they are.
+ */
+const GUARD = 'exec 3<&0 </dev/null; "$@" 3<&- & child=$!; { read -r _ <&3; kill -KILL 0; } >/dev/null 2>&1 & exec 3<&-; wait "$child"'
+
 const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find(path => existsSync(path))
 
 /** Owns every program that it started: {@link Programs.stopAll} leaves none. */
@@ -95,8 +104,8 @@ export class Programs {
    */
   start (file: string, args: readonly string[], options: SpawnOptions & { pipe?: boolean } = {}): Child {
     const startedAt = performance.now()
-    const command = setpriv === undefined ? file : setpriv
-    const commandArgs = setpriv === undefined ? args : ['--pdeathsig', 'KILL', '--', file, ...args]
+    const alone = setpriv === undefined ? [file, ...args] : [setpriv, '--pdeathsig', 'KILL', '--', file, ...args]
+    const [command = file, ...commandArgs] = options.guard === true ? ['/bin/sh', '-c', GUARD, 'guard', ...alone] : alone
     let stopCause: StopCause | undefined
     const stdout = new Tail()
     const stderr = new Tail()
@@ -105,7 +114,7 @@ export class Programs {
       reject: false,
       detached: true,
       cleanup: true,
-      stdin: options.input === undefined ? 'ignore' : 'pipe',
+      stdin: options.input === undefined && options.guard !== true ? 'ignore' : 'pipe',
       stdout: 'pipe',
       stderr: 'pipe',
       env: { ...withoutSecrets(process.env), ...DICOM_ENVIRONMENT, ...options.env },
@@ -114,6 +123,8 @@ export class Programs {
       ...(options.cwd === undefined ? {} : { cwd: options.cwd })
     })
     const pid = subprocess.pid
+    // its end is told by its exit
+    subprocess.stdin?.on('error', () => {})
     const readable = subprocess.stdout as Readable
     if (options.pipe !== true) collect(readable, stdout, options.onLine)
     collect(subprocess.stderr as unknown as Readable, stderr, options.onLine)
@@ -123,6 +134,8 @@ export class Programs {
       // the group first; a group that is gone leaves nothing to do
       try { process.kill(-pid, signal) } catch { /* already gone */ }
     }
+    // a forked grandchild that outlives its parent would hold our directory, our port, and the pipes whose end execa waits for
+    subprocess.once('exit', () => { kill('SIGKILL') })
     let ended = false
     const stop = async (cause: StopCause = 'stopped', graceMs = GRACE_MS): Promise<RunResult> => {
       if (!ended) {
@@ -146,8 +159,6 @@ export class Programs {
       ended = true
       clearTimeout(timer)
       options.signal?.removeEventListener('abort', onAbort)
-      // a forked grandchild that outlives its parent would hold our directory and port
-      kill('SIGKILL')
       this.#live.delete(child)
       const exitCode = result.exitCode
       const cause: { code?: string } | undefined = result.cause as { code?: string } | undefined
@@ -236,7 +247,7 @@ export function openFilesOfGroup (groupPid: number): Set<string> {
 /** The leader and what it has forked: every process of its group, by the fifth field of proc(5) `stat`. */
 export function processesOfGroup (groupPid: number): number[] {
   // the children of a process are one short read; looking through all of /proc took a fifth of a core while images arrive (measured)
-  const family = descendantsOf(groupPid)
+  const family = livesOn(groupPid) ? descendantsOf(groupPid) : undefined
   return (family ?? readdirSync('/proc').filter(name => /^\d+$/.test(name)).map(Number)).filter(pid => {
     try {
       // the second field is the name in brackets and may hold blanks
@@ -246,6 +257,14 @@ export function processesOfGroup (groupPid: number): number[] {
       return Number(group) === groupPid && state !== 'Z'
     } catch { return false /* ended meanwhile */ }
   })
+}
+
+/** False also for a zombie, whose children have gone to init: its group may well go on. */
+function livesOn (pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2)[0] !== 'Z'
+  } catch { return false }
 }
 
 /** A process and all below it; undefined where the kernel does not tell (CONFIG_PROC_CHILDREN), or when the process has ended and its children have gone to init. */

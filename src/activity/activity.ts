@@ -83,7 +83,8 @@ export class Activity implements Watch {
 
   onManifest (manifest: Manifest): void {
     Object.assign(this, summaryOf(manifest))
-    this.#enter('queued')
+    // what runs shows by its progress
+    this.#enter('finding')
   }
 
   onProgress ({ received, expected, bytes, waiting }: Progress): void {
@@ -148,9 +149,9 @@ export class Activity implements Watch {
   }
 
   #enter (phase: Phase): void {
-    // a disc that was prepared for a page is opened again for its download
-    if (this.#outcome !== undefined || PHASES.indexOf(phase) < PHASES.indexOf(this.#phase)) return
-    if (phase !== this.#phase) {
+    if (this.#outcome !== undefined) return
+    // never back: a disc that was prepared for a page is opened again for its download
+    if (PHASES.indexOf(phase) > PHASES.indexOf(this.#phase)) {
       this.#phase = phase
       this.#phaseSinceMs = performance.now()
     }

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SaxesParser } from 'saxes'
 import { MkisoError } from '../errors.ts'
+import { isDiskFull } from '../full-disk.ts'
 import type { SpawnOptions } from '../process.ts'
 import { decodeText } from './character-set.ts'
 import { readElements } from './part10.ts'
@@ -89,6 +90,8 @@ function runOptions (peer: Peer, query: Query, cwd: string): SpawnOptions {
 async function answersAsFiles (context: ToolContext, peer: Peer, query: Query, options: readonly string[], folder: string, expected: number): Promise<Answer[]> {
   await context.programs.run(context.dcmtk.findscu, [...options, peer.host, String(peer.port)], runOptions(peer, query, folder))
   const names = (await readdir(folder)).filter(name => name.endsWith('.dcm')).sort()
+  // images of other requests may have filled it, or of this one
+  if (await isDiskFull(folder)) throw new MkisoError('INSUFFICIENT_DISK_SPACE', 'iso.temp_dir is full')
   if (names.length < expected) throw new MkisoError('PACS_REFUSED', `${expected} answers to C-FIND, of which ${names.length} could be read`)
   const tags = Object.keys(query.keys)
   const wanted = new Set([SPECIFIC_CHARACTER_SET, ...tags.map(tagNumber)])

@@ -8,7 +8,7 @@ export interface ReceiverOptions {
   port: number
   /** Folder for the files, named `<MOD>.<SOPInstanceUID>`. */
   folder: string
-  /** An association in which the PACS sends nothing for so long is ended. */
+  /** A request is given up after so long a silence. An association ends somewhat earlier, so that the PACS tells of its failure in time to be asked again. */
   idleTimeoutMs: number
 }
 
@@ -36,8 +36,8 @@ const READY_TIMEOUT_MS = 10_000
 export async function storescp (context: ToolContext, { aeTitle, port, folder, idleTimeoutMs }: ReceiverOptions): Promise<Child> {
   const taken = await portTaken(port)
   if (taken !== undefined) throw new PortTakenError(port, taken)
-  const child = context.programs.start(context.dcmtk.storescp, ['--fork', '+B', '+xa', '-pm', '-dhl', '-pdu', '131072', '-ta', '30', '-td', seconds(idleTimeoutMs),
-    '-aet', aeTitle, '-od', folder, String(port)], { cwd: folder })
+  const child = context.programs.start(context.dcmtk.storescp, ['--fork', '+B', '+xa', '-pm', '-dhl', '-pdu', '131072', '-ta', '30', '-td', seconds(0.8 * idleTimeoutMs), '-ts', seconds(0.8 * idleTimeoutMs),
+    '-aet', aeTitle, '-od', folder, String(port)], { cwd: folder, guard: true })
   let failure: string | undefined
   const ended = child.ended.then(result => { failure = result.stderr.trim() || `storescp ended with ${result.exitCode}` })
   const ready = until(() => failure !== undefined || listensOn(child.pid, port), READY_TIMEOUT_MS, 5)

@@ -100,7 +100,8 @@ export class Inbox {
         continue
       }
       const owner = subscriber.byStudy ? this.#ownerByContent(path) : subscriber
-      if (owner === undefined) {
+      // one that has left may be removing its folder
+      if (owner === undefined || !this.#subscribers.has(owner)) {
         await this.#foreign(path)
         continue
       }
@@ -125,6 +126,7 @@ export class Inbox {
     }
     for (const [index, { path, subscriber }] of moved.entries()) {
       if (index % BATCH === BATCH - 1) await nextTurn()
+      if (!this.#subscribers.has(subscriber)) continue
       try {
         const facts = readPart10(path)
         if (subscriber.wants(facts.sopInstanceUid, facts)) {

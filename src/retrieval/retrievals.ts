@@ -63,7 +63,10 @@ export interface RetrieveOptions {
 
 interface Entry {
   id: string
+  /** Ends with the series until {@link Entry.listed} resolves. */
   manifest: Study
+  /** Settles when the manifest names every instance; rejects as {@link findInstances}. */
+  listed: Promise<void>
   retrieval: StudyRetrieval
   controller: AbortController
   /** Settles when the retrieval has; never rejects without somebody listening. */
@@ -119,7 +122,8 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
    * @throws the signal's reason
    */
   async begin (accessionNumbers: readonly string[], options: RetrieveOptions): Promise<Retrieval> {
-    const manifest = await this.find(accessionNumbers, options)
+    const found = await this.findStudies(accessionNumbers, options)
+    options.watch?.onManifest(found)
     const held: Entry[] = []
     const stops: Array<() => void> = []
     const release = (): void => {
@@ -127,13 +131,14 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
       for (const entry of held.splice(0)) this.#release(entry)
     }
     try {
-      await this.#hold(manifest, held, options)
+      const manifest = await this.#hold(found, held, options)
+      options.watch?.onManifest(manifest)
       stops.push(...held.map(entry => listen(entry, held, options)))
+      return asRetrieval(manifest, [...held], release)
     } catch (error) {
       release()
       throw error
     }
-    return asRetrieval(manifest, [...held], release)
   }
 
   /**
@@ -141,7 +146,8 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
    * @returns undefined when something would have to be moved
    */
   async beginKept (accessionNumbers: readonly string[], options: RetrieveOptions): Promise<Retrieval | undefined> {
-    const manifest = await this.find(accessionNumbers, options)
+    const found = await this.findStudies(accessionNumbers, options)
+    const manifest = await findInstances({ ...this.#options, log: options.log }, found, options.signal)
     const kept = manifest.studies.flatMap(study => {
       const entry = this.#entries.get(study.studyInstanceUid)
       return entry?.finished === true && sameWork(entry, study) ? [entry] : []
@@ -149,20 +155,18 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
     if (kept.length < manifest.studies.length) return undefined
     for (const entry of kept) this.#use(entry)
     const held = [...kept]
+    options.watch?.onManifest(manifest)
     return asRetrieval(manifest, kept, () => { for (const entry of held.splice(0)) this.#release(entry) })
   }
 
   /**
-   * Finds and guards; moves nothing.
+   * Finds studies and their series, and guards; moves nothing.
    * @throws as {@link begin}
    */
-  async find (accessionNumbers: readonly string[], { signal, log, watch }: RetrieveOptions): Promise<Manifest> {
-    const context = { ...this.#options, log }
-    const studies = await findStudies(context, accessionNumbers, signal)
-    if (!this.#options.config.disc.allow_mixed_patients) guardOnePatient(studies)
-    const manifest = await findInstances(context, studies, signal)
-    watch?.onManifest(manifest)
-    return manifest
+  async findStudies (accessionNumbers: readonly string[], { signal, log }: RetrieveOptions): Promise<Manifest> {
+    const found = await findStudies({ ...this.#options, log }, accessionNumbers, signal)
+    if (!this.#options.config.disc.allow_mixed_patients) guardOnePatient(found)
+    return found
   }
 
   /** Ends what runs and removes what is kept. */
@@ -172,14 +176,40 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
     await Promise.all([...this.#all].map(async entry => { await this.#remove(entry) }))
   }
 
-  /** An entry for each study: one that runs or is kept with the same instances, else a new one. */
-  async #hold (manifest: Manifest, held: Entry[], { signal, log }: RetrieveOptions): Promise<void> {
+  /**
+   * An entry for each study: one that runs or is kept with the same instances, else a new one. A study that nobody has is moved at once; what it
+   * consists of is asked for meanwhile, which a clerk need not wait for.
+   * @returns what the studies consist of
+   */
+  async #hold ({ studies: found }: Manifest, held: Entry[], { signal, log }: RetrieveOptions): Promise<Manifest> {
     const start = this.#starter(log)
-    for (const study of manifest.studies) {
+    const fresh = found.filter(({ studyInstanceUid }) => !this.#entries.has(studyInstanceUid)).map(study => start(study, undefined, false))
+    for (const entry of fresh) this.#use(entry)
+    held.push(...fresh)
+    const known = found.filter(({ studyInstanceUid }) => fresh.every(({ manifest }) => manifest.studyInstanceUid !== studyInstanceUid))
+    // from now on nobody who leaves takes them away
+    const joined = known.flatMap(({ studyInstanceUid }) => this.#entries.get(studyInstanceUid) ?? [])
+    for (const entry of joined) {
+      this.#use(entry)
+      if (!entry.finished) log.info({ study: entry.manifest.studyInstanceUid }, 'the study is being fetched already; this request joins')
+    }
+    const { studies } = await findInstances({ ...this.#options, log }, { studies: known }, signal)
+      .then(async listed => { await this.#holdKnown(listed.studies, held, start, { signal, log }); return listed })
+      .finally(() => { for (const entry of joined) this.#release(entry) })
+    await abortable(Promise.all(fresh.map(async ({ listed }) => { await listed })), signal)
+    return { studies: found.map(study => [...studies, ...fresh.map(({ manifest }) => manifest)].find(one => one.studyInstanceUid === study.studyInstanceUid) ?? study) }
+  }
+
+  /** Studies that run or are kept, as the PACS describes them now. */
+  async #holdKnown (studies: readonly Study[], held: Entry[], start: Starter, { signal, log }: RetrieveOptions): Promise<void> {
+    for (const study of studies) {
       for (;;) {
         const entry = this.#entries.get(study.studyInstanceUid)
+        // one that fails before it is listed leaves the table
+        if (entry !== undefined) await abortable(entry.listed.catch(() => {}), signal)
+        if (this.#entries.get(study.studyInstanceUid) !== entry) continue
         if (entry !== undefined && sameWork(entry, study)) {
-          log.info({ study: study.studyInstanceUid }, entry.finished ? 'the study is still here and unchanged' : 'the study is being fetched already; this request joins')
+          if (entry.finished) log.info({ study: study.studyInstanceUid }, 'the study is here and unchanged')
           this.#use(entry)
           held.push(entry)
           break
@@ -192,7 +222,7 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
         }
         // from here to the entry in the table nothing is awaited: a second request must find it
         // a patient that was corrected at the PACS is corrected in every image that it sends from now on
-        const fresh = start(study, entry !== undefined && samePerson(entry.manifest, study) ? entry : undefined)
+        const fresh = start(study, entry !== undefined && samePerson(entry.manifest, study) ? entry : undefined, true)
         if (entry !== undefined && entry.users === 0) void this.#remove(entry)
         this.#use(fresh)
         held.push(fresh)
@@ -202,7 +232,7 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
   }
 
   /** Starts studies of one request through one session, which takes one slot. */
-  #starter (log: Log): (study: Study, earlier: Entry | undefined) => Entry {
+  #starter (log: Log): Starter {
     const { config, pacs, turns, way, workDir } = this.#options
     let session: Promise<ReceivingSession> | undefined
     let working = 0
@@ -212,32 +242,57 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
       session = undefined
       await ending.then(async opened => { await opened.close() }, () => {})
     }
-    return (study, earlier) => {
+    return (study, earlier, isListed) => {
       const folder = join(workDir, `study_${randomUUID()}`)
       mkdirSync(folder, { mode: 0o700 })
       const controller = new AbortController()
       setMaxListeners(0, controller.signal)
-      const retrieval = new StudyRetrieval(study, { config, pacs, turns, log, folder })
+      const retrieval = new StudyRetrieval(study, { config, pacs, turns, log, folder }, isListed)
       if (earlier !== undefined) retrieval.seed(earlier.retrieval.files.values())
       const { received: before, bytes: bytesBefore } = retrieval.progress
       const startedAt = performance.now()
+      const list = async (): Promise<void> => {
+        const { studies: [listed = study] } = await findInstances({ ...this.#options, log }, { studies: [study] }, controller.signal)
+        entry.manifest = listed
+        retrieval.list(listed)
+      }
       const work = async (): Promise<void> => {
         working++
         try {
           if (!retrieval.complete) {
             // others of the request may still need the session when this study is given up
             session ??= way.open(new AbortController().signal)
-            await retrieval.run(await abortable(session, controller.signal), controller.signal)
+            await retrieval.run(await abortable(session, controller.signal), controller.signal, entry.listed)
           }
+          // the last one may have left when the last image had come: whoever left has forgotten it, and only a failure removes it now
+          controller.signal.throwIfAborted()
           entry.finished = true
           const { received, bytes } = retrieval.progress
           log.info({ accession: study.accessionNumber, study: study.studyInstanceUid, instances: received, size_bytes: bytes, duration_ms: Math.round(performance.now() - startedAt) }, 'study complete')
           this.emit('fetched', { instances: received - before, bytes: bytes - bytesBefore, durationMs: performance.now() - startedAt })
+        } catch (error) {
+          controller.abort(error)
+          await entry.listed.catch(() => {})
+          throw error
         } finally {
           await leave()
         }
       }
-      const entry: Entry = { id: randomUUID(), manifest: study, retrieval, controller, done: Promise.resolve(), finished: false, users: 0, expiry: undefined, usedAt: startedAt }
+      const entry: Entry = {
+        id: randomUUID(),
+        manifest: study,
+        listed: Promise.resolve(),
+        retrieval,
+        controller,
+        done: Promise.resolve(),
+        finished: false,
+        users: 0,
+        expiry: undefined,
+        usedAt: startedAt
+      }
+      if (!isListed) entry.listed = list()
+      // images of a study that cannot be checked are of no use
+      entry.listed.catch((error: unknown) => { controller.abort(error) })
       entry.done = work().catch(async (error: unknown) => {
         if (entry.users > 0) this.emit('failed', error)
         await this.#remove(entry)
@@ -294,6 +349,9 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
     await rm(entry.retrieval.folder, { recursive: true, force: true })
   }
 }
+
+/** @param isListed false when the instances of the study are still to be asked for */
+type Starter = (study: Study, earlier: Entry | undefined, isListed: boolean) => Entry
 
 function samePerson (a: Study, b: Study): boolean {
   return isDeepStrictEqual(a.patient, b.patient)

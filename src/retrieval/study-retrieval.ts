@@ -3,13 +3,14 @@
  * or a status never proves it. What is missing after the moves have ended and nothing arrives any more is asked for once again.
  */
 import { EventEmitter, setMaxListeners } from 'node:events'
-import { linkSync } from 'node:fs'
-import { statfs } from 'node:fs/promises'
+import { linkSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { abortable } from '../abort.ts'
 import type { FetchPart, FetchResult } from '../dicom/fetch.ts'
 import { sopInstanceUidsOf, type Instance, type Series, type Study } from '../dicom/manifest.ts'
 import type { Part10Facts } from '../dicom/part10.ts'
 import { MkisoError } from '../errors.ts'
+import { isDiskFull } from '../full-disk.ts'
 import { until, type Log } from '../process.ts'
 import type { Subscriber } from './inbox.ts'
 import { aeTitleAt, pacsFault, type Pacs } from './pacs.ts'
@@ -44,34 +45,51 @@ export interface StudyRetrievalOptions {
 const UIDS_PER_MOVE = 100
 /** Up to so many missing images are asked for one by one in the end: Orthanc gives a list up at the first that it cannot send (measured). */
 const ONE_BY_ONE_UP_TO = 64
-/** Less free space than this, and a failed retrieval is put down to the disk. */
-const FULL_DISK_BYTES = 8 * 1024 ** 2
 
 /** Emits `progress` ({@link Progress}) and `file` ({@link ReceivedFile}). */
 export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [ReceivedFile] }> {
   readonly files = new Map<string, ReceivedFile>()
-  readonly #manifest: Study
+  #manifest: Study
   readonly #options: StudyRetrievalOptions
-  readonly #missing: Set<string>
-  readonly #byCounts: boolean
+  #missing: Set<string>
+  #byCounts: boolean
+  #listed: boolean
   #bytes = 0
   #asked = false
   #lastActivity = performance.now()
   /** performance.now() of the last image of the manifest. */
   #completeSince: number | undefined
 
-  constructor (manifest: Study, options: StudyRetrievalOptions) {
+  /** @param listed false when the manifest ends with the series: what they consist of follows by {@link list}, while images arrive already */
+  constructor (manifest: Study, options: StudyRetrievalOptions, listed = true) {
     super()
     this.setMaxListeners(0)
     this.#manifest = manifest
     this.#options = options
-    // a series without instances: the PACS does not answer at IMAGE level
-    this.#byCounts = manifest.series.some(series => series.instances.length === 0)
+    this.#listed = listed
+    this.#byCounts = listed && hasUnlistedSeries(manifest)
     this.#missing = new Set(sopInstanceUidsOf(manifest))
   }
 
+  /** What the PACS says that the study consists of. An image that came and is not in the list was stored there meanwhile; it is not of this disc. */
+  list (manifest: Study): void {
+    this.#manifest = manifest
+    this.#byCounts = hasUnlistedSeries(manifest)
+    this.#listed = true
+    const wanted = new Set(sopInstanceUidsOf(manifest))
+    for (const [uid, file] of this.files) {
+      if (this.#byCounts || wanted.has(uid)) continue
+      this.files.delete(uid)
+      this.#bytes -= file.sizeBytes
+      rmSync(file.path, { force: true })
+    }
+    this.#missing = new Set([...wanted].filter(uid => !this.files.has(uid)))
+    this.emit('progress', this.progress)
+  }
+
   get progress (): Progress {
-    return { received: this.files.size, expected: this.#byCounts ? this.#expectedByCounts() : this.files.size + this.#missing.size, bytes: this.#bytes, waiting: !this.#asked }
+    const expected = !this.#listed || this.#byCounts ? this.#expectedByCounts() : this.files.size + this.#missing.size
+    return { received: this.files.size, expected, bytes: this.#bytes, waiting: !this.#asked }
   }
 
   get folder (): string { return this.#options.folder }
@@ -103,10 +121,11 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
 
   /**
    * Fetches until complete.
+   * @param listed resolves when {@link list} has been called
    * @throws MkisoError PACS_UNREACHABLE, PACS_REFUSED_MOVE, PACS_TIMEOUT, INCOMPLETE_RETRIEVAL, INSUFFICIENT_DISK_SPACE, TOO_MANY_CONCURRENT
    * @throws the signal's reason
    */
-  async run (session: ReceivingSession, signal: AbortSignal): Promise<void> {
+  async run (session: ReceivingSession, signal: AbortSignal, listed: Promise<void> = Promise.resolve()): Promise<void> {
     const { log, config } = this.#options
     const unsubscribe = session.inbox.subscribe(this.#subscriber())
     try {
@@ -115,9 +134,10 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
         if (attempt > 1 && this.#missing.size > ONE_BY_ONE_UP_TO) break
         if (attempt > 0) log.warn({ study: this.#manifest.studyInstanceUid, missing: this.#missing.size, attempt }, 'images are missing; they are asked for again')
         results = await this.#attempt(session, signal, attempt)
+        await abortable(listed, signal)
         await session.inbox.scan()
         if (!this.#complete(results)) await this.#settle(session, results, signal)
-        if (!this.#complete(results)) this.#stopIfHopeless(session, results)
+        if (!this.#complete(results)) this.#stopIfHopeless(session, results, attempt)
       }
       if (this.#complete(results)) return
       const fault = await this.#faultOf(session, results)
@@ -129,12 +149,13 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
   }
 
   #subscriber (): Subscriber {
+    const byStudy = (): boolean => this.#byCounts || !this.#listed
     return {
       folder: this.#options.folder,
-      byStudy: this.#byCounts,
+      get byStudy () { return byStudy() },
       wants: (uid, facts) => facts === undefined
         ? this.#missing.has(uid)
-        : this.#byCounts
+        : byStudy()
           ? facts.studyInstanceUid === this.#manifest.studyInstanceUid && !this.files.has(facts.sopInstanceUid)
           // a data set that cannot be looked into (deflated) has no Study Instance UID here
           : this.#missing.has(uid) && ['', this.#manifest.studyInstanceUid].includes(facts.studyInstanceUid),
@@ -234,6 +255,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
   }
 
   #complete (results: FetchResult[]): boolean {
+    if (!this.#listed) return false
     if (!this.#byCounts) return this.#missing.size === 0
     const expected = this.#expectedByCounts()
     const completed = results.reduce((sum, result) => sum + (result.kind === 'answered' ? result.counts.completed + result.counts.warning : 0), 0)
@@ -253,18 +275,19 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
   }
 
   /** What another try cannot mend is told at once. */
-  #stopIfHopeless (session: ReceivingSession, results: FetchResult[]): void {
+  #stopIfHopeless (session: ReceivingSession, results: FetchResult[], attempt: number): void {
     for (const result of results) {
       if (result.kind === 'timeout') throw new MkisoError('PACS_TIMEOUT', `the move took longer than ${this.#options.pacs.moveTimeoutMs / 1_000} s (pacs.move_timeout)`)
-      if (result.kind === 'no-association' && result.fault.kind !== 'broken') throw pacsFault(this.#options.pacs, aeTitleAt(this.#options.config, 0), result.fault)
+      // C-FIND has reached it a moment ago, and other series perhaps now: once may be the network
+      const passing = result.kind === 'no-association' && (result.fault.kind === 'broken' || (result.fault.kind === 'unreachable' && attempt === 0))
+      if (result.kind === 'no-association' && !passing) throw pacsFault(this.#options.pacs, aeTitleAt(this.#options.config, 0), result.fault)
       // 0xA801: move destination unknown (PS3.4 Table C.4-2)
       if (result.kind === 'answered' && result.status === 0xA801) throw this.#refused(session, 'it does not know the move destination')
     }
   }
 
   async #faultOf (session: ReceivingSession, results: FetchResult[]): Promise<MkisoError> {
-    const disk = await statfs(this.#options.folder)
-    if (disk.bavail * disk.bsize < FULL_DISK_BYTES) return new MkisoError('INSUFFICIENT_DISK_SPACE', 'iso.temp_dir is full')
+    if (await isDiskFull(this.#options.folder)) return new MkisoError('INSUFFICIENT_DISK_SPACE', 'iso.temp_dir is full')
     const expected = this.progress.expected
     if (this.files.size === 0) {
       const broken = results.find(result => result.kind === 'no-association')
@@ -281,6 +304,11 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
   #refused (session: ReceivingSession, why: string): MkisoError {
     return new MkisoError('PACS_REFUSED_MOVE', `${this.#options.pacs.aeTitle}: ${why}; register AE title ${session.destination}, at the PACS, and check that the port can be reached from there`)
   }
+}
+
+/** The PACS does not answer at IMAGE level. */
+function hasUnlistedSeries (study: Study): boolean {
+  return study.series.some(series => series.instances.length === 0)
 }
 
 function asInstance ({ sopInstanceUid, sopClassUid }: ReceivedFile): Instance {

@@ -48,8 +48,8 @@ export interface LyingPacs {
   readonly aeTitle: string
   readonly host: string
   readonly port: number
-  /** Where it sends images to. */
-  receiverPort: number
+  /** Ports of move destinations by AE title, beside CDRECORD's. */
+  readonly destinations: Map<string, number>
   /** Puts a study in. */
   add (patient: PhantomPatient, instances: readonly PhantomInstance[], lie?: Lie): void
   /** C-MOVE requests for an accession number. */
@@ -93,7 +93,7 @@ export async function startLyingPacs (receiverPort: number): Promise<LyingPacs> 
   const held: Held[] = []
   const sockets = new Set<Socket>()
   const port = await freePort()
-  const pacs = { aeTitle: 'LIAR', host: '127.0.0.1', port, receiverPort }
+  const pacs = { aeTitle: 'LIAR', host: '127.0.0.1', port, destinations: new Map([['CDRECORD', receiverPort]]) }
 
   class LyingScp extends Scp {
     readonly connection: Socket
@@ -168,12 +168,14 @@ export async function startLyingPacs (receiverPort: number): Promise<LyingPacs> 
         if (!this.connection.destroyed) this.sendResponse(request, response)
       }
       if (study === undefined) { respond(0, {}); return }
+      const destination = pacs.destinations.get(request.getCommandDataset().getElement('MoveDestination')?.trim() ?? '')
+      if (destination === undefined) { respond(0xA801); return }
       study.moves.set(series, (study.moves.get(series) ?? 0) + 1)
       const move: Move = {
         attempt: study.moves.get(series) ?? 0,
         level: keys['QueryRetrieveLevel'] as Level,
         wanted: study.instances.filter(({ seriesInstanceUid, sopInstanceUid }) => seriesInstanceUid === series && (uids.length === 0 || uids.includes(sopInstanceUid))),
-        send: async files => await store(files, pacs.receiverPort),
+        send: async files => await store(files, destination),
         pending: counts => { respond(PENDING, counts) },
         final: respond,
         abort: () => { this.sendAbort() },
@@ -190,7 +192,7 @@ export async function startLyingPacs (receiverPort: number): Promise<LyingPacs> 
     add: (patient: PhantomPatient, instances: readonly PhantomInstance[], lie: Lie = {}) => { held.push({ patient, instances, lie, moves: new Map() }) },
     moves: (accessionNumber: string) => held.filter(({ instances }) => instances[0]?.accessionNumber === accessionNumber)
       .flatMap(({ moves }) => [...moves.values()]).reduce((sum, one) => sum + one, 0),
-    send: async (files: readonly PhantomInstance[], lie?: StoreLie) => await store(files, pacs.receiverPort, lie),
+    send: async (files: readonly PhantomInstance[], lie?: StoreLie) => await store(files, receiverPort, lie),
     close: async () => {
       server.close()
       for (const socket of sockets) socket.destroy()
