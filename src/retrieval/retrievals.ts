@@ -131,9 +131,17 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
       for (const entry of held.splice(0)) this.#release(entry)
     }
     try {
-      const manifest = await this.#hold(found, held, options)
+      const heard = new Set<Entry>()
+      const hear = (): void => {
+        for (const entry of held.filter(one => !heard.has(one))) {
+          heard.add(entry)
+          stops.push(listen(entry, held, options))
+        }
+      }
+      // a PACS may list the instances only when it has sent them: dcmqrscp locks its index for as long as it moves
+      const manifest = await this.#hold(found, held, options, hear)
       options.watch?.onManifest(manifest)
-      stops.push(...held.map(entry => listen(entry, held, options)))
+      hear()
       return asRetrieval(manifest, [...held], release)
     } catch (error) {
       release()
@@ -181,11 +189,12 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
    * consists of is asked for meanwhile, which a clerk need not wait for.
    * @returns what the studies consist of
    */
-  async #hold ({ studies: found }: Manifest, held: Entry[], { signal, log }: RetrieveOptions): Promise<Manifest> {
+  async #hold ({ studies: found }: Manifest, held: Entry[], { signal, log }: RetrieveOptions, onHeld: () => void): Promise<Manifest> {
     const start = this.#starter(log)
     const fresh = found.filter(({ studyInstanceUid }) => !this.#entries.has(studyInstanceUid)).map(study => start(study, undefined, false))
     for (const entry of fresh) this.#use(entry)
     held.push(...fresh)
+    onHeld()
     const known = found.filter(({ studyInstanceUid }) => fresh.every(({ manifest }) => manifest.studyInstanceUid !== studyInstanceUid))
     // from now on nobody who leaves takes them away
     const joined = known.flatMap(({ studyInstanceUid }) => this.#entries.get(studyInstanceUid) ?? [])

@@ -39,7 +39,7 @@ t.test('pages in Chromium', async t => {
   context.on('weberror', error => { complaints.push(error.error().message) })
   context.on('request', request => { if (!request.url().startsWith(nginx.url) && !request.url().startsWith('data:')) strangers.push(request.url()) })
   const page = await context.newPage()
-  page.setDefaultTimeout(20_000)
+  page.setDefaultTimeout(15_000)
   const uids = (accessionNumber: string): string[] => here.of(accessionNumber).map(({ sopInstanceUid }) => sopInstanceUid).sort()
 
   /** What is on the disc that a browser has saved. */
@@ -77,14 +77,14 @@ t.test('pages in Chromium', async t => {
     gate.allow(1_500_000)
     await page.goto(`${nginx.url}/download?accession_number=CT.2024.200`)
     const counted = async (atLeast: number): Promise<number> => {
-      await page.waitForFunction(least => Number(/^(\d+) of 200/.exec(document.getElementById('images')?.textContent ?? '')?.[1] ?? 0) >= least, atLeast)
+      await page.waitForFunction(least => Number(/^(\d+)/.exec(document.getElementById('images')?.textContent ?? '')?.[1] ?? 0) >= least, atLeast)
       return Number(/^\d+/.exec(await page.locator('#images').innerText())?.[0])
     }
     const first = await counted(1)
     t.ok(first < 200, `${first} of 200`)
     t.equal(await page.locator('#patient').innerText(), 'RAHAYU SITI')
     t.match(await page.locator('#studies').innerText(), /5 March 2024 · CT Thorax · CT · CT.2024.200/)
-    t.match(await page.title(), /% · Fetching the images/)
+    t.match(await page.title(), /Fetching the images/)
     t.strictSame(await violations(page), [])
     const moves = here.pacs.moves()
 
@@ -111,7 +111,7 @@ t.test('pages in Chromium', async t => {
   t.test('cancel leaves nothing', async t => {
     gate.allow(1_000_000)
     await page.goto(`${nginx.url}/download?accession_number=CT.2024.200`)
-    await page.locator('#images', { hasText: 'of 200' }).waitFor()
+    await page.locator('#images', { hasText: /^[1-9]/ }).waitFor()
     await page.getByRole('button', { name: 'Cancel' }).click()
     await page.getByRole('heading', { name: 'Cancelled' }).waitFor()
     gate.open()
@@ -182,7 +182,7 @@ t.test('pages in Chromium', async t => {
     gate.allow(1_000_000)
     const other = await context.newPage()
     await other.goto(`${nginx.url}/download?accession_number=CT.2024.200`)
-    const row = page.locator('#running li', { hasText: /CT.2024.200.*RAHAYU SITI[\s\S]*Fetching the images · \d+ of 200 images/ })
+    const row = page.locator('#running li', { hasText: /CT.2024.200.*RAHAYU SITI[\s\S]*Fetching the images · \d+ (of 200 )?images/ })
     await row.waitFor()
     t.strictSame(await violations(page), [])
     await row.getByRole('button', { name: 'Cancel' }).click()
