@@ -43,7 +43,7 @@ Version: $version
 Architecture: $architecture
 Maintainer: mkiso-server <root@localhost>
 Depends: ${node_dependency}dcmtk, genisoimage, util-linux
-Recommends: xorriso, libgdcm-tools, nginx
+Recommends: xorriso, libgdcm-tools, nginx, logrotate
 Section: net
 Priority: optional
 Installed-Size: $(du -sk "$root" | cut -f 1)

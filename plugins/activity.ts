@@ -18,7 +18,7 @@ declare module 'fastify' {
 
 function track (this: FastifyReply, kind: ActivityKind, accessionNumbers: readonly string[], begun?: Activity): Activity {
   const { request, server } = this
-  const details = { requestId: request.id, kind, accessionNumbers, signal: request.gone }
+  const details = { requestId: request.id, kind, accessionNumbers, caller: request.caller, signal: request.gone }
   // HEAD asks, and does nothing
   if (request.method === 'HEAD') return new Activity(details, () => {})
   const activity = begun ?? server.activities.begin(details)
@@ -46,4 +46,4 @@ export default fp(async app => {
   app.decorate('activities', new Activities())
   app.decorateRequest('activity', undefined)
   app.decorateReply('track', track)
-}, { name: 'activity', dependencies: ['errors', 'lifecycle'] })
+}, { name: 'activity', dependencies: ['errors', 'lifecycle', 'request-caller'] })

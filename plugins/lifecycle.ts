@@ -52,6 +52,7 @@ export default fp(async app => {
       request.log.info({
         method: request.method,
         route: request.routeOptions.url ?? 'none',
+        client: request.ip,
         key: request.credential,
         status: reply.raw.headersSent ? reply.statusCode : undefined,
         code: request.failure?.code,

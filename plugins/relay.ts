@@ -2,8 +2,10 @@
 import fp from 'fastify-plugin'
 import type { Activity } from '../src/activity/activity.ts'
 import { SharedWatch } from '../src/activity/watch.ts'
+import type { Audit } from '../src/audit/audit.ts'
 import type { Log } from '../src/process.ts'
 import { relay, type RelayOptions, type RelayResult } from '../src/relay/relay.ts'
+import type { CompleteStudies } from '../src/retrieval/retrievals.ts'
 import { SharedWork } from '../src/shared-work.ts'
 import { toMkisoError } from './errors.ts'
 
@@ -11,12 +13,14 @@ declare module 'fastify' {
   interface FastifyInstance { relay: ReturnType<typeof createRelay> }
 }
 
-export function createRelay (options: RelayOptions) {
+export function createRelay (options: RelayOptions, audit: Audit) {
   const prints = new SharedWork<RelayResult>()
-  const running = new Map<string, { watch: SharedWatch, work: Promise<RelayResult> }>()
+  const running = new Map<string, { watch: SharedWatch, work: Promise<RelayResult>, waiting: Set<Activity> }>()
   const begin = async (key: string, accessionNumbers: readonly string[], signal: AbortSignal, log: Log): Promise<RelayResult> => {
     const watch = new SharedWatch()
-    const mine = { watch, work: relay(options, accessionNumbers, signal, log, watch) }
+    const waiting = new Set<Activity>()
+    const onTransfer = (studies: CompleteStudies): void => { for (const activity of waiting) audit.transferring(activity, studies) }
+    const mine = { watch, waiting, work: relay({ ...options, onTransfer }, accessionNumbers, signal, log, watch) }
     running.set(key, mine)
     try { return await mine.work } finally { if (running.get(key) === mine) running.delete(key) }
   }
@@ -28,9 +32,11 @@ export function createRelay (options: RelayOptions) {
       const result = prints.join(key, async shared => await begin(key, accessionNumbers, shared, log), signal)
       const shared = running.get(key)
       const leave = shared?.watch.join(activity)
+      shared?.waiting.add(activity)
       try {
         return await result
       } finally {
+        shared?.waiting.delete(activity)
         // whoever leaves while the images go out has printed all the same
         if (activity.committed && shared !== undefined) void endWith(activity, shared.work).finally(leave)
         else leave?.()
@@ -45,5 +51,5 @@ async function endWith (activity: Activity, work: Promise<unknown>): Promise<voi
 
 export default fp(async app => {
   const { config, retrievals, workDir, dcmtk } = app
-  app.decorate('relay', createRelay({ ...dcmtk, config, retrievals, workDir }))
-}, { name: 'relay', dependencies: ['config', 'errors', 'dcmtk', 'retrieval'] })
+  app.decorate('relay', createRelay({ ...dcmtk, config, retrievals, workDir }, app.audit))
+}, { name: 'relay', dependencies: ['config', 'errors', 'dcmtk', 'retrieval', 'audit'] })

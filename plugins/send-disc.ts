@@ -58,6 +58,7 @@ export function createSendDisc () {
     if (raw.destroyed) disc.close()
     const { sizeBytes } = disc.image
     const range = rangeFor(request, this, disc, beginnings)
+    if (request.activity !== undefined) this.server.audit.exporting(request.activity, disc, range)
     raw.setTimeout(this.server.config.server.writeTimeoutMs, () => { raw.destroy() })
     describe(this, disc, linkOf)
     this
@@ -128,4 +129,4 @@ function sendUnknownDisc (this: FastifyReply): FastifyReply {
 export default fp(async app => {
   app.decorateReply('sendDisc', createSendDisc())
   app.decorateReply('sendUnknownDisc', sendUnknownDisc)
-}, { name: 'send-disc', dependencies: ['config', 'errors', 'iso', 'activity'] })
+}, { name: 'send-disc', dependencies: ['config', 'errors', 'iso', 'audit', 'activity'] })

@@ -3,7 +3,9 @@ import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { Config } from './config/schema.ts'
 import activity from '../plugins/activity.ts'
+import audit from '../plugins/audit.ts'
 import auth from '../plugins/auth.ts'
+import requestCaller from '../plugins/request-caller.ts'
 import config from '../plugins/config.ts'
 import dcmtk from '../plugins/dcmtk.ts'
 import errors, { clientErrorHandler, frameworkErrors } from '../plugins/errors.ts'
@@ -63,14 +65,16 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
   await app.register(lifecycle)
   await app.register(helmet)
   await app.register(rateLimit)
-  await app.register(activity)
-  await app.register(events)
-  await app.register(screens)
   await app.register(sensible)
   await app.register(underPressure)
   // before the routes that it lists
   await app.register(openapi)
   await app.register(auth)
+  await app.register(requestCaller)
+  await app.register(activity)
+  await app.register(events)
+  await app.register(screens)
+  await app.register(audit)
   await app.register(portPool)
   await app.register(dcmtk)
   await app.register(retrieval)

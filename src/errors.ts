@@ -14,6 +14,7 @@ export const ERRORS = {
   RANGE_NOT_SATISFIABLE: { status: 416, error: 'range not satisfiable', sentence: 'The download cannot go on where it broke off.', advice: 'Download the disc from the start.' },
   TOO_MANY_REQUESTS: { status: 429, error: 'too many requests', sentence: 'There were too many requests from this computer.', advice: 'Wait a minute and try again.' },
   ISO_CREATION_FAILED: { status: 500, error: 'ISO creation failed', sentence: 'The disc could not be made.', advice: 'Try again; if it happens again, tell the administrator the request id.' },
+  AUDIT_FAILED: { status: 500, error: 'audit record could not be written', sentence: 'The record of who takes which images could not be written.', advice: 'Tell the administrator: the audit file cannot be written, and no disc may leave without a record.' },
   INTERNAL: { status: 500, error: 'internal error', sentence: 'Something went wrong in the disc service.', advice: 'Try again; if it happens again, tell the administrator the request id.' },
   PACS_UNREACHABLE: { status: 502, error: 'PACS unreachable', sentence: 'The picture archive (PACS) does not answer.', advice: 'Try again in a few minutes, or tell the administrator.' },
   PACS_REFUSED: { status: 502, error: 'PACS refused the request', sentence: 'The picture archive (PACS) refuses to answer.', advice: 'Tell the administrator: the PACS needs a setting, which the detail names.' },

@@ -158,12 +158,22 @@ export async function readDisc (t: T, image: Buffer, programs: Programs): Promis
   const file = join(folder, 'disc.iso')
   writeFileSync(file, image)
   const root = join(folder, 'root')
-  const result = await programs.run('xorriso', ['-osirrox', 'on', '-indev', file, '-extract', '/', root])
-  if (result.exitCode !== 0) throw new Error(`xorriso: ${result.stderr}`)
-  await programs.run('chmod', ['-R', 'u+rwX', root])
+  await extract(file, root, programs)
   const files = walk(root)
   const instances = new Map(files.filter(path => path.startsWith('DICOM/')).map(path => [readPart10(join(root, path)).sopInstanceUid, path]))
   return { root, files, instances }
+}
+
+/** SOP Instance UIDs of the file-set of an image, in no order. */
+export async function sopInstanceUidsOnDisc (file: string, root: string, programs: Programs): Promise<string[]> {
+  await extract(file, root, programs)
+  return walk(root).filter(path => path.startsWith('DICOM/')).map(path => readPart10(join(root, path)).sopInstanceUid)
+}
+
+async function extract (file: string, root: string, programs: Programs): Promise<void> {
+  const result = await programs.run('xorriso', ['-osirrox', 'on', '-indev', file, '-extract', '/', root])
+  if (result.exitCode !== 0) throw new Error(`xorriso: ${result.stderr}`)
+  await programs.run('chmod', ['-R', 'u+rwX', root])
 }
 
 function walk (folder: string, prefix = ''): string[] {

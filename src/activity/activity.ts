@@ -1,6 +1,7 @@
 /** One download or print, from the request to its outcome. It listens to the work ({@link Watch}) and tells its registry of every change. */
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
+import type { Caller } from '../audit/caller.ts'
 import type { Manifest } from '../dicom/manifest.ts'
 import { personName } from '../disc/pages/person-name.ts'
 import { MkisoError, type ErrorCode } from '../errors.ts'
@@ -31,6 +32,7 @@ export interface NewActivity {
   requestId: string
   kind: ActivityKind
   accessionNumbers: readonly string[]
+  caller: Caller
   /** Ends with the client; absent for work that no single request waits for. */
   signal?: AbortSignal
 }
@@ -41,6 +43,7 @@ export class Activity implements Watch {
   readonly requestId: string
   readonly kind: ActivityKind
   readonly accessionNumbers: readonly string[]
+  readonly caller: Caller
   readonly startedAt = new Date()
   /** For the work: aborted when the client leaves or the operator cancels. */
   readonly signal: AbortSignal
@@ -54,6 +57,8 @@ export class Activity implements Watch {
   /** For people with the key only: never for log or metrics. Empty until the PACS has told. */
   patientName = ''
   studies: readonly StudySummary[] = []
+  /** What the PACS has told, for the audit. */
+  manifest: Manifest | undefined
   images: { received: number, expected: number | undefined } = { received: 0, expected: undefined }
   /** Bytes of the images that are here. */
   receivedBytes = 0
@@ -64,10 +69,11 @@ export class Activity implements Watch {
   /** Images that the CD publisher has taken. */
   sentImages = 0
 
-  constructor ({ requestId, kind, accessionNumbers, signal }: NewActivity, changed: (activity: Activity) => void) {
+  constructor ({ requestId, kind, accessionNumbers, caller, signal }: NewActivity, changed: (activity: Activity) => void) {
     this.requestId = requestId
     this.kind = kind
     this.accessionNumbers = accessionNumbers
+    this.caller = caller
     this.#changed = changed
     this.signal = AbortSignal.any([...(signal === undefined ? [] : [signal]), this.#cancelled.signal])
     setMaxListeners(0, this.signal, this.#cancelled.signal)
@@ -82,6 +88,7 @@ export class Activity implements Watch {
   get endedAt (): Date | undefined { return this.#endedMs === undefined ? undefined : new Date(this.startedAt.getTime() + this.durationMs) }
 
   onManifest (manifest: Manifest): void {
+    this.manifest = manifest
     Object.assign(this, summaryOf(manifest))
     // what runs shows by its progress
     this.#enter('finding')

@@ -2,6 +2,7 @@
  * Discs that are made for a page: begun by it, followed by it, fetched by the download that it starts. A page that is loaded again, or whose
  * connection broke, finds its own again; one that is closed is given up after a moment.
  */
+import type { Caller } from '../audit/caller.ts'
 import type { Discs, OpenDisc } from '../disc/discs.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
@@ -23,6 +24,7 @@ export interface PreparationsOptions {
 
 export interface PreparationRequest {
   requestId: string
+  caller: Caller
   accessionNumbers: readonly string[]
   disc: number | undefined
   linkOf: (disc: number) => string
@@ -94,8 +96,8 @@ export class Preparations {
     return entry !== undefined && entry.disc === disc && same(entry.activity.accessionNumbers, accessionNumbers) ? entry : undefined
   }
 
-  #begin ({ requestId, accessionNumbers, disc, linkOf, log }: PreparationRequest): Entry {
-    const activity = this.#options.activities.begin({ requestId, kind: 'download', accessionNumbers })
+  #begin ({ requestId, caller, accessionNumbers, disc, linkOf, log }: PreparationRequest): Entry {
+    const activity = this.#options.activities.begin({ requestId, kind: 'download', accessionNumbers, caller })
     const entry: Entry = {
       activity, disc, discs: undefined, error: undefined, followers: 0, taken: false, opened: undefined, timer: undefined,
       follow: () => {

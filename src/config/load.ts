@@ -252,6 +252,7 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
       if (!isProxyAddress(address)) faults.push(`${at('server.trust_proxy')}: server.trust_proxy: ${JSON.stringify(address)} is not an address (10.0.0.1) or a network (10.0.0.0/8)`)
     }
   }
+  if (sound('audit.file', 'audit.required', 'audit.syslog', 'audit.syslog_ca', 'audit.syslog_cert', 'audit.syslog_key')) checkAudit(config.audit, at, faults)
   if (sound('iso.temp_dir') && !writableDirectory(config.iso.temp_dir)) {
     faults.push(`${at('iso.temp_dir')}: iso.temp_dir ${config.iso.temp_dir} is not a folder in which this user may write`)
   }
@@ -274,6 +275,24 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
   if (sound('tools.genisoimage') && findProgram(config.tools.genisoimage) === undefined) {
     faults.push(`${at('tools.genisoimage')}: tools.genisoimage: there is no program ${config.tools.genisoimage}; apt-get install genisoimage, or give its path`)
   }
+}
+
+function checkAudit (audit: RawConfig['audit'], at: (name: string) => string, faults: string[]): void {
+  const fault = (key: string, text: string): void => { faults.push(`${at(`audit.${key}`)}: audit.${key}${text}`) }
+  if (audit.required && audit.file === '') fault('required', ' is true, but audit.file is empty: only a file tells whether a record was written')
+  if (audit.file !== '' && !writableDirectory(dirname(resolve(audit.file)))) fault('file', ` ${audit.file} is not in a folder in which this user may write`)
+  for (const key of ['syslog_ca', 'syslog_cert', 'syslog_key'] as const) {
+    if (audit[key] !== '' && !readableFile(audit[key])) fault(key, ` ${audit[key]} cannot be read`)
+    if (audit[key] !== '' && !audit.syslog.startsWith('tls://')) fault(key, ' is set, but audit.syslog is not tls://')
+  }
+  if ((audit.syslog_cert === '') !== (audit.syslog_key === '')) fault('syslog_cert', ' and audit.syslog_key go together: give both or none')
+}
+
+function readableFile (path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK)
+    return statSync(path).isFile()
+  } catch { return false }
 }
 
 function isProxyAddress (text: string): boolean {

@@ -138,6 +138,16 @@ export const ConfigSchema = Type.Object({
     allow_mixed_patients: flag(false, 'Allow studies of different patients on one disc. Think twice.'),
     allow_incomplete: flag(false, 'Give a disc even if images are missing; the disc and a header say so. Think twice.')
   }),
+  audit: section('The audit trail (DICOM PS3.15 A.5): who took which patient\'s images, when. It holds patients\' names; the log does not.', {
+    file: text('', 'File for one JSON line a record, before and after each download and print; empty for none.'),
+    required: flag(false, 'true: no disc and no print leaves when the audit file cannot be written.'),
+    syslog: Type.String({ default: '', pattern: '^(?:(?:udp|tcp|tls)://(?:\\[[0-9a-fA-F:.]+\\]|[^/:@\\[\\]]+)(?::[0-9]{1,5})?)?$', patternMeaning: 'an address such as tls://audit.example:6514 (udp, tcp or tls)', description: 'Audit repository for the XML messages of the standard: udp://HOST:514, tcp://HOST:601 or tls://HOST:6514; empty for none.' }),
+    syslog_ca: text('', 'File with the certificates (PEM) that the repository\'s is checked against (tls); empty for those that Node knows.'),
+    syslog_cert: text('', 'File with our certificate (PEM), where the repository asks for one (tls).'),
+    syslog_key: text('', 'File with the key to it (PEM).'),
+    source_id: text('', 'AuditSourceID, our name in the audit repository; empty for the host name.'),
+    user_header: text('', 'Header in which a trusted proxy (server.trust_proxy) names the person, such as X-Remote-User; empty for none.')
+  }),
   metrics: section('Metrics for Prometheus, at /metrics; no patient and no accession number stands in them.', {
     enabled: flag(true, 'Answer at /metrics.'),
     token: text('', 'Where it is not empty, /metrics needs "Authorization: Bearer TOKEN". Better from MKISO_METRICS__TOKEN_FILE than from here.')

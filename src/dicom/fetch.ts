@@ -17,13 +17,20 @@ export interface SubOperations {
   warning: number
 }
 
-export type FetchResult =
+export type FetchResult = FetchEnd & {
+  /** How the program ended; -1 when a signal ended it. */
+  exitCode: number
+  /** The last lines in which it complained. */
+  stderr: string
+}
+
+type FetchEnd =
   /** A final response came. `status` is its DIMSE status, PS3.4 Table C.4-2: 0 success, 0xB000 some failed, else an error. */
   | { kind: 'answered', status: number, counts: SubOperations }
   | { kind: 'no-association', fault: AssociationFault }
   | { kind: 'timeout' }
   /** The program ended without an answer: killed, or something that it did not explain. */
-  | { kind: 'failed', exitCode: number, reason: string }
+  | { kind: 'failed', reason: string }
 
 /** Query keys for a part, in the form of `-k`. */
 export function partKeys (part: FetchPart): string[] {
@@ -37,13 +44,17 @@ export function partKeys (part: FetchPart): string[] {
 
 /** @param status DIMSE status of the last response that was seen, final or not */
 export function fetchResultOf (result: RunResult, status: number | undefined, counts: SubOperations): FetchResult {
+  return { ...endOf(result, status, counts), exitCode: result.exitCode, stderr: lastLines(result) }
+}
+
+function endOf (result: RunResult, status: number | undefined, counts: SubOperations): FetchEnd {
   if (result.stopCause === 'timeout') return { kind: 'timeout' }
   // 0xFF00 is "pending": the final answer never came
   if (status !== undefined && status !== 0xFF00) return { kind: 'answered', status, counts }
   if (isUnanswered(result)) return { kind: 'timeout' }
   const fault = associationFaultOf(result)
   if (fault !== undefined) return { kind: 'no-association', fault: status === 0xFF00 ? { kind: 'broken', reason: fault.reason } : fault }
-  return { kind: 'failed', exitCode: result.exitCode, reason: lastLines(result) || `ended with ${result.exitCode}` }
+  return { kind: 'failed', reason: lastLines(result) || `ended with ${result.exitCode}` }
 }
 
 /**

@@ -36,6 +36,8 @@ export interface DiscRequest {
 
 /** A disc that can be sent; it must be closed. */
 export interface OpenDisc {
+  /** What is on this disc of the set. */
+  contents: DiscContents
   image: Image
   /** A strong validator: the same for the same bytes (RFC 9110 8.8.3). */
   etag: string
@@ -117,7 +119,7 @@ export class Discs {
         path: root, size_bytes: image.sizeBytes, instances, disc: contents.disc, discs: contents.discs, kept, duration_ms: Math.round(performance.now() - startedAt)
       }, 'iso created')
       const { disc, discs, patients: [first] } = contents
-      return { image, etag, manifest: retrieval.manifest, patient: first?.patient ?? NOBODY, disc, discs, instances, notListed, missing, kept, close }
+      return { contents, image, etag, manifest: retrieval.manifest, patient: first?.patient ?? NOBODY, disc, discs, instances, notListed, missing, kept, close }
     } catch (error) {
       close()
       throw error

@@ -18,6 +18,8 @@ export interface RelayOptions extends Omit<ToolContext, 'log'> {
   config: Config
   retrievals: Retrievals
   workDir: string
+  /** Before the first image goes out; what it throws stops the print. */
+  onTransfer?: ((studies: CompleteStudies) => void) | undefined
 }
 
 export interface RelayResult {
@@ -48,6 +50,7 @@ export async function relay (options: RelayOptions, accessionNumbers: readonly s
     const studies = await retrieval.complete(signal)
     if (studies.missing > 0) throw new MkisoError('INCOMPLETE_RETRIEVAL', `${studies.missing} images are missing; a print is never made of an incomplete study`)
     signal.throwIfAborted()
+    options.onTransfer?.(studies)
     watch?.onSent(0, studies.files.size)
     return await send(options, studies, folder, log, watch)
   } finally {

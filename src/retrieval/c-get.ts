@@ -17,9 +17,9 @@ export interface GetOptions extends ToolContext {
 }
 
 export function createCGet (options: GetOptions): RetrievalWay {
-  const { config, pacs, pool, workDir, log } = options
+  const { config, pacs, pool, workDir } = options
   return {
-    async open (): Promise<ReceivingSession> {
+    async open (_signal, log): Promise<ReceivingSession> {
       const slot = pool.lease()
       const folder = await mkdtemp(join(workDir, 'receive_')).catch((error: unknown) => {
         slot.release()
@@ -32,10 +32,10 @@ export function createCGet (options: GetOptions): RetrievalWay {
         // once as it is, then with each compressed transfer syntax for what is missing
         attempts: 1 + GET_TRANSFER_SYNTAXES.length,
         destination: `${aeTitleAt(config, slot.index)} as a C-GET client`,
-        fetch: async (part, { signal, attempt, onSubOperations }) => {
+        fetch: async (part, { signal, attempt, onSubOperations, log }) => {
           let pid: number | undefined
           try {
-            return await getscu(options, pacs, {
+            return await getscu({ ...options, log }, pacs, {
               callingAeTitle: aeTitleAt(config, slot.index),
               part,
               folder,

@@ -24,6 +24,8 @@ export interface Subscriber {
   taken (facts: Part10Facts, path: string): void
   /** Something of ours arrives just now. */
   activity (): void
+  /** The request's, whose id stands in each line. */
+  readonly log: Log
 }
 
 const SCAN_INTERVAL_MS = 100
@@ -133,9 +135,9 @@ export class Inbox {
           subscriber.taken(facts, path)
           continue
         }
-        this.#log.warn({ sop_instance_uid: facts.sopInstanceUid }, 'a received file is not what its name says; it is left out')
+        subscriber.log.warn({ sop_instance_uid: facts.sopInstanceUid }, 'a received file is not what its name says; it is left out')
       } catch (error) {
-        this.#log.warn({ err: error }, 'a received file is not whole; it is left out')
+        subscriber.log.warn({ err: error }, 'a received file is not whole; it is left out')
       }
       this.dropped++
       await rm(path, { force: true })

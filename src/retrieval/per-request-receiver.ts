@@ -19,13 +19,13 @@ export interface PerRequestOptions extends ToolContext {
 }
 
 export function createPerRequestReceiver (options: PerRequestOptions): RetrievalWay {
-  const { config, pacs, pool, workDir, log } = options
+  const { config, pacs, pool, workDir } = options
   return {
-    async open (): Promise<ReceivingSession> {
+    async open (_signal, log): Promise<ReceivingSession> {
       const folder = await mkdtemp(join(workDir, 'receive_'))
       let started: { slot: Slot, child: Child }
       try {
-        started = await startOnFreePort(options, pool, folder)
+        started = await startOnFreePort({ ...options, log }, pool, folder)
       } catch (error) {
         await rm(folder, { recursive: true, force: true })
         throw error
@@ -38,7 +38,7 @@ export function createPerRequestReceiver (options: PerRequestOptions): Retrieval
         // the series, then lists of what is missing, then one by one
         attempts: 3,
         destination: `${aeTitle} at this machine, port ${config.our_ae.base_port + slot.index}`,
-        fetch: async (part, { signal, onSubOperations }) => await movescu(options, pacs, {
+        fetch: async (part, { signal, onSubOperations, log }) => await movescu({ ...options, log }, pacs, {
           callingAeTitle: aeTitle, destinationAeTitle: aeTitle, part, timeoutMs: pacs.moveTimeoutMs, signal, onSubOperations
         }),
         close: async () => {

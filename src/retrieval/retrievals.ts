@@ -270,7 +270,7 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
         try {
           if (!retrieval.complete) {
             // others of the request may still need the session when this study is given up
-            session ??= way.open(new AbortController().signal)
+            session ??= way.open(new AbortController().signal, log)
             await retrieval.run(await abortable(session, controller.signal), controller.signal, entry.listed)
           }
           // the last one may have left when the last image had come: whoever left has forgotten it, and only a failure removes it now
@@ -278,7 +278,7 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
           entry.finished = true
           const { received, bytes } = retrieval.progress
           log.info({ accession: study.accessionNumber, study: study.studyInstanceUid, instances: received, size_bytes: bytes, duration_ms: Math.round(performance.now() - startedAt) }, 'study complete')
-          this.emit('fetched', { instances: received - before, bytes: bytes - bytesBefore, durationMs: performance.now() - startedAt })
+          this.emit('fetched', { instances: Math.max(0, received - before), bytes: Math.max(0, bytes - bytesBefore), durationMs: performance.now() - startedAt })
         } catch (error) {
           controller.abort(error)
           await entry.listed.catch(() => {})

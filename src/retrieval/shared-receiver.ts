@@ -77,9 +77,10 @@ export class SharedReceiver implements RetrievalWay {
       // the series, then lists of what is missing, then one by one
       attempts: 3,
       destination: `${aeTitle} at this machine, port ${config.our_ae.base_port}`,
-      fetch: async (part, { signal, onSubOperations }) => {
+      fetch: async (part, { signal, onSubOperations, log }) => {
         await this.#ready(signal)
-        return await movescu(this.#options, pacs, { callingAeTitle: aeTitle, destinationAeTitle: aeTitle, part, timeoutMs: pacs.moveTimeoutMs, signal, onSubOperations })
+        const context = { ...this.#options, log }
+        return await movescu(context, pacs, { callingAeTitle: aeTitle, destinationAeTitle: aeTitle, part, timeoutMs: pacs.moveTimeoutMs, signal, onSubOperations })
       },
       close: async () => { slot.release() }
     }

@@ -160,7 +160,8 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
           // a data set that cannot be looked into (deflated) has no Study Instance UID here
           : this.#missing.has(uid) && ['', this.#manifest.studyInstanceUid].includes(facts.studyInstanceUid),
       taken: (facts, path) => { this.#take(facts, path) },
-      activity: () => { this.#lastActivity = performance.now() }
+      activity: () => { this.#lastActivity = performance.now() },
+      log: this.#options.log
     }
   }
 
@@ -199,14 +200,16 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
           this.#asked = true
           this.emit('progress', this.progress)
         }
-        log.info({ accession: this.#manifest.accessionNumber, pacs: pacs.aeTitle, series: part.seriesInstanceUid }, session.destination.includes('C-GET') ? 'running getscu' : 'running movescu')
+        const tool = config.pacs.retrieve === 'get' ? 'getscu' : 'movescu'
+        log.info({ accession: this.#manifest.accessionNumber, pacs: pacs.aeTitle, series: part.seriesInstanceUid }, `running ${tool}`)
         try {
           const result = await session.fetch(part, {
             signal: AbortSignal.any([either, failed.signal]),
             attempt,
+            log,
             onSubOperations: () => { this.#lastActivity = performance.now() }
           })
-          if (result.kind !== 'answered' || result.status !== 0) log.error({ accession: this.#manifest.accessionNumber, ...describe(result) }, 'movescu failed')
+          if (result.kind !== 'answered' || result.status !== 0) log.error({ accession: this.#manifest.accessionNumber, ...describe(result) }, `${tool} failed`)
           return result
         } finally {
           moving--
@@ -327,11 +330,14 @@ function isError (status: number): boolean {
   return status !== 0 && status !== 0xB000 && status !== 0xFE00
 }
 
+/** For the log, in the original's fields. */
 function describe (result: FetchResult): object {
+  const { exitCode, stderr } = result
+  const end = { exit_code: exitCode, stderr }
   switch (result.kind) {
-    case 'answered': return { status: `0x${result.status.toString(16).toUpperCase().padStart(4, '0')}`, ...result.counts }
-    case 'no-association': return { stderr: result.fault.reason }
-    case 'timeout': return { stderr: 'timeout' }
-    case 'failed': return { exit_code: result.exitCode, stderr: result.reason }
+    case 'answered': return { status: `0x${result.status.toString(16).toUpperCase().padStart(4, '0')}`, ...result.counts, ...end }
+    case 'no-association': return { ...end, stderr: result.fault.reason }
+    case 'timeout': return { ...end, stderr: 'no answer in time' }
+    case 'failed': return { ...end, stderr: result.reason }
   }
 }

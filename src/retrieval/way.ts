@@ -3,6 +3,7 @@
  * a fourth needs nothing but this interface.
  */
 import type { FetchPart, FetchResult, SubOperations } from '../dicom/fetch.ts'
+import type { Log } from '../process.ts'
 import type { Inbox } from './inbox.ts'
 
 export interface RetrievalWay {
@@ -10,7 +11,7 @@ export interface RetrievalWay {
    * Takes a slot and makes ready to receive.
    * @throws MkisoError TOO_MANY_CONCURRENT, RECEIVER_DOWN
    */
-  open (signal: AbortSignal): Promise<ReceivingSession>
+  open (signal: AbortSignal, log: Log): Promise<ReceivingSession>
 }
 
 export interface FetchOptions {
@@ -18,6 +19,8 @@ export interface FetchOptions {
   /** 0 for the first time, then the number of the retry. */
   attempt: number
   onSubOperations: (counts: SubOperations) => void
+  /** The request's, whose id stands in each line. */
+  log: Log
 }
 
 /** The time in which one request receives. Whoever opened it closes it. */

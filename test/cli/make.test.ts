@@ -91,10 +91,11 @@ t.test('make', async t => {
 
   t.test('on a terminal: a bar, and the exit code', async t => {
     const file = join(files, 'terminal.iso')
-    const command = `${process.execPath} --import ${join(ROOT, 'node_modules/tsx/dist/loader.mjs')} ${join(ROOT, 'src/main.ts')} make ${CT} -o ${file} --config ${plain}`
+    const command = `${process.execPath} --import ${join(ROOT, 'node_modules/tsx/dist/loader.mjs')} ${join(ROOT, 'src/main.ts')} make ${CT} --verbose -o ${file} --config ${plain}`
     const { exitCode, stdout } = await programs.run('script', ['-qec', command, '/dev/null'], { timeoutMs: 60_000 })
     t.equal(exitCode, 0)
     t.match(stdout, new RegExp(`\r${CLEAR}CT\\.2024\\.200  \\[#*-+\\] receiving  \\d+ of 200 images`))
+    t.match(stdout, /\d\d:\d\d:\d\d\.\d+.*INFO.*running movescu/, 'the log in lines for people')
     t.match(stdout, new RegExp(`\r${CLEAR}\\S+terminal\\.iso  200 images`), 'the bar is gone in the end')
     nothingLeft(t)
   })

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { parseConfig } from '../../src/config/load.ts'
 import { MkisoError } from '../../src/errors.ts'
 import activity from '../../plugins/activity.ts'
+import audit from '../../plugins/audit.ts'
 import auth from '../../plugins/auth.ts'
 import config from '../../plugins/config.ts'
 import dcmtk from '../../plugins/dcmtk.ts'
@@ -16,6 +17,7 @@ import openapi from '../../plugins/openapi.ts'
 import patientClient from '../../plugins/patient-client.ts'
 import portPool from '../../plugins/port-pool.ts'
 import relay from '../../plugins/relay.ts'
+import requestCaller from '../../plugins/request-caller.ts'
 import retrieval from '../../plugins/retrieval.ts'
 import sendDisc from '../../plugins/send-disc.ts'
 import sensible from '../../plugins/sensible.ts'
@@ -91,7 +93,8 @@ t.test('lifecycle: ids and the end of a request', async t => {
 })
 
 t.test('port-pool, dcmtk, retrieval, iso, relay, patient-client, health, send-disc', async t => {
-  const app = await bare(t, [errors, config, lifecycle, activity, portPool, dcmtk, retrieval, iso, relay, patientClient, health, sendDisc], { our_ae: { port_range: 5 } })
+  const plugins = [errors, config, lifecycle, auth, requestCaller, activity, audit, portPool, dcmtk, retrieval, iso, relay, patientClient, health, sendDisc]
+  const app = await bare(t, plugins, { our_ae: { port_range: 5 } })
   await app.ready()
   t.equal(app.portPool.size, 5)
   t.strictSame(app.dcmtk.programs.pids, [])
@@ -107,7 +110,7 @@ t.test('port-pool, dcmtk, retrieval, iso, relay, patient-client, health, send-di
 })
 
 t.test('a missing dependency fails at boot', async t => {
-  for (const plugin of [auth, dcmtk, portPool, retrieval, iso, relay, patientClient, health, sendDisc, lifecycle, openapi]) {
+  for (const plugin of [auth, activity, audit, requestCaller, dcmtk, portPool, retrieval, iso, relay, patientClient, health, sendDisc, lifecycle, openapi]) {
     const app = Fastify()
     app.register(plugin)
     await t.rejects(async () => { await app.ready() }, /dependency|not present|decorator|undefined/i)

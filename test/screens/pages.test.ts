@@ -51,7 +51,7 @@ t.test('an error: a page for a person, JSON for a program, from one table', asyn
 })
 
 t.test('a disc for a page', async t => {
-  const settings = { requestId: 'r', accessionNumbers: ['A'], disc: undefined, linkOf: () => '', log: silentLog }
+  const settings = { requestId: 'r', caller: { address: '127.0.0.1', credential: undefined, user: undefined }, accessionNumbers: ['A'], disc: undefined, linkOf: () => '', log: silentLog }
   const make = (open: (signal: AbortSignal) => Promise<OpenDisc>) => {
     const activities = new Activities()
     const preparations = new Preparations({

@@ -22,7 +22,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const { accession_number: list, id, disc } = request.query
     const accessionNumbers = parseAccessionNumbers(list, app.config.server.max_accessions)
     const preparation = app.preparations.join(id, {
-      requestId: request.id, accessionNumbers, disc: discNumber(disc), linkOf: n => withQuery('/download', request.url, { disc: String(n), id: undefined }), log: request.log
+      requestId: request.id, caller: request.caller, accessionNumbers, disc: discNumber(disc), linkOf: n => withQuery('/download', request.url, { disc: String(n), id: undefined }), log: request.log
     })
     const { activity } = preparation
     const link = withQuery(downloadPath(accessionNumbers.join(',')), request.url, { id: undefined, preparation: activity.id })

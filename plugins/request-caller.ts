@@ -1,0 +1,32 @@
+/** Who asks: for the audit. */
+import { isIP } from 'node:net'
+import proxyAddr from '@fastify/proxy-addr'
+import fp from 'fastify-plugin'
+import type { FastifyRequest } from 'fastify'
+import type { Caller } from '../src/audit/caller.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    readonly caller: Caller
+  }
+}
+
+const LONGEST_USER = 128
+
+export default fp(async app => {
+  const { audit: { user_header: userHeader }, server: { trust_proxy: proxies } } = app.config
+  const trusted = proxies.length === 0 ? () => false : proxyAddr.compile(proxies)
+  const header = userHeader.toLowerCase()
+  app.decorateRequest('caller', {
+    getter (this: FastifyRequest): Caller {
+      const peer = this.raw.socket.remoteAddress ?? ''
+      const user = header === '' ? undefined : this.headers[header]
+      return {
+        // a proxy may pass anything on as an address
+        address: (isIP(this.ip) === 0 ? peer : this.ip).replace(/^::ffff:/, ''),
+        credential: this.credential,
+        user: typeof user === 'string' && user !== '' && trusted(peer, 0) ? user.slice(0, LONGEST_USER).replace(/\p{Cc}/gu, '\uFFFD') : undefined
+      }
+    }
+  })
+}, { name: 'request-caller', dependencies: ['config', 'auth'] })

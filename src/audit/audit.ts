@@ -1,0 +1,109 @@
+/** The audit trail: who took whose images, when, and how it went. With `audit.required` nothing leaves that could not be recorded. */
+import { hostname } from 'node:os'
+import type { Activity } from '../activity/activity.ts'
+import type { Config } from '../config/schema.ts'
+import { addressOf } from '../dicom/peer.ts'
+import type { OpenDisc } from '../disc/discs.ts'
+import type { ByteRange } from '../disc/image/image.ts'
+import { MkisoError } from '../errors.ts'
+import type { Log } from '../process.ts'
+import { PRODUCT } from '../product.ts'
+import { publisherOf } from '../relay/relay.ts'
+import type { CompleteStudies } from '../retrieval/retrievals.ts'
+import { studiesAskedFor, studiesOnDisc, studiesSent, type AuditEvent } from './event.ts'
+import { appendAuditLine } from './file.ts'
+import { auditMessage, type AuditSource } from './message.ts'
+import { parseSyslogTarget, syslogMessage, SyslogSender } from './syslog.ts'
+
+type Given = Pick<AuditEvent, 'studies' | 'disc'>
+type About = Omit<AuditEvent, 'phase' | 'outcome' | 'code' | 'sentBytes' | 'sentInstances'>
+
+export class Audit {
+  readonly #config: Config['audit']
+  readonly #publisher: { aeTitle: string, address: string }
+  readonly #log: Log
+  readonly #source: AuditSource
+  readonly #syslog: SyslogSender | undefined
+  readonly #given = new WeakMap<Activity, Given>()
+
+  constructor (config: Config, log: Log) {
+    const { audit, our_ae: { ae_title: aeTitle } } = config
+    this.#config = audit
+    const publisher = publisherOf(config)
+    this.#publisher = { aeTitle: publisher.aeTitle, address: addressOf(publisher) }
+    this.#log = log
+    const target = parseSyslogTarget(audit.syslog)
+    const file = (path: string): string | undefined => path === '' ? undefined : path
+    this.#syslog = target === undefined ? undefined : new SyslogSender({ ...target, ca: file(audit.syslog_ca), cert: file(audit.syslog_cert), key: file(audit.syslog_key) }, log)
+    this.#source = { sourceId: audit.source_id === '' ? hostname() : audit.source_id, hostName: hostname(), processName: PRODUCT.name, aeTitle }
+  }
+
+  get #enabled (): boolean { return this.#config.file !== '' || this.#syslog !== undefined }
+
+  /**
+   * Before the first byte of a disc goes out.
+   * @throws MkisoError AUDIT_FAILED
+   */
+  exporting (activity: Activity, { contents, disc, discs, etag, image: { sizeBytes } }: OpenDisc, range: ByteRange | undefined): void {
+    this.#begin(activity, { studies: studiesOnDisc(contents), disc: { number: disc, of: discs, sizeBytes, etag, range } })
+  }
+
+  /**
+   * Before the first image goes to the CD publisher.
+   * @throws MkisoError AUDIT_FAILED
+   */
+  transferring (activity: Activity, studies: CompleteStudies): void {
+    this.#begin(activity, { studies: studiesSent(studies), disc: undefined })
+  }
+
+  /** However it ended, and however far it came. */
+  ended (activity: Activity): void {
+    if (!this.#enabled) return
+    const { outcome } = activity
+    this.#record({
+      ...this.#about(activity),
+      phase: 'end',
+      outcome: outcome?.kind === 'cancelled' ? 'aborted' : outcome?.kind ?? 'failed',
+      code: outcome?.kind === 'failed' ? outcome.code : undefined,
+      sentBytes: activity.kind === 'download' && this.#given.has(activity) ? activity.sentBytes - (this.#given.get(activity)?.disc?.range?.first ?? 0) : undefined,
+      sentInstances: activity.kind === 'print' ? activity.sentImages : undefined
+    })
+  }
+
+  async close (): Promise<void> { await this.#syslog?.close() }
+
+  #begin (activity: Activity, given: Given): void {
+    if (!this.#enabled) return
+    this.#given.set(activity, given)
+    const failure = this.#record({ ...this.#about(activity), phase: 'begin', outcome: undefined, code: undefined, sentBytes: undefined, sentInstances: undefined })
+    if (failure !== undefined && this.#config.required) throw new MkisoError('AUDIT_FAILED', 'nothing leaves that cannot be recorded (audit.required)', { cause: failure })
+  }
+
+  #about (activity: Activity): About {
+    const { kind, requestId, id, caller, accessionNumbers, manifest } = activity
+    const { studies, disc } = this.#given.get(activity) ?? { studies: studiesAskedFor(manifest), disc: undefined }
+    return { kind, at: new Date(), requestId, activityId: id, caller, accessionNumbers, studies, disc, destination: kind === 'print' ? this.#publisher : undefined }
+  }
+
+  /** @returns why the file could not be written */
+  #record (event: AuditEvent): Error | undefined {
+    const failure = this.#write(event)
+    // what will be stopped does not begin
+    if (failure !== undefined && this.#config.required && event.phase === 'begin') return failure
+    const xml = this.#syslog === undefined ? undefined : auditMessage(event, this.#source)
+    if (xml !== undefined) this.#syslog?.send(syslogMessage(xml, { hostName: this.#source.hostName, appName: PRODUCT.name, at: event.at }))
+    return failure
+  }
+
+  #write (event: AuditEvent): Error | undefined {
+    const { file } = this.#config
+    if (file === '') return undefined
+    try {
+      appendAuditLine(file, event)
+      return undefined
+    } catch (error) {
+      this.#log.error({ err: error, file, request_id: event.requestId }, 'the audit file cannot be written')
+      return error instanceof Error ? error : new Error(String(error))
+    }
+  }
+}

@@ -1,0 +1,78 @@
+/** What an audit record tells, before it takes the form of JSON or of DICOM's XML. */
+import type { Activity } from '../activity/activity.ts'
+import type { Manifest, Patient, Study } from '../dicom/manifest.ts'
+import type { DiscContents } from '../disc/contents.ts'
+import type { ErrorCode } from '../errors.ts'
+import type { CompleteStudies } from '../retrieval/retrievals.ts'
+import type { Caller } from './caller.ts'
+
+/** `begin` is written before the first image leaves, `end` when it is over, however it went. */
+export type AuditPhase = 'begin' | 'end'
+
+export interface AuditedStudy {
+  studyInstanceUid: string
+  accessionNumber: string
+  description: string
+  patient: Patient
+  /** SOP Class UID to number of instances; the UID is empty where nobody knows it. */
+  instances: ReadonlyMap<string, number>
+}
+
+/** What a download gives out. */
+export interface AuditedDisc {
+  /** This disc's number in its set, from 1. */
+  number: number
+  of: number
+  sizeBytes: number
+  /** The same for the same bytes: the parts of one download belong together by it. */
+  etag: string
+  /** The part that was asked for, first and last byte from 0; undefined for all. */
+  range: { first: number, last: number } | undefined
+}
+
+export interface AuditEvent {
+  kind: Activity['kind']
+  phase: AuditPhase
+  at: Date
+  requestId: string
+  activityId: string
+  caller: Caller
+  accessionNumbers: readonly string[]
+  /** Empty when it failed before the PACS had told. */
+  studies: readonly AuditedStudy[]
+  disc: AuditedDisc | undefined
+  /** The CD publisher. */
+  destination: { aeTitle: string, address: string } | undefined
+  /** Of the end. `aborted`: the client left, or the operator has ended it. */
+  outcome: 'success' | 'aborted' | 'failed' | undefined
+  code: ErrorCode | undefined
+  sentBytes: number | undefined
+  sentInstances: number | undefined
+}
+
+export function studiesOnDisc ({ patients }: DiscContents): AuditedStudy[] {
+  return patients.flatMap(({ studies }) => studies.map(({ study, series }) => audited(study, series.flatMap(({ files }) => files.map(({ instance }) => instance.sopClassUid)))))
+}
+
+export function studiesSent ({ manifest, files }: CompleteStudies): AuditedStudy[] {
+  return manifest.studies.map(study => audited(study, study.series.flatMap(({ instances }) => instances.map(({ sopInstanceUid }) => files.get(sopInstanceUid)?.sopClassUid ?? ''))))
+}
+
+export function studiesAskedFor (manifest: Manifest | undefined): AuditedStudy[] {
+  return (manifest?.studies ?? []).map(study => audited(study, study.series.flatMap(({ instances }) => instances.map(({ sopClassUid }) => sopClassUid))))
+}
+
+function audited ({ studyInstanceUid, accessionNumber, studyDescription, patient }: Study, sopClassUids: readonly string[]): AuditedStudy {
+  const instances = new Map<string, number>()
+  for (const uid of sopClassUids) instances.set(uid, (instances.get(uid) ?? 0) + 1)
+  return { studyInstanceUid, accessionNumber, description: studyDescription, patient, instances }
+}
+
+/** Each patient once. */
+export function patientsOf ({ studies }: Pick<AuditEvent, 'studies'>): Patient[] {
+  return [...new Map(studies.map(({ patient }) => [JSON.stringify([patient.patientId, patient.issuerOfPatientId, patient.patientName]), patient])).values()]
+}
+
+export function instanceCount ({ instances }: AuditedStudy): number {
+  return [...instances.values()].reduce((sum, count) => sum + count, 0)
+}
