@@ -53,8 +53,10 @@ export interface RunResult {
 /** The configured program is not there or may not be run. */
 export class ToolMissingError extends Error {
   readonly file: string
-  constructor (file: string, cause: unknown) {
-    super(`cannot run ${file}: is it installed, and is its path right in the configuration?`, { cause })
+  /** @param setprivSays what setpriv printed, which also fails where a sandbox forbids it something: then the program is not to blame */
+  constructor (file: string, cause: unknown, setprivSays = '') {
+    const ofSetpriv = setprivSays !== '' && !setprivSays.includes('failed to execute')
+    super(ofSetpriv ? `cannot run ${file}: ${setprivSays.trim()}` : `cannot run ${file}: is it installed, and is its path right in the configuration?`, { cause })
     this.name = 'ToolMissingError'
     this.file = file
   }
@@ -165,7 +167,7 @@ export class Programs {
       const missing = pid === undefined ? cause?.code ?? 'ENOENT' : undefined
       // setpriv answers 127 when the program does not exist and 126 when it may not be run, as a shell does
       if (missing !== undefined || (setpriv !== undefined && (exitCode === 127 || exitCode === 126) && stderr.text.startsWith('setpriv:'))) {
-        throw new ToolMissingError(file, result.cause)
+        throw new ToolMissingError(file, result.cause, stderr.text)
       }
       return { exitCode: exitCode ?? -1, stdout: stdout.text, stderr: stderr.text, durationMs: Math.round(performance.now() - startedAt), stopCause }
     })()

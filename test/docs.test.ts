@@ -5,7 +5,7 @@ import t from 'tap'
 import { ERRORS } from '../src/errors.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-const pages = ['README.md', 'CHANGELOG.md', ...readdirSync(join(ROOT, 'docs')).filter(name => name.endsWith('.md')).map(name => join('docs', name))]
+const pages = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'packaging/README.md', ...readdirSync(join(ROOT, 'docs')).filter(name => name.endsWith('.md')).map(name => join('docs', name))]
 const text = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
 
 t.test('every error code has its line in the table of symptoms', async t => {

@@ -21,6 +21,12 @@ t.test('a program that is not there', async t => {
   t.equal(programs.size, 0)
 })
 
+t.test('a sandbox that forbids setpriv something is not a missing program (seen under a system call filter)', async t => {
+  t.equal(new ToolMissingError('/usr/bin/findscu', undefined, 'setpriv: activate capabilities: Operation not permitted\n').message,
+    'cannot run /usr/bin/findscu: setpriv: activate capabilities: Operation not permitted')
+  t.match(await new Programs().run('/nowhere/findscu', []).catch((error: unknown) => error), { message: /is it installed/ })
+})
+
 t.test('timeout, abort and stop end the whole group, also what does not want to', async t => {
   const programs = new Programs()
   const stubborn = ['-c', 'trap "" TERM; sleep 60 & sleep 60 & wait; sleep 60']

@@ -7,6 +7,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { request } from 'undici'
 import { buildApp } from '../src/app.ts'
+import { run } from '../src/cli/run.ts'
 import { parseConfig } from '../src/config/load.ts'
 import { readPart10 } from '../src/dicom/part10.ts'
 import { Programs, until } from '../src/process.ts'
@@ -158,12 +159,22 @@ export async function readDisc (t: T, image: Buffer, programs: Programs): Promis
   const file = join(folder, 'disc.iso')
   writeFileSync(file, image)
   const root = join(folder, 'root')
-  const result = await programs.run('xorriso', ['-osirrox', 'on', '-indev', file, '-extract', '/', root])
-  if (result.exitCode !== 0) throw new Error(`xorriso: ${result.stderr}`)
-  await programs.run('chmod', ['-R', 'u+rwX', root])
+  await extract(file, root, programs)
   const files = walk(root)
   const instances = new Map(files.filter(path => path.startsWith('DICOM/')).map(path => [readPart10(join(root, path)).sopInstanceUid, path]))
   return { root, files, instances }
+}
+
+/** SOP Instance UIDs of the file-set of an image, in no order. */
+export async function sopInstanceUidsOnDisc (file: string, root: string, programs: Programs): Promise<string[]> {
+  await extract(file, root, programs)
+  return walk(root).filter(path => path.startsWith('DICOM/')).map(path => readPart10(join(root, path)).sopInstanceUid)
+}
+
+async function extract (file: string, root: string, programs: Programs): Promise<void> {
+  const result = await programs.run('xorriso', ['-osirrox', 'on', '-indev', file, '-extract', '/', root])
+  if (result.exitCode !== 0) throw new Error(`xorriso: ${result.stderr}`)
+  await programs.run('chmod', ['-R', 'u+rwX', root])
 }
 
 function walk (folder: string, prefix = ''): string[] {
@@ -184,4 +195,22 @@ export async function patientApi (t: T, patients: Record<string, string>): Promi
   const api = await startPatientApi(new Map(Object.entries(patients)))
   t.teardown(async () => { await api.close() })
   return api
+}
+
+export interface CommandRun { code: number, out: string, err: string }
+
+/** `mkiso` with arguments in this process, and what it prints. */
+export async function command (t: Pick<Test, 'intercept'>, args: string[], onError: (text: string) => void = () => {}): Promise<CommandRun> {
+  const umask = process.umask()
+  let out = ''
+  let err = ''
+  const stdout = t.intercept(process.stdout, 'write', { value: (text: string) => { out += text; return true } })
+  const stderr = t.intercept(process.stderr, 'write', { value: (text: string) => { err += text; onError(err); return true } })
+  try {
+    return { code: await run(args), out, err }
+  } finally {
+    stdout.restore()
+    stderr.restore()
+    process.umask(umask)
+  }
 }

@@ -24,12 +24,13 @@ export async function make (config: Config, { operands, values, config: configFi
   const suffix = values.disc === undefined ? '' : `-${values.disc}`
   const file = new ImageFile(values.output ?? `${isoFileName(accessionNumbers.join('_'))}${suffix}.iso`)
   const ctrlC = interrupted()
-  const progress = new ProgressLine(accessionNumbers.join(','))
+  const verbose = values.verbose === true
+  const progress = new ProgressLine(accessionNumbers.join(','), process.stderr, process.stderr.isTTY && !verbose)
   const startedAt = performance.now()
   let source: Source | undefined
   try {
     await file.check(values.force === true)
-    source = await openSource(config, { key: values['key-file'] === undefined ? () => keyOf(configFile) : () => readKeyFile(values['key-file'] ?? ''), verbose: values.verbose === true })
+    source = await openSource(config, { key: values['key-file'] === undefined ? () => keyOf(configFile) : () => readKeyFile(values['key-file'] ?? ''), verbose })
     const disc = await download(source, accessionNumbers, values.disc, progress, ctrlC.signal)
     let written = 0
     const onBytes = (bytes: number): void => {

@@ -24,6 +24,7 @@ const BAR = 24
 export class ProgressLine {
   readonly #out: Output
   readonly #title: string
+  readonly #bar: boolean
   #phase = ''
   #phaseSinceMs = 0
   #bytesBefore = 0
@@ -31,8 +32,10 @@ export class ProgressLine {
   #percent = 0
   #drawn = false
 
-  constructor (title: string, out: Output = process.stderr) {
+  /** @param bar false where other lines are written between */
+  constructor (title: string, out: Output = process.stderr, bar = out.isTTY === true) {
     this.#title = title
+    this.#bar = bar
     this.#out = out
   }
 
@@ -45,7 +48,7 @@ export class ProgressLine {
       this.#percent = 0
     }
     const percent = state.of === undefined || state.of === 0 ? 0 : Math.min(100, Math.floor(100 * state.done / state.of))
-    if (this.#out.isTTY !== true) {
+    if (!this.#bar) {
       if (!fresh && percent < this.#percent + LINE_EVERY_PERCENT) return
       this.#percent = percent - percent % LINE_EVERY_PERCENT
       this.#out.write(`${this.#title}  ${this.#describe(state, nowMs)}\n`)

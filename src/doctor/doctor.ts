@@ -46,7 +46,7 @@ export async function examine (config: Config, { file, accessionNumber, serviceR
     add(fromCheck('patient API', await probes.patient_api(), config.patient_api.base_url))
     const publisher = publisherOf(config)
     add(fromCheck('CD publisher', await probes.cd_publisher(), `${publisher.aeTitle} at ${addressOf(publisher)}`))
-    add(...await checkPacs({ ...context, config, workDir, accessionNumber, serviceReceives: serviceRuns }))
+    add(...await checkPacs({ ...context, config, workDir, accessionNumber, serviceReceives: serviceRuns && config.pacs.retrieve === 'move' && config.our_ae.receiver === 'shared' }))
     return findings
   } finally {
     signal.removeEventListener('abort', endAll)

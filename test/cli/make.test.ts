@@ -6,34 +6,15 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { freePort } from '../../demo/ports.ts'
-import { run } from '../../src/cli/run.ts'
 import { ProgressLine } from '../../src/cli/progress.ts'
-import { until } from '../../src/process.ts'
-import { readDisc, service, world, type Overrides } from '../world.ts'
+import { until, type RunResult } from '../../src/process.ts'
+import { command, readDisc, service, world, type CommandRun, type Overrides } from '../world.ts'
 
 const CT = 'CT.2024.200'
 const CR = 'CR.2024.010'
 /** As a pattern: to the end of the line. */
 const CLEAR = '\u001b\\[K'
 const ROOT = join(import.meta.dirname, '../..')
-
-interface Run { code: number, out: string, err: string }
-
-/** The command in this process, with what it prints. */
-async function mkiso (t: Test, args: string[], onError: (text: string) => void = () => {}): Promise<Run> {
-  const umask = process.umask()
-  let out = ''
-  let err = ''
-  const stdout = t.intercept(process.stdout, 'write', { value: (text: string) => { out += text; return true } })
-  const stderr = t.intercept(process.stderr, 'write', { value: (text: string) => { err += text; onError(err); return true } })
-  try {
-    return { code: await run(args), out, err }
-  } finally {
-    stdout.restore()
-    stderr.restore()
-    process.umask(umask)
-  }
-}
 
 /** Ctrl-C, once: a second one would end the tests. */
 function interrupter (): () => void {
@@ -77,7 +58,7 @@ t.test('make', async t => {
 
   t.test('without a service: every image, lines that count up', async t => {
     const file = join(files, 'own.iso')
-    const { code, out, err } = await mkiso(t, ['make', CT, '-o', file, '--config', plain])
+    const { code, out, err } = await command(t, ['make', CT, '-o', file, '--config', plain])
     t.equal(code, 0, err)
     t.match(out, new RegExp(`^${file}  200 images, [\\d.]+ MB, [\\d.]+ s\n$`))
     t.match(err, /receiving {2}200 of 200 images/)
@@ -85,25 +66,30 @@ t.test('make', async t => {
     t.equal(statSync(file).mode & 0o777, 0o600, 'for this user only')
     t.strictSame([...(await readDisc(t, readFileSync(file), programs)).instances.keys()].sort(), uids(CT))
     nothingLeft(t)
-    t.match(await mkiso(t, ['make', CT, '-o', file, '--config', plain]), { code: 1, err: /exists; --force replaces it/ })
-    t.match(await mkiso(t, ['make', CR, '-o', file, '--force', '--config', plain]), { code: 0, out: / 3 images/ })
+    t.match(await command(t, ['make', CT, '-o', file, '--config', plain]), { code: 1, err: /exists; --force replaces it/ })
+    t.match(await command(t, ['make', CR, '-o', file, '--force', '--config', plain]), { code: 0, out: / 3 images/ })
   })
 
   t.test('on a terminal: a bar, and the exit code', async t => {
     const file = join(files, 'terminal.iso')
-    const command = `${process.execPath} --import ${join(ROOT, 'node_modules/tsx/dist/loader.mjs')} ${join(ROOT, 'src/main.ts')} make ${CT} --verbose -o ${file} --config ${plain}`
-    const { exitCode, stdout } = await programs.run('script', ['-qec', command, '/dev/null'], { timeoutMs: 60_000 })
+    const terminal = async (args: string): Promise<RunResult> => await programs.run('script', ['-qec',
+      `${process.execPath} --import ${join(ROOT, 'node_modules/tsx/dist/loader.mjs')} ${join(ROOT, 'src/main.ts')} make ${args} -o ${file} --config ${plain}`, '/dev/null'
+    ], { timeoutMs: 60_000 })
+    const { exitCode, stdout } = await terminal(CT)
     t.equal(exitCode, 0)
-    t.match(stdout, new RegExp(`\r${CLEAR}CT\\.2024\\.200  \\[#*-+\\] receiving  \\d+ of 200 images`))
-    t.match(stdout, /\d\d:\d\d:\d\d\.\d+.*INFO.*running movescu/, 'the log in lines for people')
+    t.match(stdout, new RegExp(`\r${CLEAR}CT\\.2024\\.200  \\[[#-]{24}\\] receiving  \\d+ of 200 images`))
     t.match(stdout, new RegExp(`\r${CLEAR}\\S+terminal\\.iso  200 images`), 'the bar is gone in the end')
+    const verbose = await terminal('NONE --force --verbose')
+    t.equal(verbose.exitCode, 3)
+    t.match(verbose.stdout, /\d\d:\d\d:\d\d\.\d+.*INFO.*starting storescp/, 'the log in lines for people')
+    t.notMatch(verbose.stdout, new RegExp(CLEAR), 'and no bar between them')
     nothingLeft(t)
   })
 
   t.test('Ctrl-C leaves nothing', async t => {
     const file = join(files, 'interrupted.iso')
     const interrupt = interrupter()
-    const { code, err } = await mkiso(t, ['make', CT, '-o', file, '--config', plain], text => { if (/receiving/.test(text)) interrupt() })
+    const { code, err } = await command(t, ['make', CT, '-o', file, '--config', plain], text => { if (/receiving/.test(text)) interrupt() })
     t.equal(code, 130)
     t.match(err, /interrupted; nothing is left/)
     t.notOk(existsSync(file))
@@ -112,7 +98,7 @@ t.test('make', async t => {
 
   t.test('what cannot be had', async t => {
     const file = join(files, 'none.iso')
-    const make = async (path: string, ...args: string[]): Promise<Run> => await mkiso(t, ['make', ...args, '-o', file, '--config', path])
+    const make = async (path: string, ...args: string[]): Promise<CommandRun> => await command(t, ['make', ...args, '-o', file, '--config', path])
     t.match(await make(plain, 'A*'), { code: 2, err: /wildcards/ })
     t.match(await make(plain), { code: 2, err: /accession_number is empty/ })
     t.match(await make(plain, CT, '--disc', '0'), { code: 2 })
@@ -120,8 +106,8 @@ t.test('make', async t => {
     t.match(await make(plain, 'NONE'), { code: 3, err: /the PACS holds no study for NONE/ })
     t.match(await make(config('down', { pacs: { port: await freePort() } }), CT), { code: 4, err: /PACS unreachable.*\n.*mkiso doctor/ })
     t.match(await make(config('missing', { iso: { temp_dir: '/nowhere' } }), CT), { code: 1, err: /temp_dir/ })
-    t.match(await mkiso(t, ['make', CT, '-o', '/nowhere/x.iso', '--config', plain]), { code: 1, err: /there is no folder/ })
-    t.match(await mkiso(t, ['make', CT, '-o', files, '--config', plain]), { code: 1, err: /is a folder/ })
+    t.match(await command(t, ['make', CT, '-o', '/nowhere/x.iso', '--config', plain]), { code: 1, err: /there is no folder/ })
+    t.match(await command(t, ['make', CT, '-o', files, '--config', plain]), { code: 1, err: /is a folder/ })
     writeFileSync(`${file}.part`, 'of another')
     t.match(await make(plain, CT), { code: 1, err: /none\.iso\.part exists/ })
     t.equal(readFileSync(`${file}.part`, 'utf8'), 'of another')
@@ -132,7 +118,7 @@ t.test('make', async t => {
   t.test('the receiver is another program\'s', async t => {
     const squatter = createServer()
     await new Promise<void>(resolve => { squatter.listen(receiverPort, resolve) })
-    t.match(await mkiso(t, ['make', CR, '-o', join(files, 'squatter.iso'), '--config', plain]), { code: 4, err: /storescp on port \d+: .*another program listens there/ })
+    t.match(await command(t, ['make', CR, '-o', join(files, 'squatter.iso'), '--config', plain]), { code: 4, err: /storescp on port \d+: .*another program listens there/ })
     await new Promise(resolve => { squatter.close(resolve) })
   })
 
@@ -142,17 +128,17 @@ t.test('make', async t => {
     const running = await service(t, pacs, receiverPort, { auth })
     const server = { port: (running.app.server.address() as AddressInfo).port }
     const file = join(files, 'asked.iso')
-    const { code, err } = await mkiso(t, ['make', CT, '-o', file, '--config', config('keyed', { auth, server })])
+    const { code, err } = await command(t, ['make', CT, '-o', file, '--config', config('keyed', { auth, server })])
     t.equal(code, 0, err)
     t.strictSame([...(await readDisc(t, readFileSync(file), programs)).instances.keys()].sort(), uids(CT))
     t.equal(running.app.activities.finished[0]?.outcome?.kind, 'success', 'the service made it')
     const hashed = config('hashed', { auth: { enabled: true, keys: [{ name: 'his', sha256: '0'.repeat(64) }] }, server })
-    t.match(await mkiso(t, ['make', CR, '-o', join(files, 'b.iso'), '--config', hashed]), { code: 3, err: /needs a key .* --key-file FILE/ })
+    t.match(await command(t, ['make', CR, '-o', join(files, 'b.iso'), '--config', hashed]), { code: 3, err: /needs a key .* --key-file FILE/ })
     const keyFile = join(folder, 'key')
     writeFileSync(keyFile, `${key}\n`)
-    t.match(await mkiso(t, ['make', CR, '-o', join(files, 'b.iso'), '--key-file', keyFile, '--config', hashed]), { code: 0 })
+    t.match(await command(t, ['make', CR, '-o', join(files, 'b.iso'), '--key-file', keyFile, '--config', hashed]), { code: 0 })
     const interrupt = interrupter()
-    await mkiso(t, ['make', CT, '-o', join(files, 'c.iso'), '--config', config('keyed', { auth, server })], () => { if (running.app.activities.running.length > 0) interrupt() })
+    await command(t, ['make', CT, '-o', join(files, 'c.iso'), '--config', config('keyed', { auth, server })], () => { if (running.app.activities.running.length > 0) interrupt() })
       .then(({ code }) => { t.equal(code, 130) })
     t.ok(await until(() => running.leftovers().length === 0, 5_000), 'the service has given it up')
     t.notOk(existsSync(join(files, 'c.iso')))
@@ -169,7 +155,7 @@ t.test('make', async t => {
     t.teardown(() => { server.closeAllConnections(); server.close() })
     const path = config('false', { server: { port: (server.address() as AddressInfo).port } })
     const image = readFileSync(join(files, 'asked.iso'))
-    const make = async (): Promise<Run> => await mkiso(t, ['make', CT, '-o', join(files, 'false.iso'), '--config', path])
+    const make = async (): Promise<CommandRun> => await command(t, ['make', CT, '-o', join(files, 'false.iso'), '--config', path])
     answer = response => { response.writeHead(200, { 'content-length': image.length, 'x-mkiso-images': '201' }).end(image) }
     t.match(await make(), { code: 4, err: /200 of 201 images are on the disc/ })
     answer = response => { response.writeHead(200, { 'content-length': 300_000, 'x-mkiso-images': '200' }).end(image.subarray(0, 300_000)) }

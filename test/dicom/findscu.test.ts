@@ -12,9 +12,9 @@ t.test('findscu runs where it may write: in the root of a container or a systemd
   const seen = join(folder, 'seen')
   writeFileSync(wrapper, `#!/bin/sh\npwd > ${seen}\nexec ${DEFAULTS.dcmtk.findscu} "$@"\n`)
   chmodSync(wrapper, 0o755)
-  const peer = { aeTitle: 'ABPACS', host: '127.0.0.1', port: await freePort(), connectTimeoutMs: 2_000 }
+  const peer = { aeTitle: 'ABPACS', host: '127.0.0.1', port: await freePort(), connectTimeoutMs: 20_000 }
   const context = { programs: programsOf(t), dcmtk: { ...DEFAULTS.dcmtk, findscu: wrapper }, log: silentLog }
-  const result = await findscu(context, peer, { level: 'STUDY', callingAeTitle: 'CDRECORD', keys: { '0008,0050': 'X' }, timeoutMs: 2_000, tempDir: folder })
+  const result = await findscu(context, peer, { level: 'STUDY', callingAeTitle: 'CDRECORD', keys: { '0008,0050': 'X' }, timeoutMs: 20_000, tempDir: folder })
   t.match(result, { kind: 'no-association', fault: { kind: 'unreachable' } })
   t.equal(dirname(readFileSync(seen, 'utf8').trim()), realpathSync(folder))
 })

@@ -12,7 +12,7 @@ import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { parseConfig } from '../../src/config/load.ts'
 import { examine } from '../../src/doctor/doctor.ts'
 import type { Finding } from '../../src/doctor/finding.ts'
-import { patientApi, programsOf, temporaryFolder, type Overrides } from '../world.ts'
+import { command, patientApi, programsOf, service, temporaryFolder, type Overrides } from '../world.ts'
 
 const ACCESSION = 'CR.2024.010'
 
@@ -103,6 +103,31 @@ t.test('doctor', async t => {
     const findings = await ask(await pacsWith('orthanc-strict', async options => await startOrthanc(options, strict), [other]))
     t.equal(findings.get('PACS C-ECHO')?.status, 'ok', 'an echo says nothing about rights')
     names(t, findings.get('PACS C-FIND'))
+  })
+
+  t.test('the command, beside a running service', async t => {
+    const pacs = await pacsWith('beside', startDcmqrscp, [us, { ...us, aeTitle: 'CDREC0' }])
+    const running = await service(t, pacs, receiverPort)
+    const file = join(folder, 'beside.yaml')
+    const port = (running.app.server.address() as AddressInfo).port
+    const configure = (overrides: Overrides): void => {
+      writeFileSync(file, JSON.stringify({
+        server: { host: '127.0.0.1', port }, pacs: { ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port }, our_ae: { base_port: receiverPort },
+        patient_api: { base_url: 'http://127.0.0.1:9/api', retries: 0 }, cd_publisher: { host: '127.0.0.1', port: 9 }, iso: { temp_dir: tempDir, microdicom_path: '' }, ...overrides
+      }))
+    }
+    configure({})
+    const shown = await command(t, ['doctor', '--config', file, '--accession', ACCESSION])
+    t.equal(shown.code, 4, 'the publisher is down')
+    t.match(shown.out, /^ok +HTTP port +\d+: the service runs$/m)
+    t.match(shown.out, /^ok +receiver port +\d+: the service has it$/m)
+    t.match(shown.out, /^ok +PACS C-MOVE +an image was asked for, and sent to CDRECORD$/m)
+    t.match(shown.out, /^FAIL +CD publisher .*\n +check cd_publisher/m)
+    t.match(shown.out, /\n\d+ ok, 1 warnings, 0 could not be told, 2 to change\n$/)
+    await running.app.close()
+    configure({ our_ae: { ae_title: 'CDREC{n}', base_port: receiverPort, port_range: 1 }, patient_api: { required: false } })
+    const json = JSON.parse((await command(t, ['doctor', '--json', '--config', file, '--accession', ACCESSION])).out) as { findings: Finding[] }
+    t.match(json.findings.find(({ name }) => name === 'PACS C-MOVE'), { status: 'ok', detail: 'an image was asked for and came' })
   })
 
   t.test('a machine with faults', async t => {

@@ -93,7 +93,7 @@ export class Proxy {
       const part = chunk.subarray(0, Math.min(left, chunk.length))
       left -= part.length
       this.bytes += part.length
-      if (part.length > 0 && !target.write(part)) await Promise.race([once(target, 'drain'), once(target, 'close')])
+      if (part.length > 0 && target.writable && !target.write(part)) await Promise.race([once(target, 'drain'), once(target, 'close')])
       // with a stall the rest is swallowed: so the end of the connection is noticed
       if (left === 0 && fault?.kind === 'cut') client.resetAndDestroy()
     }
@@ -106,7 +106,7 @@ export class Proxy {
 async function down (target: Socket, client: Socket, fault: NetworkFault | undefined): Promise<void> {
   await pump(target, client, async chunk => {
     if (fault?.delayMs !== undefined) await delay(fault.delayMs)
-    if (!client.write(chunk)) await Promise.race([once(client, 'drain'), once(client, 'close')])
+    if (client.writable && !client.write(chunk)) await Promise.race([once(client, 'drain'), once(client, 'close')])
   })
 }
 

@@ -1,0 +1,200 @@
+/** kill -9: of the receiver, of its forks, of every tool, of the PACS, of the publisher, and of the service itself. */
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { startPublisher } from '../../demo/publisher.ts'
+import { freePort } from '../../demo/ports.ts'
+import { processesOfGroup, until } from '../../src/process.ts'
+import { serve } from '../served.ts'
+import { descendants, nameOf } from '../soak/troubles.ts'
+import { service, temporaryFolder, world, type Answer, type Overrides, type Service } from '../world.ts'
+import { faultStudy, linkTo, nothingRemains, rightAnswer, SHORT_LIMITS, tellFaults, type Expected } from './harness.ts'
+import { Proxy } from './proxy.ts'
+
+/** 24 images of 130 kB, which a slow network brings within a second or two. */
+const STUDY = faultStudy('KILL.1', { images: 12, series: 2, size: 256 })
+const SLOW = { kind: 'slow', delayMs: 15 } as const
+
+/** Kills what runs below a process; @returns how many there were. */
+function kill (below: number, program: string, most = Infinity): number {
+  const found = descendants(below).filter(pid => nameOf(pid) === program).slice(0, most)
+  for (const pid of found) {
+    try { process.kill(pid, 'SIGKILL') } catch { /* ended meanwhile */ }
+  }
+  return found.length
+}
+
+/** A program that kills itself, after doing something else. */
+function suicidal (t: Test, name: string, before = ''): string {
+  const tool = join(temporaryFolder(t, 'tool'), name)
+  writeFileSync(tool, `#!/bin/sh\n${before}\nkill -9 $$\n`)
+  chmodSync(tool, 0o755)
+  return tool
+}
+
+t.test('tools of a request', async t => {
+  const receiverPort = await freePort()
+  const toReceiver = await Proxy.start(receiverPort)
+  t.teardown(async () => { await toReceiver.close() })
+  const here = await world(t, 'orthanc', { studies: [STUDY], receiverPort: toReceiver.port })
+  const toPacs = await Proxy.start(here.pacs.port)
+  t.teardown(async () => { await toPacs.close() })
+  const start = async (t: Test, overrides: Overrides = {}): Promise<Service> =>
+    await service(t, { ...here.pacs, port: toPacs.port }, receiverPort, { ...SHORT_LIMITS, ...overrides, pacs: { ...SHORT_LIMITS['pacs'], ...overrides['pacs'] } })
+  const right = async (t: Test, answer: Promise<Answer>, expected: Expected = 'disc'): Promise<void> => {
+    await rightAnswer(t, here.programs, await answer, expected, here.instances)
+  }
+  let faults = 0
+
+  /** Asks for the disc, and waits until its images arrive. */
+  const underWay = async (t: Test, mkiso: Service, program: string): Promise<{ answer: Promise<Answer> }> => {
+    faults++
+    toReceiver.fault = SLOW
+    const answer = mkiso.get(linkTo('KILL.1'))
+    answer.catch(() => {})
+    t.ok(await until(() => toReceiver.bytes > 500_000 && descendants(process.pid).some(pid => nameOf(pid) === program), 20_000, 2), 'it is under way')
+    return { answer }
+  }
+
+  await t.test('the receiver', async t => {
+    const mkiso = await start(t)
+    for (const [name, most] of [['its leader and its forks', Infinity], ['its leader', 1]] as const) {
+      await t.test(name, async t => {
+        const { answer } = await underWay(t, mkiso, 'storescp')
+        t.ok(kill(process.pid, 'storescp', most) > 0)
+        await right(t, answer)
+        await nothingRemains(t, mkiso)
+      })
+    }
+    await t.test('a fork', async t => {
+      const { answer } = await underWay(t, mkiso, 'storescp')
+      const fork = descendants(process.pid).filter(pid => nameOf(pid) === 'storescp').at(-1) ?? 0
+      process.kill(fork, 'SIGKILL')
+      await right(t, answer)
+      await nothingRemains(t, mkiso)
+    })
+    await t.test('while nobody needs it', async t => {
+      faults++
+      t.equal(kill(process.pid, 'storescp'), 1)
+      await right(t, mkiso.get(linkTo('KILL.1')))
+      await nothingRemains(t, mkiso)
+    })
+    await t.test('again and again', async t => {
+      const { answer } = await underWay(t, mkiso, 'storescp')
+      const killer = setInterval(() => { kill(process.pid, 'storescp') }, 200)
+      await right(t, answer, { codes: ['RECEIVER_DOWN', 'INCOMPLETE_RETRIEVAL', 'PACS_REFUSED_MOVE'] }).finally(() => { clearInterval(killer) })
+      t.ok(await until(() => mkiso.app.receiverFault() === undefined, 15_000), 'it comes back')
+      toReceiver.fault = undefined
+      await right(t, mkiso.get(linkTo('KILL.1')))
+      await nothingRemains(t, mkiso)
+    })
+    await t.test('movescu, once', async t => {
+      const { answer } = await underWay(t, mkiso, 'movescu')
+      t.ok(kill(process.pid, 'movescu') > 0)
+      await right(t, answer)
+      await nothingRemains(t, mkiso)
+    })
+    await t.test('findscu', async t => {
+      faults++
+      toPacs.fault = { kind: 'slow', delayMs: 100 }
+      const answer = mkiso.get(linkTo('KILL.1'))
+      t.ok(await until(() => kill(process.pid, 'findscu') > 0, 10_000, 2))
+      await right(t, answer, { codes: ['PACS_UNREACHABLE'] })
+      toPacs.fault = undefined
+      await nothingRemains(t, mkiso)
+    })
+    await t.test('dcmsend', async t => {
+      faults++
+      const dir = join(here.folder, 'publisher')
+      mkdirSync(dir)
+      const publisher = await startPublisher({ programs: here.programs, dir })
+      const toPublisher = await Proxy.start(publisher.port)
+      t.teardown(async () => { await toPublisher.close() })
+      toPublisher.fault = { kind: 'slow', delayMs: 20 }
+      const printing = await service(t, here.pacs, await freePort(), { ...SHORT_LIMITS, pacs: { ...SHORT_LIMITS['pacs'], retrieve: 'get' }, cd_publisher: { host: '127.0.0.1', port: toPublisher.port } })
+      const answer = printing.get('/api/iso/print?accession_number=KILL.1')
+      t.ok(await until(() => toPublisher.bytes > 300_000 && kill(process.pid, 'dcmsend') > 0, 20_000, 2))
+      await right(t, answer, { codes: ['CD_PUBLISHER_REFUSED'], detail: /\d+ of 24 images/ })
+      await nothingRemains(t, printing)
+      toPublisher.fault = undefined
+      t.match((await printing.get('/api/iso/print?accession_number=KILL.1')).json(), { files_sent: 24 }, 'the next click prints')
+      await nothingRemains(t, printing)
+    })
+  })
+
+  toReceiver.fault = undefined
+  const failed: Expected = { codes: ['ISO_CREATION_FAILED'] }
+  for (const [name, settings, expected] of [
+    ['movescu, each time', (t: Test) => ({ dcmtk: { movescu: suicidal(t, 'movescu') } }), { codes: ['INCOMPLETE_RETRIEVAL'] }],
+    ['getscu, each time', (t: Test) => ({ dcmtk: { getscu: suicidal(t, 'getscu') }, pacs: { retrieve: 'get', settle_timeout: '100ms' } }), { codes: ['INCOMPLETE_RETRIEVAL'] }],
+    ['genisoimage, at once', (t: Test) => ({ tools: { genisoimage: suicidal(t, 'genisoimage') } }), failed],
+    ['genisoimage, within its output', (t: Test) => ({ tools: { genisoimage: suicidal(t, 'genisoimage', 'genisoimage "$@" | head -c 40000') } }), failed],
+    ['dcmj2pnm: a disc without pictures', (t: Test) => ({ dcmtk: { dcmj2pnm: suicidal(t, 'dcmj2pnm') }, disc: { web_content: 'thumbnails' } }), 'disc'],
+    ['a storescp that cannot live', (t: Test) => ({ dcmtk: { storescp: suicidal(t, 'storescp') } }), { codes: ['RECEIVER_DOWN'] }]
+  ] as ReadonlyArray<readonly [string, (t: Test) => Overrides, Expected]>) {
+    faults++
+    await t.test(name, async t => {
+      const mkiso = await start(t, settings(t))
+      await right(t, mkiso.get(linkTo('KILL.1')), expected)
+      await nothingRemains(t, mkiso)
+      await mkiso.app.close()
+    })
+  }
+
+  await t.test('the PACS', async t => {
+    faults++
+    const mkiso = await start(t)
+    toReceiver.fault = SLOW
+    const answer = mkiso.get(linkTo('KILL.1'))
+    t.ok(await until(() => toReceiver.bytes > 500_000, 20_000, 2))
+    for (const pid of processesOfGroup(here.pacs.pid)) process.kill(pid, 'SIGKILL')
+    await right(t, answer, { codes: ['PACS_UNREACHABLE', 'INCOMPLETE_RETRIEVAL', 'PACS_TIMEOUT'] })
+    await nothingRemains(t, mkiso)
+  })
+  tellFaults(t, faults)
+})
+
+t.test('the service, in the middle of 8 downloads', async t => {
+  const studies = Array.from({ length: 8 }, (_, n) => faultStudy(`KILL.8${n}`, { images: 12, series: 1, size: 256 }))
+  const receiverPort = await freePort()
+  const toReceiver = await Proxy.start(receiverPort)
+  t.teardown(async () => { await toReceiver.close() })
+  const here = await world(t, 'orthanc', { studies, receiverPort: toReceiver.port })
+  const folder = temporaryFolder(t, 'killed')
+  const beside = await serve(here.programs, folder, here.pacs, await freePort(), { pacs: { ae_title: here.pacs.aeTitle, host: here.pacs.host, port: here.pacs.port, retrieve: 'move' } })
+  const first = await serve(here.programs, folder, here.pacs, receiverPort)
+  const workFolders = (): string[] => readdirSync(folder).filter(name => name.startsWith('dicomdir_'))
+  t.equal(workFolders().length, 2, 'two services with one folder for temporary files')
+
+  toReceiver.fault = SLOW
+  const answers = studies.map(async ({ accessionNumber }) => await fetch(first.url + linkTo(accessionNumber)).then(async answer => await answer.arrayBuffer().then(() => 'a disc'), () => 'no disc'))
+  t.ok(await until(() => toReceiver.open >= 4 && toReceiver.bytes > 2_000_000, 30_000, 2), 'images arrive on several associations')
+  const family = descendants(first.pid)
+  t.ok(family.filter(pid => nameOf(pid) === 'storescp').length >= 3, 'into forks of storescp')
+  process.kill(first.pid, 'SIGKILL')
+  t.ok((await Promise.all(answers)).every(answer => answer === 'no disc'), 'nobody has got a disc')
+  t.ok(await until(() => family.every(pid => nameOf(pid) === ''), 5_000), 'no process is left')
+  t.equal(workFolders().length, 2, 'its folder is')
+  toReceiver.fault = undefined
+
+  const second = await serve(here.programs, folder, here.pacs, receiverPort)
+  t.equal(workFolders().length, 2, 'until the next one starts, which leaves alone that of the one beside it')
+  for (const { accessionNumber } of studies) {
+    const answer = await fetch(second.url + linkTo(accessionNumber))
+    const body = Buffer.from(await answer.arrayBuffer())
+    await rightAnswer(t, here.programs, { status: answer.status, headers: Object.fromEntries(answer.headers), body, json: () => JSON.parse(body.toString()) as Record<string, unknown> }, 'disc', here.of(accessionNumber))
+  }
+  t.equal((await fetch(`${beside.url}/api/health/live`)).status, 200)
+
+  // SIGTERM: what is under way is finished, nothing new begins
+  toReceiver.fault = { kind: 'slow', delayMs: 5 }
+  const last = fetch(second.url + linkTo('KILL.80')).then(async answer => Buffer.from(await answer.arrayBuffer()))
+  t.ok(await until(() => toReceiver.bytes > 200_000, 20_000, 2))
+  process.kill(second.pid, 'SIGTERM')
+  t.ok(await until(() => second.lines.some(line => line.includes('shutting down')), 5_000, 2))
+  t.equal((await fetch(second.url + linkTo('KILL.81'))).status, 503, 'no new work')
+  t.equal((await last).length % 2_048, 0, 'the disc is finished')
+  t.equal((await second.child.ended).exitCode, 0)
+  t.equal(workFolders().length, 1)
+  tellFaults(t, 2)
+})
