@@ -1,11 +1,11 @@
 /** Prints: studies to the CD publisher. */
 import fp from 'fastify-plugin'
 import type { Activity } from '../src/activity/activity.ts'
-import { SharedWatch } from '../src/activity/watch.ts'
+import { SharedWatch } from '../src/retrieval/watch.ts'
 import type { Audit } from '../src/audit/audit.ts'
 import type { Log } from '../src/process.ts'
 import { relay, type RelayOptions, type RelayResult } from '../src/relay/relay.ts'
-import type { CompleteStudies } from '../src/retrieval/retrievals.ts'
+import type { CompleteStudies } from '../src/retrieval/retrieval.ts'
 import { SharedWork } from '../src/shared-work.ts'
 import { toMkisoError } from './errors.ts'
 

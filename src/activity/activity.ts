@@ -3,10 +3,10 @@ import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import type { Caller } from '../audit/caller.ts'
 import type { Manifest } from '../dicom/manifest.ts'
-import { personName } from '../disc/pages/person-name.ts'
+import { personName } from '../dicom/person-name.ts'
 import { MkisoError, type ErrorCode } from '../errors.ts'
 import type { Progress } from '../retrieval/study-retrieval.ts'
-import type { Watch } from './watch.ts'
+import type { Watch } from '../retrieval/watch.ts'
 
 export type ActivityKind = 'download' | 'print'
 

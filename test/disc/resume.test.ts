@@ -23,7 +23,7 @@ t.test('while the retrieval is kept', async t => {
     return { status: answer.statusCode, headers: answer.headers, body: Buffer.from(await answer.body.arrayBuffer()) }
   }
 
-  t.test('HEAD moves nothing', async t => {
+  await t.test('HEAD moves nothing', async t => {
     const head = await get(CT, {}, 'HEAD')
     t.equal(head.status, 200)
     t.match(head.headers, { 'accept-ranges': 'bytes', 'content-type': 'application/octet-stream' })

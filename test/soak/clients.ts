@@ -32,7 +32,7 @@ export interface ClientOptions {
 }
 
 /** Errors that a fault of the surroundings never explains. */
-const INEXCUSABLE = new Set<string>(['INTERNAL', 'INVALID_REQUEST', 'UNAUTHORIZED', 'DIFFERENT_PATIENTS', 'TOO_MANY_REQUESTS', 'OVERLOADED', 'NO_DICOM_DATA'])
+const INEXCUSABLE = new Set<string>(['INTERNAL', 'INVALID_REQUEST', 'UNAUTHORIZED', 'DIFFERENT_PATIENTS', 'TOO_MANY_REQUESTS', 'NO_DICOM_DATA'])
 /** Images that were taken apart and found right, by their SHA-256. */
 const known = new Map<string, string>()
 

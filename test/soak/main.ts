@@ -93,8 +93,11 @@ async function soak (): Promise<boolean> {
     })(),
     (async () => {
       let n = 0
+      let told = 0
       while (goesOn()) {
         memory.push(memoryOf(served.pid))
+        for (const sentence of outcomes.wrong.slice(told)) console.log(`WRONG: ${sentence}`)
+        told = outcomes.wrong.length
         if (n++ % 12 === 0) console.log(`${new Date().toISOString()} ${summary(outcomes)}, ${memory.at(-1) ?? 0} MiB`)
         await delay(5_000)
       }

@@ -1,6 +1,6 @@
 /** Who wants to know how far work has come; callers that share one piece of work all hear of it, those that join later too. */
 import type { Manifest } from '../dicom/manifest.ts'
-import type { Progress } from '../retrieval/study-retrieval.ts'
+import type { Progress } from './study-retrieval.ts'
 
 /** What retrieval, disc and relay tell about a request's work, in this order. */
 export interface Watch {
