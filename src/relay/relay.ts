@@ -33,8 +33,8 @@ export interface RelayResult {
 
 /** The CD publisher of the configuration. */
 export function publisherOf (config: Config): Peer {
-  const { ae_title: aeTitle, host, port, connectTimeoutMs } = config.cd_publisher
-  return { aeTitle, host, port, connectTimeoutMs }
+  const { ae_title: aeTitle, host, port, tls, connectTimeoutMs } = config.cd_publisher
+  return { aeTitle, host, port, connectTimeoutMs, ...(tls === undefined ? {} : { tls: { ...tls, unreachable: 'CD_PUBLISHER_UNREACHABLE' } }) }
 }
 
 /**
