@@ -14,6 +14,7 @@ import type { Config } from '../config/schema.ts'
 import { sameInstances, sopInstanceUidsOf, type Manifest, type Study } from '../dicom/manifest.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
+import { DiskSpace, type Claim } from './disk-space.ts'
 import { findInstances, findStudies, type FindContext } from './find.ts'
 import { guardOnePatient } from './patient-guard.ts'
 import { StudyRetrieval, type ReceivedFile } from './study-retrieval.ts'
@@ -99,10 +100,13 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
   readonly #entries = new Map<string, Entry>()
   /** Those that still work or are still held, also when a newer one has taken their place in the table. */
   readonly #all = new Set<Entry>()
+  readonly #disk: DiskSpace
 
   constructor (options: RetrievalsOptions) {
     super()
     this.#options = options
+    const { workDir: folder, log, config } = options
+    this.#disk = new DiskSpace({ folder, log, reserveBytes: config.iso.diskReserveBytes, makeRoom: async () => await this.#dropOldest() })
   }
 
   /** Studies that are being fetched now. */
@@ -251,9 +255,12 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
         entry.manifest = listed
         retrieval.list(listed)
       }
+      const onDisk = retrieval.complete ? undefined : this.#disk.claim(() => retrieval.progress.bytes - bytesBefore, error => { controller.abort(error) })
+      let claim: Claim | undefined
       const work = async (): Promise<void> => {
         working++
         try {
+          claim = await onDisk
           if (!retrieval.complete) {
             // others of the request may still need the session when this study is given up
             session ??= way.open(new AbortController().signal, log)
@@ -270,6 +277,7 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
           await entry.listed.catch(() => {})
           throw error
         } finally {
+          claim?.release(entry.manifest, retrieval.files.values())
           await leave()
         }
       }
@@ -286,6 +294,7 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
         usedAt: startedAt
       }
       if (!isListed) entry.listed = list()
+      if (onDisk !== undefined) entry.listed = Promise.all([onDisk, entry.listed]).then(async ([claim]) => { await claim.expect(entry.manifest) })
       // images of a study that cannot be checked are of no use
       entry.listed.catch((error: unknown) => { controller.abort(error) })
       entry.done = work().catch(async (error: unknown) => {
@@ -335,6 +344,15 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
       bytes -= entry.retrieval.progress.bytes
       void this.#remove(entry)
     }
+  }
+
+  /** For room on the disk; false when nothing is kept. */
+  async #dropOldest (): Promise<boolean> {
+    const [oldest] = [...this.#all].filter(entry => entry.finished && entry.users === 0).sort((a, b) => a.usedAt - b.usedAt)
+    if (oldest === undefined) return false
+    this.#options.log.info({ study: oldest.manifest.studyInstanceUid }, 'a kept study goes, for room on the disk')
+    await this.#remove(oldest)
+    return true
   }
 
   async #remove (entry: Entry): Promise<void> {
