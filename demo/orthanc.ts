@@ -39,7 +39,7 @@ export async function startOrthanc ({ programs, dir, aeTitle = 'ORTHANC', port, 
     StorageCompression: false,
     // a test takes a file away behind its back
     MaximumStorageCacheSize: 0,
-    DicomModalities: Object.fromEntries(destinations.map((node, index) => [`node${index}`, { AET: node.aeTitle, Host: node.host, Port: node.port, AllowMove: true, AllowFind: true, AllowGet: true }])),
+    DicomModalities: Object.fromEntries(destinations.map((node, index) => [`node${index}`, { AET: node.aeTitle, Host: node.host, Port: node.port, AllowMove: true, AllowFind: true, AllowGet: true, UseDicomTls: node.tls === true }])),
     UnknownSopClassAccepted: true,
     OverwriteInstances: true,
     DicomThreadsCount: 8,

@@ -10,6 +10,8 @@ export interface Destination {
   aeTitle: string
   host: string
   port: number
+  /** Reached over TLS; Orthanc only. */
+  tls?: boolean
 }
 
 export interface Pacs {

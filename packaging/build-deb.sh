@@ -33,7 +33,7 @@ sed -e 's|^\( *\)#\{0,1\} *temp_dir: .*|\1temp_dir: /var/lib/mkiso|' config/mkis
 chmod 0640 "$root/etc/mkiso/mkiso.yaml"
 cp config/mkiso.example.yaml "$root/usr/share/mkiso-server/"
 cp -r config/nginx.conf config/nginx "$root/usr/share/mkiso-server/"
-cp docs/*.md README.md CHANGELOG.md "$root/usr/share/doc/mkiso-server/"
+cp -r docs/*.md docs/examples docs/monitoring README.md CHANGELOG.md "$root/usr/share/doc/mkiso-server/"
 cp LICENSE "$root/usr/share/doc/mkiso-server/copyright"
 for script in postinst prerm postrm; do install -m 0755 "packaging/debian/$script" "$root/DEBIAN/$script"; done
 printf '%s\n' /etc/mkiso/mkiso.yaml /etc/logrotate.d/mkiso > "$root/DEBIAN/conffiles"

@@ -3,6 +3,9 @@ import { EventEmitter } from 'node:events'
 import fp from 'fastify-plugin'
 import { Programs } from '../src/process.ts'
 import type { Operation, ToolContext } from '../src/dicom/peer.ts'
+import { endpointArguments, Tunnels } from '../src/dicom/tunnel.ts'
+import { publisherOf } from '../src/relay/relay.ts'
+import { pacsOf } from '../src/retrieval/pacs.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -16,6 +19,11 @@ export default fp(async app => {
   const programs = new Programs()
   const operations = new EventEmitter<{ ended: [Operation] }>()
   app.decorate('operations', operations)
-  app.decorate('dcmtk', { programs, dcmtk: app.config.dcmtk, log: app.log, onOperation: operation => { operations.emit('ended', operation) } })
+  const tunnels = new Tunnels({ programs, stunnel: app.config.tools.stunnel, folder: app.workDir, log: app.log })
+  app.decorate('dcmtk', { programs, dcmtk: app.config.dcmtk, log: app.log, tunnels, onOperation: operation => { operations.emit('ended', operation) } })
+  const { config: { pacs: { tls, retrieve } } } = app
+  if (tls?.incoming === 'plain' && retrieve === 'move') app.log.warn({}, 'pacs.tls.incoming is plain: the PACS sends images to us unencrypted')
+  // a certificate that is wrong shows at the start, not at the first click
+  for (const peer of [pacsOf(app.config), publisherOf(app.config)]) void endpointArguments(app.dcmtk, peer).catch((error: unknown) => { app.log.error({ err: error }, 'a TLS tunnel does not start') })
   app.addHook('onClose', async () => { await programs.stopAll() })
 }, { name: 'dcmtk', dependencies: ['config'] })

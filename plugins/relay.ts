@@ -1,11 +1,11 @@
 /** Prints: studies to the CD publisher. */
 import fp from 'fastify-plugin'
 import type { Activity } from '../src/activity/activity.ts'
-import { SharedWatch } from '../src/activity/watch.ts'
+import { SharedWatch } from '../src/retrieval/watch.ts'
 import type { Audit } from '../src/audit/audit.ts'
 import type { Log } from '../src/process.ts'
 import { relay, type RelayOptions, type RelayResult } from '../src/relay/relay.ts'
-import type { CompleteStudies } from '../src/retrieval/retrievals.ts'
+import type { CompleteStudies } from '../src/retrieval/retrieval.ts'
 import { SharedWork } from '../src/shared-work.ts'
 import { toMkisoError } from './errors.ts'
 
@@ -46,10 +46,7 @@ export function createRelay (options: RelayOptions, audit: Audit) {
 }
 
 async function endWith (activity: Activity, work: Promise<unknown>): Promise<void> {
-  await work.then(() => { activity.end({ kind: 'success' }) }, (error: Error) => {
-    const { code, detail } = toMkisoError(error)
-    activity.end({ kind: 'failed', code, detail })
-  })
+  await work.then(() => { activity.end({ kind: 'success' }) }, (error: Error) => { activity.fail(toMkisoError(error)) })
 }
 
 export default fp(async app => {

@@ -44,12 +44,15 @@ declare module 'fastify' {
   }
 }
 
-/** So many downloads are remembered for going on with them. */
+/** So many downloads are remembered for going on with them, and so long, in milliseconds. */
 const REMEMBERED = 10_000
+const REMEMBERED_MS = 7 * 24 * 3_600_000
+/** In place of a validator: several clients of one address may have the beginnings of different images. */
+const SEVERAL = ''
 
 export function createSendDisc () {
   // by client and link: the disc whose beginning the client has
-  const beginnings = new LRUCache<string, string>({ max: REMEMBERED })
+  const beginnings = new LRUCache<string, string>({ max: REMEMBERED, ttl: REMEMBERED_MS })
 
   return function sendDisc (this: FastifyReply, disc: OpenDisc, { fileName, linkOf }: SendOptions): FastifyReply {
     const { raw, request } = this
@@ -97,12 +100,13 @@ function deliverable (reply: FastifyReply): void {
 
 /**
  * The part that a client may have, undefined for all. A part is only given to a client that has the beginning of the very same image: it
- * says so with If-Range, or (curl does not) it was given that beginning by us. Bytes of two images in one file would be a disc that nobody can trust.
+ * says so with If-Range, or (curl does not) it was given that beginning by us, and by that link and from that address nobody was given another.
+ * Bytes of two images in one file would be a disc that nobody can trust.
  * @throws MkisoError RANGE_NOT_SATISFIABLE
  */
 function rangeFor (request: FastifyRequest, reply: FastifyReply, disc: OpenDisc, beginnings: LRUCache<string, string>): ByteRange | undefined {
   const { sizeBytes } = disc.image
-  const client = `${request.ip} ${request.url}`
+  const client = `${request.ip} ${request.headers['user-agent'] ?? ''} ${request.url}`
   const { range: header, 'if-range': ifRange } = request.headers
   const ranges = header === undefined || request.method === 'HEAD' ? -2 : parseRange(sizeBytes, header)
   const [range] = Array.isArray(ranges) && ranges.type === 'bytes' && ranges.length === 1 ? ranges : []
@@ -112,7 +116,7 @@ function rangeFor (request: FastifyRequest, reply: FastifyReply, disc: OpenDisc,
     throw new MkisoError('RANGE_NOT_SATISFIABLE', `the disc has ${sizeBytes} bytes`)
   }
   const part = range !== undefined && sameImage ? { first: range.start, last: range.end } : undefined
-  if (request.method !== 'HEAD' && (part === undefined || part.first === 0)) beginnings.set(client, disc.etag)
+  if (request.method !== 'HEAD' && (part === undefined || part.first === 0)) beginnings.set(client, [undefined, disc.etag].includes(beginnings.get(client)) ? disc.etag : SEVERAL)
   return part
 }
 

@@ -3,7 +3,7 @@ import type { Activity } from '../activity/activity.ts'
 import type { Manifest, Patient, Study } from '../dicom/manifest.ts'
 import type { DiscContents } from '../disc/contents.ts'
 import type { ErrorCode } from '../errors.ts'
-import type { CompleteStudies } from '../retrieval/retrievals.ts'
+import type { CompleteStudies } from '../retrieval/retrieval.ts'
 import type { Caller } from './caller.ts'
 
 /** `begin` is written before the first image leaves, `end` when it is over, however it went. */

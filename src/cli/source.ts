@@ -1,11 +1,14 @@
 /** Where `make` gets its disc: the service that runs on this machine, or one of its own on a port and with a key that nobody else knows. */
 import { createHash, randomBytes } from 'node:crypto'
+import { userInfo } from 'node:os'
 import type { Activity, Phase } from '../activity/activity.ts'
 import { buildApp } from '../app.ts'
 import type { Config } from '../config/schema.ts'
 import { loggerOf } from './logger.ts'
 import type { ProgressLine } from './progress.ts'
 import { findService } from './service.ts'
+
+const USER_HEADER = 'x-mkiso-user'
 
 export interface Source {
   readonly url: string
@@ -23,14 +26,17 @@ export interface SourceOptions {
 
 export async function openSource (config: Config, { key, verbose }: SourceOptions): Promise<Source> {
   const url = await findService(config)
-  return url === undefined ? await ownService(config, verbose) : runningService(url, config.auth.enabled ? key() : undefined)
+  if (url === undefined) return await ownService(config, verbose)
+  const { user_header: userHeader } = config.audit
+  // believed where server.trust_proxy names this machine
+  return runningService(url, config.auth.enabled ? key() : undefined, userHeader === '' ? {} : { [userHeader]: userName() })
 }
 
 /** It shares the PACS, the receiver and kept studies with everybody else. */
-function runningService (url: string, key: string | undefined): Source {
+function runningService (url: string, key: string | undefined, headers: Record<string, string>): Source {
   return {
     url,
-    headers: key === undefined ? {} : { 'x-api-key': key },
+    headers: { ...headers, ...(key === undefined ? {} : { 'x-api-key': key }) },
     follow (_requestId, progress) {
       const show = (): void => { progress.update({ phase: 'the service fetches the images', done: 0, of: undefined, unit: 'bytes', bytes: 0 }) }
       show()
@@ -45,8 +51,9 @@ async function ownService (config: Config, verbose: boolean): Promise<Source> {
   const key = randomBytes(32).toString('hex')
   const app = await buildApp({
     ...config,
-    server: { ...config.server, host: '127.0.0.1', port: 0 },
+    server: { ...config.server, host: '127.0.0.1', port: 0, trust_proxy: ['127.0.0.1'] },
     auth: { ...config.auth, enabled: true, keys: [{ name: 'mkiso make', digest: createHash('sha256').update(key).digest() }], signedLinks: undefined },
+    audit: { ...config.audit, user_header: USER_HEADER },
     // nobody comes a second time
     iso: { ...config.iso, keepForMs: 0 }
   }, verbose ? loggerOf({ ...config.log, pretty: process.stderr.isTTY === true }, 2) : false)
@@ -54,7 +61,7 @@ async function ownService (config: Config, verbose: boolean): Promise<Source> {
     const url = await app.listen({ host: '127.0.0.1', port: 0 })
     return {
       url,
-      headers: { 'x-api-key': key },
+      headers: { 'x-api-key': key, [USER_HEADER]: userName() },
       follow (requestId, progress) {
         const show = (activity: Activity): void => { if (activity.requestId === requestId) draw(activity, progress) }
         app.activities.on('changed', show)
@@ -66,6 +73,11 @@ async function ownService (config: Config, verbose: boolean): Promise<Source> {
     await app.close()
     throw error
   }
+}
+
+/** The person at the server, for the audit trail; sudo does not hide who it is. */
+function userName (): string {
+  try { return process.env['SUDO_USER'] ?? userInfo().username } catch { return `user ${process.getuid?.() ?? ''}` }
 }
 
 /** What a person is told of the phases; the writing of the file is told by who writes it. */

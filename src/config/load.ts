@@ -247,6 +247,7 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
       faults.push(`${at('our_ae.port_range')}: our_ae.base_port + our_ae.port_range goes beyond port 65535`)
     }
   }
+  if (sound('pacs', 'pacs.tls', 'cd_publisher', 'cd_publisher.tls', 'tools.stunnel') && ![...reported].some(name => name.includes('.tls.'))) checkTls(config, at, faults)
   if (sound('server.trust_proxy')) {
     for (const address of config.server.trust_proxy) {
       if (!isProxyAddress(address)) faults.push(`${at('server.trust_proxy')}: server.trust_proxy: ${JSON.stringify(address)} is not an address (10.0.0.1) or a network (10.0.0.0/8)`)
@@ -293,6 +294,20 @@ function readableFile (path: string): boolean {
     accessSync(path, constants.R_OK)
     return statSync(path).isFile()
   } catch { return false }
+}
+
+function checkTls ({ pacs, cd_publisher: publisher, tools }: RawConfig, at: (name: string) => string, faults: string[]): void {
+  for (const [section, tls] of [['pacs', pacs.tls], ['cd_publisher', publisher.tls]] as const) {
+    if (tls === undefined) continue
+    const fault = (key: string, text: string): void => { faults.push(`${at(`${section}.tls.${key}`)}: ${section}.tls.${key}${text}`) }
+    if (tls.verify && tls.ca === '') fault('ca', ' is empty: give the certificates that the peer is checked against, or verify: false')
+    if ((tls.cert === '') !== (tls.key === '')) fault('cert', ` and ${section}.tls.key go together: give both or none`)
+    for (const key of ['ca', 'cert', 'key'] as const) if (tls[key] !== '' && !readableFile(tls[key])) fault(key, ` ${tls[key]} cannot be read`)
+    if (findProgram(tools.stunnel) === undefined) faults.push(`${at('tools.stunnel')}: tools.stunnel: there is no program ${tools.stunnel}, which ${section}.tls needs; apt-get install stunnel4, or give its path`)
+  }
+  if (pacs.tls !== undefined && pacs.retrieve === 'move' && pacs.tls.incoming === 'tls' && pacs.tls.cert === '') {
+    faults.push(`${at('pacs.tls.cert')}: pacs.tls.cert is empty: the receiver needs a certificate and its key, or pacs.tls.incoming: plain`)
+  }
 }
 
 function isProxyAddress (text: string): boolean {
@@ -360,6 +375,7 @@ function finish (raw: RawConfig, faults: string[], at: (name: string) => string)
     tools: {
       genisoimage: findProgram(raw.tools.genisoimage) ?? raw.tools.genisoimage,
       xorrisofs: findProgram(raw.tools.xorrisofs) ?? raw.tools.xorrisofs,
+      stunnel: findProgram(raw.tools.stunnel) ?? raw.tools.stunnel,
       gdcmconv: findProgram(raw.tools.gdcmconv) ?? raw.tools.gdcmconv
     },
     server: {

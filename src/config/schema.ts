@@ -20,6 +20,14 @@ const aeTitle = (fallback: string, description: string) =>
   Type.String({ default: fallback, pattern: AE_TITLE, description, patternMeaning: 'an AE title: 1 to 16 characters, no backslash' })
 const section = <P extends Record<string, TSchema>>(description: string, properties: P) =>
   Type.Object(properties, { additionalProperties: false, default: {}, description })
+const tls = <P extends Record<string, TSchema>>(who: string, more: P) => Type.Optional(Type.Object({
+  ca: text('', `File with the certificates (PEM) that the ${who} is checked against.`),
+  cert: text('', 'File with our certificate (PEM).'),
+  key: text('', 'File with the key to it (PEM), without a password.'),
+  verify: flag(true, `false: take any certificate of the ${who}. Think twice.`),
+  server_name: text('', `Name in the certificate of the ${who}; empty for its host.`),
+  ...more
+}, { additionalProperties: false, description: `DICOM over TLS: when this section is there, the ${who} is reached through stunnel or not at all; see docs/security.md.` }))
 const port = (fallback: number, description: string) => whole(fallback, 1, 65_535, description)
 
 export const ConfigSchema = Type.Object({
@@ -69,12 +77,16 @@ export const ConfigSchema = Type.Object({
   tools: section('Other programs.', {
     genisoimage: text('genisoimage', 'Makes the image.'),
     xorrisofs: text('xorrisofs', 'Makes the image when an object of 4 GiB or more is on it, which genisoimage cuts off; only used then (package xorriso).'),
+    stunnel: text('stunnel4', 'Carries DICOM over TLS; only used with pacs.tls or cd_publisher.tls.'),
     gdcmconv: text('gdcmconv', 'Decodes JPEG 2000 for pictures and disc.transfer_syntax; only used where it is installed (package libgdcm-tools).')
   }),
   pacs: section('The PACS.', {
     ae_title: aeTitle('ABPACS', 'AE title of the PACS.'),
     host: text('localhost', 'Host name or address.'),
     port: port(11112, 'DICOM port.'),
+    tls: tls('PACS', {
+      incoming: choice('tls', ['tls', 'plain'], 'How the PACS sends images to us. tls: the receiver takes nothing else, and cert and key are needed. plain: images arrive unencrypted.')
+    }),
     retrieve: choice('move', ['move', 'get'], 'move: C-MOVE to our receiver. get: C-GET, needs no receiver and no open port, for a PACS that supports it.'),
     max_moves: whole(4, 1, 64, 'Most C-MOVE (or C-GET) at the PACS at the same time, over all requests.'),
     queue_timeout: duration('2m', 'Longest wait for a turn at the PACS before 503.'),
@@ -109,6 +121,7 @@ export const ConfigSchema = Type.Object({
     host: text('172.16.0.120', 'Host name or address.'),
     port: port(104, 'DICOM port.'),
     ae_title: aeTitle('CDPUBLISHER', 'Its AE title.'),
+    tls: tls('CD publisher', {}),
     connect_timeout: duration('10s', 'Longest wait for a connection and for the association.'),
     send_timeout: duration('30m', 'Longest time for sending one request.')
   }),

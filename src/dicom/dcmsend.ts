@@ -2,6 +2,7 @@
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { associationFaultOf, networkArguments, type Peer, type ToolContext } from './peer.ts'
+import { endpointArguments, throughTunnel } from './tunnel.ts'
 import type { SendRequest, SendResult } from './send.ts'
 
 /**
@@ -18,7 +19,7 @@ export async function dcmsend (context: ToolContext, peer: Peer, request: SendRe
     request.onSent?.(confirmed)
   }
   const args = ['-v', '-nh', '-nuc', '-ma', '-aet', request.callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, Math.min(request.timeoutMs, 120_000)),
-    '+crf', reportFile, '+sd', '+r', peer.host, String(peer.port), request.folder]
+    '+crf', reportFile, '+sd', '+r', ...await endpointArguments(context, peer), request.folder]
   try {
     const result = await context.programs.run(context.dcmtk.dcmsend, args, { signal: request.signal, timeoutMs: request.timeoutMs, onLine })
     context.log.info({ exit_code: result.exitCode, duration_ms: result.durationMs, files: confirmed }, 'dcmsend ended')
@@ -26,7 +27,7 @@ export async function dcmsend (context: ToolContext, peer: Peer, request: SendRe
     if (result.stopCause === 'timeout') return { kind: 'timeout', confirmed }
     const fault = associationFaultOf(result)
     // it writes a report even when nobody was there
-    if (fault !== undefined && fault.kind !== 'broken' && confirmed === 0) return { kind: 'no-association', fault }
+    if (fault !== undefined && fault.kind !== 'broken' && confirmed === 0) return { kind: 'no-association', fault: throughTunnel(context, peer, fault) }
     const report = await readFile(reportFile, 'utf8').catch(() => '')
     if (report !== '') return { kind: 'sent', ...readReport(report) }
     return { kind: 'sent', confirmed, reasons: [fault?.reason ?? `dcmsend ended with ${result.exitCode}`] }

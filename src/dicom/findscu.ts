@@ -7,6 +7,7 @@ import { isDiskFull } from '../full-disk.ts'
 import type { SpawnOptions } from '../process.ts'
 import { decodeText } from './character-set.ts'
 import { readElements } from './part10.ts'
+import { endpointArguments, throughTunnel } from './tunnel.ts'
 import { lastLines, associationFaultOf, isUnanswered, networkArguments, type AssociationFault, type Peer, type ToolContext } from './peer.ts'
 
 export type QueryLevel = 'STUDY' | 'SERIES' | 'IMAGE'
@@ -47,7 +48,7 @@ export async function findscu (context: ToolContext, peer: Peer, query: Query): 
     const keys = Object.entries(query.keys).flatMap(([tag, value]) => ['-k', value === '' ? tag : `${tag}=${value}`])
     // -v -sr: the final status is printed, the answers (a patient's data) are not
     const args = ['-v', '-sr', '-S', '-aet', query.callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, query.timeoutMs),
-      ...(query.atMost === undefined ? [] : ['--cancel', String(query.atMost)]), '-k', `0008,0052=${query.level}`, ...keys, '-Xs', file, peer.host, String(peer.port)]
+      ...(query.atMost === undefined ? [] : ['--cancel', String(query.atMost)]), '-k', `0008,0052=${query.level}`, ...keys, '-Xs', file, ...await endpointArguments(context, peer)]
     const result = await context.programs.run(context.dcmtk.findscu, args, runOptions(peer, query, folder))
     context.log.debug({ query_level: query.level, pacs: peer.aeTitle, duration_ms: result.durationMs, exit_code: result.exitCode }, 'findscu ended')
     const status = /Received Final Find Response \((.+)\)/.exec(`${result.stdout}\n${result.stderr}`)?.[1]
@@ -56,7 +57,7 @@ export async function findscu (context: ToolContext, peer: Peer, query: Query): 
     if (status === undefined) {
       if (isUnanswered(result)) return { kind: 'timeout' }
       const fault = associationFaultOf(result)
-      if (fault !== undefined) return { kind: 'no-association', fault }
+      if (fault !== undefined) return { kind: 'no-association', fault: throughTunnel(context, peer, fault) }
       return { kind: 'no-association', fault: { kind: 'broken', reason: lastLines(result) || `findscu ended with ${result.exitCode}` } }
     }
     // 0xFE00 is the answer to our cancel
@@ -88,7 +89,7 @@ function runOptions (peer: Peer, query: Query, cwd: string): SpawnOptions {
 
 /** The same query once more with each answer as a DICOM file, which we decode ourselves. */
 async function answersAsFiles (context: ToolContext, peer: Peer, query: Query, options: readonly string[], folder: string, expected: number): Promise<Answer[]> {
-  await context.programs.run(context.dcmtk.findscu, [...options, peer.host, String(peer.port)], runOptions(peer, query, folder))
+  await context.programs.run(context.dcmtk.findscu, [...options, ...await endpointArguments(context, peer)], runOptions(peer, query, folder))
   const names = (await readdir(folder)).filter(name => name.endsWith('.dcm')).sort()
   // images of other requests may have filled it, or of this one
   if (await isDiskFull(folder)) throw new MkisoError('INSUFFICIENT_DISK_SPACE', 'iso.temp_dir is full')

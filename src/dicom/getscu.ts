@@ -1,4 +1,5 @@
 /** getscu: C-GET in the Study Root model (PS3.4 C.4.3): images come back on the same association, no receiver is needed. */
+import { endpointArguments } from './tunnel.ts'
 import { networkArguments, type Peer, type ToolContext } from './peer.ts'
 import { fetchResultOf, followResponses, partKeys, type FetchPart, type FetchResult, type SubOperations } from './fetch.ts'
 
@@ -31,7 +32,7 @@ export const GET_TRANSFER_SYNTAXES = ['+xs', '+xv', '+xy', '+xw', '+xx', '+xt', 
 export async function getscu (context: ToolContext, peer: Peer, request: GetRequest): Promise<FetchResult> {
   request.signal?.throwIfAborted()
   const args = ['-d', '-S', '-aet', request.callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, request.timeoutMs),
-    ...(request.prefer === undefined ? [] : [request.prefer]), '+B', '-od', request.folder, ...partKeys(request.part), peer.host, String(peer.port)]
+    ...(request.prefer === undefined ? [] : [request.prefer]), '+B', '-od', request.folder, ...partKeys(request.part), ...await endpointArguments(context, peer)]
   const responses = followResponses('C-GET RSP', request.onSubOperations)
   const child = context.programs.start(context.dcmtk.getscu, args, { signal: request.signal, timeoutMs: request.timeoutMs + peer.connectTimeoutMs, onLine: responses.onLine })
   request.onStart?.(child.pid)

@@ -1,5 +1,6 @@
 /** movescu: C-MOVE in the Study Root model by unique keys only (PS3.4 C.4.2.1.4), with the sub-operation counts as they come. */
 import { networkArguments, type Peer, type ToolContext } from './peer.ts'
+import { endpointArguments } from './tunnel.ts'
 import { fetchResultOf, followResponses, partKeys, type FetchPart, type FetchResult, type SubOperations } from './fetch.ts'
 
 export interface MoveRequest {
@@ -21,7 +22,7 @@ export interface MoveRequest {
 export async function movescu (context: ToolContext, peer: Peer, request: MoveRequest): Promise<FetchResult> {
   // -td is the wait for each response; a PACS may send none until the last image is out, so it gets the whole time
   const args = ['-d', '-S', '-aet', request.callingAeTitle, '-aec', peer.aeTitle, '-aem', request.destinationAeTitle,
-    ...networkArguments(peer, request.timeoutMs), '-dhl', '--no-port', ...partKeys(request.part), peer.host, String(peer.port)]
+    ...networkArguments(peer, request.timeoutMs), '-dhl', '--no-port', ...partKeys(request.part), ...await endpointArguments(context, peer)]
   const responses = followResponses('C-MOVE RSP', request.onSubOperations)
   const result = await context.programs.run(context.dcmtk.movescu, args, { signal: request.signal, timeoutMs: request.timeoutMs + peer.connectTimeoutMs, onLine: responses.onLine })
   context.log.debug({ pacs: peer.aeTitle, duration_ms: result.durationMs, exit_code: result.exitCode }, 'movescu ended')

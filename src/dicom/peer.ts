@@ -1,6 +1,7 @@
 /** What every DCMTK tool that opens an association shares: the peer, the context it runs in, and what a failed association means. */
 import type { Config } from '../config/schema.ts'
 import type { Log, Programs, RunResult } from '../process.ts'
+import type { PeerTls, Tunnels } from './tunnel.ts'
 
 /** A DICOM node. A PACS is such a value; nothing in the code assumes that there is one only. */
 export interface Peer {
@@ -9,12 +10,16 @@ export interface Peer {
   port: number
   /** Longest wait for the connection and for the association, in milliseconds. */
   connectTimeoutMs: number
+  /** How it is reached over TLS; undefined for plain TCP. */
+  tls?: PeerTls | undefined
 }
 
 export interface ToolContext {
   programs: Programs
   dcmtk: Config['dcmtk']
   log: Log
+  /** The way to peers with TLS; without it they are not reached. */
+  tunnels?: Tunnels | undefined
   /** Told of each operation when it has ended. */
   onOperation?: ((operation: Operation) => void) | undefined
 }

@@ -1,6 +1,7 @@
 /** storescp: the C-STORE receiver that a PACS moves images to. */
 import { createServer } from 'node:net'
 import { listensOn, until, type Child } from '../process.ts'
+import { receiverTlsArguments, type ReceiverTls } from './tunnel.ts'
 import { seconds, type ToolContext } from './peer.ts'
 
 export interface ReceiverOptions {
@@ -10,6 +11,8 @@ export interface ReceiverOptions {
   folder: string
   /** A request is given up after so long a silence. An association ends somewhat earlier, so that the PACS tells of its failure in time to be asked again. */
   idleTimeoutMs: number
+  /** undefined for plain TCP. */
+  tls: ReceiverTls | undefined
 }
 
 /** Another program listens on the port, or this user may not. */
@@ -33,11 +36,11 @@ const READY_TIMEOUT_MS = 10_000
  * @throws PortTakenError
  * @throws ToolMissingError
  */
-export async function storescp (context: ToolContext, { aeTitle, port, folder, idleTimeoutMs }: ReceiverOptions): Promise<Child> {
+export async function storescp (context: ToolContext, { aeTitle, port, folder, idleTimeoutMs, tls }: ReceiverOptions): Promise<Child> {
   const taken = await portTaken(port)
   if (taken !== undefined) throw new PortTakenError(port, taken)
   const child = context.programs.start(context.dcmtk.storescp, ['--fork', '+B', '+xa', '-pm', '-dhl', '-pdu', '131072', '-ta', '30', '-td', seconds(0.8 * idleTimeoutMs), '-ts', seconds(0.8 * idleTimeoutMs),
-    '-aet', aeTitle, '-od', folder, String(port)], { cwd: folder, guard: true })
+    ...receiverTlsArguments(tls), '-aet', aeTitle, '-od', folder, String(port)], { cwd: folder, guard: true })
   let failure: string | undefined
   const ended = child.ended.then(result => { failure = result.stderr.trim() || `storescp ended with ${result.exitCode}` })
   const ready = until(() => failure !== undefined || listensOn(child.pid, port), READY_TIMEOUT_MS, 5)

@@ -1,5 +1,6 @@
 /** storescu: the original's sender. It stops at the first image whose transfer syntax the peer did not accept. */
 import { associationFaultOf, networkArguments, type Peer, type ToolContext } from './peer.ts'
+import { endpointArguments, throughTunnel } from './tunnel.ts'
 import type { SendRequest, SendResult } from './send.ts'
 
 /**
@@ -21,13 +22,13 @@ export async function storescu (context: ToolContext, peer: Peer, request: SendR
     request.onSent?.(confirmed)
   }
   const args = ['-v', '-nh', '-R', '-aet', request.callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, Math.min(request.timeoutMs, 120_000)),
-    '+sd', '+r', peer.host, String(peer.port), request.folder]
+    '+sd', '+r', ...await endpointArguments(context, peer), request.folder]
   const result = await context.programs.run(context.dcmtk.storescu, args, { signal: request.signal, timeoutMs: request.timeoutMs, onLine })
   context.log.info({ exit_code: result.exitCode, duration_ms: result.durationMs, files: confirmed }, 'storescu ended')
   context.onOperation?.({ name: 'C-STORE', peer: peer.aeTitle, durationMs: result.durationMs, ok: result.exitCode === 0 && confirmed === request.fileCount })
   if (result.stopCause === 'timeout') return { kind: 'timeout', confirmed }
   const fault = associationFaultOf(result)
-  if (fault !== undefined && fault.kind !== 'broken' && confirmed === 0) return { kind: 'no-association', fault }
+  if (fault !== undefined && fault.kind !== 'broken' && confirmed === 0) return { kind: 'no-association', fault: throughTunnel(context, peer, fault) }
   if (fault !== undefined) reasons.add(fault.reason)
   for (const line of result.stderr.split('\n')) if (/^E: .*(No presentation context|presentation context)/i.test(line)) reasons.add(line.slice(3))
   return { kind: 'sent', confirmed, reasons: [...reasons] }

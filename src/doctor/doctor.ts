@@ -3,6 +3,7 @@ import { silentLog, Programs } from '../process.ts'
 import type { Config } from '../config/schema.ts'
 import { publisherOf } from '../relay/relay.ts'
 import { addressOf } from '../dicom/peer.ts'
+import { Tunnels } from '../dicom/tunnel.ts'
 import { createPatientClient } from '../patient/patient-client.ts'
 import { createProbes, type Check } from '../health/probes.ts'
 import { createWorkDir, removeWorkDir } from '../work-dir.ts'
@@ -34,7 +35,7 @@ export async function examine (config: Config, { file, accessionNumber, serviceR
   }
   const endAll = (): void => { void programs.stopAll() }
   signal.addEventListener('abort', endAll, { once: true })
-  const context = { programs, dcmtk: config.dcmtk, log: silentLog }
+  const context = { programs, dcmtk: config.dcmtk, log: silentLog, tunnels: new Tunnels({ programs, stunnel: config.tools.stunnel, folder: workDir, log: silentLog }) }
   const probes = createProbes({ config, dcmtk: context, patientClient, workDir })
   try {
     add(...await checkConfiguration(config, file))

@@ -15,7 +15,7 @@ import { movescu } from '../dicom/movescu.ts'
 import { addressOf, type AssociationFault, type ToolContext } from '../dicom/peer.ts'
 import { storescp } from '../dicom/storescp.ts'
 import { until } from '../process.ts'
-import { aeTitleAt, pacsOf, type Pacs } from '../retrieval/pacs.ts'
+import { aeTitleAt, pacsOf, receiverTlsOf, type Pacs } from '../retrieval/pacs.ts'
 import { ok, type Finding } from './finding.ts'
 import { addressTowards, entryAdvice } from './pacs-entry.ts'
 
@@ -124,7 +124,9 @@ async function checkRetrieve (context: PacsCheckContext, pacs: Pacs, callingAeTi
   const part = sample ?? { studyInstanceUid: `2.25.${BigInt(`0x${randomBytes(15).toString('hex')}`)}` }
   const receiver = get || context.serviceReceives || sample === undefined
     ? undefined
-    : await storescp(context, { aeTitle: callingAeTitle, port: context.config.our_ae.base_port, folder, idleTimeoutMs: pacs.idleTimeoutMs }).catch(() => null)
+    : await storescp(context, {
+      aeTitle: callingAeTitle, port: context.config.our_ae.base_port, folder, idleTimeoutMs: pacs.idleTimeoutMs, tls: receiverTlsOf(context.config)
+    }).catch(() => null)
   try {
     // the line about the ports tells whose fault that is
     if (receiver === null) return { name, status: 'unknown', detail: `not tried: our receiver cannot listen on port ${context.config.our_ae.base_port}` }

@@ -11,6 +11,7 @@ import type { Config } from '../config/schema.ts'
 import type { Operation } from '../dicom/peer.ts'
 import { ERRORS, MkisoError, type ErrorCode } from '../errors.ts'
 import { CHECKS, type Health } from '../health/health.ts'
+import type { PatientClient } from '../patient/patient-client.ts'
 import { PRODUCT } from '../product.ts'
 import type { PortPool } from '../retrieval/port-pool.ts'
 import type { Retrievals } from '../retrieval/retrievals.ts'
@@ -23,6 +24,7 @@ export interface MetricsSources {
   turns: Pick<Turns, 'active' | 'waiting'>
   portPool: Pick<PortPool, 'inUse' | 'size'>
   operations: EventEmitter<{ ended: [Operation] }>
+  patientClient: Pick<PatientClient, 'answers'>
   health: { check (): Promise<Health> }
   receiverFault: () => string | undefined
   sharedReceiver: { readonly restarts: number, readonly dropped: number } | undefined
@@ -46,6 +48,7 @@ export function createMetrics (sources: MetricsSources) {
   watchRequests(registers, sources)
   watchRetrievals(registers, sources)
   watchOperations(registers, sources)
+  watchPatientApi(registers, sources)
   watchState(registers, sources)
   watchHealth(registers, sources)
   const responses = new Counter({ name: 'mkiso_http_responses_total', help: 'HTTP answers by route and status; status 499: the client left before it.', labelNames: ['route', 'status'], registers })
@@ -112,6 +115,15 @@ function watchOperations (registers: Registry[], { operations, config }: Metrics
   operations.on('ended', ({ name: operation, peer, durationMs, ok }) => {
     seconds.observe({ operation, peer }, durationMs / 1_000)
     if (!ok) failures.inc({ operation, peer })
+  })
+}
+
+function watchPatientApi (registers: Registry[], { patientClient }: MetricsSources): void {
+  const seconds = new Histogram({ name: 'mkiso_patient_api_seconds', help: 'Questions to the HIS, with further tries.', buckets: SHORT_SECONDS, registers })
+  const failures = new Counter({ name: 'mkiso_patient_api_failures_total', help: 'Questions to the HIS without an answer that is of use.', registers })
+  patientClient.answers.on('ended', ({ durationMs, ok }) => {
+    seconds.observe(durationMs / 1_000)
+    if (!ok) failures.inc()
   })
 }
 

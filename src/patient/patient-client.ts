@@ -1,4 +1,5 @@
 /** The HIS: who is the patient of an accession number? The interface is docs/patient-api-spec.md. */
+import { EventEmitter } from 'node:events'
 import { Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { Agent, errors, interceptors, request, type Dispatcher } from 'undici'
@@ -53,6 +54,9 @@ export function createPatientClient (config: Config['patient_api']) {
   }
 
   const client = {
+    /** Tells of each accession number that the HIS was asked for: with all its tries, and whether it answered as it should. */
+    answers: new EventEmitter<{ ended: [{ durationMs: number, ok: boolean }] }>(),
+
     /**
      * @throws MkisoError ACCESSION_UNKNOWN, PATIENT_API_UNAVAILABLE
      * @throws the signal's reason
@@ -64,10 +68,12 @@ export function createPatientClient (config: Config['patient_api']) {
         answer = await get(accessionNumber, retrying, signal)
       } catch (error) {
         signal.throwIfAborted()
+        client.answers.emit('ended', { durationMs: performance.now() - startedAt, ok: false })
         log.error({ accession: accessionNumber, err: error, latency_ms: Math.round(performance.now() - startedAt) }, 'patient API failed')
         throw new MkisoError('PATIENT_API_UNAVAILABLE', reasonOf(error), { cause: error })
       }
       const latencyMs = Math.round(performance.now() - startedAt)
+      client.answers.emit('ended', { durationMs: latencyMs, ok: answer.status === 200 || answer.status === 404 })
       if (latencyMs > config.slowAfterMs) log.warn({ accession: accessionNumber, latency_ms: latencyMs }, 'patient API slow')
       if (answer.status === 404) throw new MkisoError('ACCESSION_UNKNOWN', `the HIS does not know accession number ${accessionNumber}`)
       if (answer.status !== 200) throw new MkisoError('PATIENT_API_UNAVAILABLE', `it answered ${answer.status}`)

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { linkSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Watch } from '../activity/watch.ts'
+import type { Watch } from '../retrieval/watch.ts'
 import type { Config } from '../config/schema.ts'
 import { dcmsend } from '../dicom/dcmsend.ts'
 import { addressOf, type Peer, type ToolContext } from '../dicom/peer.ts'
@@ -12,7 +12,8 @@ import type { Manifest } from '../dicom/manifest.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
 import { aeTitleAt } from '../retrieval/pacs.ts'
-import type { CompleteStudies, Retrievals } from '../retrieval/retrievals.ts'
+import type { CompleteStudies } from '../retrieval/retrieval.ts'
+import type { Retrievals } from '../retrieval/retrievals.ts'
 
 export interface RelayOptions extends Omit<ToolContext, 'log'> {
   config: Config
@@ -32,8 +33,8 @@ export interface RelayResult {
 
 /** The CD publisher of the configuration. */
 export function publisherOf (config: Config): Peer {
-  const { ae_title: aeTitle, host, port, connectTimeoutMs } = config.cd_publisher
-  return { aeTitle, host, port, connectTimeoutMs }
+  const { ae_title: aeTitle, host, port, tls, connectTimeoutMs } = config.cd_publisher
+  return { aeTitle, host, port, connectTimeoutMs, ...(tls === undefined ? {} : { tls: { ...tls, unreachable: 'CD_PUBLISHER_UNREACHABLE' } }) }
 }
 
 /**

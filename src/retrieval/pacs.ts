@@ -1,6 +1,7 @@
 /** A PACS as a value, and what its refusals mean to an administrator. */
 import type { Config } from '../config/schema.ts'
 import { addressOf, type AssociationFault, type Peer } from '../dicom/peer.ts'
+import type { ReceiverTls } from '../dicom/tunnel.ts'
 import { MkisoError } from '../errors.ts'
 
 export interface Pacs extends Peer {
@@ -14,8 +15,15 @@ export interface Pacs extends Peer {
 
 /** The PACS of the configuration. */
 export function pacsOf (config: Config): Pacs {
-  const { ae_title: aeTitle, host, port, connectTimeoutMs, findTimeoutMs, idleTimeoutMs, moveTimeoutMs, settleTimeoutMs } = config.pacs
-  return { aeTitle, host, port, connectTimeoutMs, findTimeoutMs, idleTimeoutMs, moveTimeoutMs, settleTimeoutMs }
+  const { ae_title: aeTitle, host, port, tls, connectTimeoutMs, findTimeoutMs, idleTimeoutMs, moveTimeoutMs, settleTimeoutMs } = config.pacs
+  return {
+    aeTitle, host, port, connectTimeoutMs, findTimeoutMs, idleTimeoutMs, moveTimeoutMs, settleTimeoutMs, ...(tls === undefined ? {} : { tls: { ...tls, unreachable: 'PACS_UNREACHABLE' } })
+  }
+}
+
+/** With TLS at the PACS the receiver takes TLS only, unless the configuration says that this side is plain. */
+export function receiverTlsOf ({ pacs: { tls } }: Config): ReceiverTls | undefined {
+  return tls === undefined || tls.incoming === 'plain' ? undefined : tls
 }
 
 /** The AE title that we call with at index `n`: `CDREC{n}` is `CDREC0`, `CDREC1` ...; a title without `{n}` is the same for all. */

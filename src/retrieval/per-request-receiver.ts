@@ -7,7 +7,7 @@ import { PortTakenError, storescp } from '../dicom/storescp.ts'
 import type { ToolContext } from '../dicom/peer.ts'
 import type { Child } from '../process.ts'
 import { Inbox } from './inbox.ts'
-import { aeTitleAt, type Pacs } from './pacs.ts'
+import { aeTitleAt, receiverTlsOf, type Pacs } from './pacs.ts'
 import type { PortPool, Slot } from './port-pool.ts'
 import type { ReceivingSession, RetrievalWay } from './way.ts'
 
@@ -59,7 +59,10 @@ async function startOnFreePort (options: PerRequestOptions, pool: PortPool, fold
     const slot = pool.lease(taken)
     const port = options.config.our_ae.base_port + slot.index
     try {
-      return { slot, child: await storescp(options, { aeTitle: aeTitleAt(options.config, slot.index), port, folder, idleTimeoutMs: options.pacs.idleTimeoutMs }) }
+      const child = await storescp(options, {
+        aeTitle: aeTitleAt(options.config, slot.index), port, folder, idleTimeoutMs: options.pacs.idleTimeoutMs, tls: receiverTlsOf(options.config)
+      })
+      return { slot, child }
     } catch (error) {
       slot.release()
       if (!(error instanceof PortTakenError)) throw error

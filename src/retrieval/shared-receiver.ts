@@ -9,7 +9,7 @@ import type { ToolContext } from '../dicom/peer.ts'
 import { MkisoError } from '../errors.ts'
 import { until, type Child } from '../process.ts'
 import { Inbox } from './inbox.ts'
-import { aeTitleAt, type Pacs } from './pacs.ts'
+import { aeTitleAt, receiverTlsOf, type Pacs } from './pacs.ts'
 import type { PortPool } from './port-pool.ts'
 import type { ReceivingSession, RetrievalWay } from './way.ts'
 
@@ -100,7 +100,7 @@ export class SharedReceiver implements RetrievalWay {
     while (!signal.aborted) {
       const startedAt = performance.now()
       try {
-        const child = await storescp(this.#options, { aeTitle: aeTitleAt(config, 0), port, folder: this.#folder, idleTimeoutMs: pacs.idleTimeoutMs })
+        const child = await storescp(this.#options, { aeTitle: aeTitleAt(config, 0), port, folder: this.#folder, idleTimeoutMs: pacs.idleTimeoutMs, tls: receiverTlsOf(config) })
         if (signal.aborted) { await child.stop(); return }
         this.#child = child
         const result = await child.ended

@@ -84,6 +84,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
       rmSync(file.path, { force: true })
     }
     this.#missing = new Set([...wanted].filter(uid => !this.files.has(uid)))
+    if (this.complete) this.#completeSince = performance.now()
     this.emit('progress', this.progress)
   }
 

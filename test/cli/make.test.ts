@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
@@ -58,11 +59,13 @@ t.test('make', async t => {
 
   t.test('without a service: every image, lines that count up', async t => {
     const file = join(files, 'own.iso')
-    const { code, out, err } = await command(t, ['make', CT, '-o', file, '--config', plain])
+    const audit = join(folder, 'audit.jsonl')
+    const { code, out, err } = await command(t, ['make', CT, '-o', file, '--config', config('audited', { audit: { file: audit } })])
     t.equal(code, 0, err)
     t.match(out, new RegExp(`^${file}  200 images, [\\d.]+ MB, [\\d.]+ s\n$`))
     t.match(err, /receiving {2}200 of 200 images/)
     t.match(err, /writing {2}([\d.]+ MB) of \1/)
+    t.match(readFileSync(audit, 'utf8'), new RegExp(`"mkiso make".*"${userInfo().username}"|"${userInfo().username}".*"mkiso make"`), 'the audit trail names the person')
     t.equal(statSync(file).mode & 0o777, 0o600, 'for this user only')
     t.strictSame([...(await readDisc(t, readFileSync(file), programs)).instances.keys()].sort(), uids(CT))
     nothingLeft(t)

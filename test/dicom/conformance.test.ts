@@ -42,7 +42,7 @@ t.test('presentation contexts that are proposed', async t => {
 
 t.test('transfer syntaxes and SOP classes that the receiver accepts', async t => {
   const port = await freePort()
-  await storescp({ programs: programsOf(t), dcmtk: DEFAULTS.dcmtk, log: silentLog }, { aeTitle: 'CDRECORD', port, folder: temporaryFolder(t), idleTimeoutMs: DEFAULTS.pacs.idleTimeoutMs })
+  await storescp({ programs: programsOf(t), dcmtk: DEFAULTS.dcmtk, log: silentLog }, { aeTitle: 'CDRECORD', port, folder: temporaryFolder(t), idleTimeoutMs: DEFAULTS.pacs.idleTimeoutMs, tls: undefined })
   const rows = statement.map(line => /^\| (1\.2\.840\.10008\.1\.2[\d.]*) [^|]+ \| (yes|no) \|$/.exec(line)).filter(row => row !== null)
   t.ok(rows.length > 25)
   const answers = await accepted(port, 'CDRECORD', rows.map(([, uid = '']) => ({ abstractSyntax: CT, transferSyntaxes: [uid] })))

@@ -7,7 +7,7 @@ import type { DiscContents } from '../../src/disc/contents.ts'
 import { isoFileNameForPatient, nameFromDicom } from '../../src/disc/file-name.ts'
 import { loadLanguage } from '../../src/disc/pages/language.ts'
 import { renderPages, type PageInput } from '../../src/disc/pages/pages.ts'
-import { personName } from '../../src/disc/pages/person-name.ts'
+import { personName } from '../../src/dicom/person-name.ts'
 import { NO_WEB_CONTENT } from '../../src/disc/web/web-content.ts'
 import { temporaryFolder } from '../world.ts'
 

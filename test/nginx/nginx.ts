@@ -77,11 +77,11 @@ function install (folder: string, { upstreams, key, links = 'direct', tls, limit
     writeFileSync(join(folder, target), text)
   }
   const own: Array<[RegExp, string]> = [[/\/var\/log\/nginx\/mkiso\.log/, join(folder, 'mkiso.log')]]
-  edit('nginx.conf', 'mkiso.conf', [/listen 80 default_server/, `listen 127.0.0.1:${port}`], ...own, ...(tls === undefined ? [] : [[/^# (include mkiso\/tls\.conf;)/m, '$1'] as [RegExp, string]]))
+  edit('nginx.conf', 'mkiso.conf', [/^ {4}listen 80 default_server/m, `    listen 127.0.0.1:${port}`], ...own, ...(tls === undefined ? [] : [[/^# (include mkiso\/tls\.conf;)/m, '$1'] as [RegExp, string]]))
   edit('nginx/upstream.conf', 'mkiso/upstream.conf', [/^ {4}server 127\.0\.0\.1:8080( .+;)/m, upstreams.map(address => `    server ${address}$1`).join('\n')])
   if (key !== undefined) edit('nginx/key.conf', 'mkiso/key.conf', [/# "" .*$/m, `"" "${key}";`])
   if (tls !== undefined) {
-    edit('nginx/tls.conf', 'mkiso/tls.conf', [/listen 443 ssl default_server/, `listen 127.0.0.1:${tlsPort} ssl`], ...own,
+    edit('nginx/tls.conf', 'mkiso/tls.conf', [/^ {4}listen 443 ssl default_server/m, `    listen 127.0.0.1:${tlsPort} ssl`], ...own,
       [/\/etc\/nginx\/mkiso\/tls\/fullchain\.pem/, tls.certificate], [/\/etc\/nginx\/mkiso\/tls\/privkey\.pem/, tls.key])
   }
   if (links === 'pages') edit('nginx/locations.conf', 'mkiso/locations.conf', [/^(include mkiso\/links-direct)/m, '# $1'], [/^# (include mkiso\/links-pages)/m, '$1'])

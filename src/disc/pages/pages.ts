@@ -6,7 +6,7 @@ import type { DiscContents } from '../contents.ts'
 import type { NotListed } from '../dicomdir/dicomdir.ts'
 import { WEB_FOLDER, type WebContent, type WebSeries } from '../web/web-content.ts'
 import { loadLanguage, type Language } from './language.ts'
-import { personName } from './person-name.ts'
+import { personName } from '../../dicom/person-name.ts'
 
 export interface PageInput {
   contents: DiscContents

@@ -1,0 +1,125 @@
+/** DICOM over TLS, both ways, with Orthanc; and nothing goes the plain way where TLS is asked for. */
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { startOrthanc } from '../../demo/orthanc.ts'
+import { freePort } from '../../demo/ports.ts'
+import { startPublisher } from '../../demo/publisher.ts'
+import { writeStudy } from '../../demo/phantoms/catalogue.ts'
+import { demoStudies } from '../../demo/phantoms/studies.ts'
+import { ConfigError, parseConfig } from '../../src/config/load.ts'
+import { until, type Programs } from '../../src/process.ts'
+import { nothingLeft, programsOf, readDisc, service, temporaryFolder, type Overrides, type Service } from '../world.ts'
+
+interface Certificates { ca: string, cert: string, key: string }
+
+const openssl = async (programs: Programs, cwd: string, ...args: string[]): Promise<void> => {
+  const { exitCode, stderr } = await programs.run('openssl', args, { cwd })
+  if (exitCode !== 0) throw new Error(stderr)
+}
+
+/** A certificate authority of one's own, and certificates of it for 127.0.0.1. */
+async function authority (programs: Programs, folder: string, names: readonly string[]): Promise<Record<string, Certificates>> {
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'extensions'), 'subjectAltName=IP:127.0.0.1,DNS:localhost\n')
+  const EC = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
+  await openssl(programs, folder, 'req', '-x509', ...EC, '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '2', '-subj', '/CN=Test CA')
+  return Object.fromEntries(await Promise.all(names.map(async (name): Promise<[string, Certificates]> => {
+    await openssl(programs, folder, 'req', ...EC, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`)
+    await openssl(programs, folder, 'x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-set_serial', String(names.indexOf(name) + 1), '-out', `${name}.pem`, '-days', '2', '-extfile', 'extensions')
+    return [name, { ca: join(folder, 'ca.pem'), cert: join(folder, `${name}.pem`), key: join(folder, `${name}.key`) }]
+  })))
+}
+
+t.test('TLS', async t => {
+  const folder = temporaryFolder(t, 'tls')
+  const programs = programsOf(t)
+  const { pacs: theirs, us: ours, robot } = await authority(programs, join(folder, 'ca'), ['pacs', 'us', 'robot'])
+  const { stranger } = await authority(programs, join(folder, 'other'), ['stranger'])
+  if (theirs === undefined || ours === undefined || robot === undefined || stranger === undefined) throw new Error('no certificates')
+  const [study] = demoStudies().filter(({ accessionNumber }) => accessionNumber === 'MR.2024.001')
+  if (study === undefined) throw new Error('no study')
+  for (const name of ['phantoms', 'pacs', 'publisher']) mkdirSync(join(folder, name))
+  const instances = await writeStudy(study, join(folder, 'phantoms'), programs)
+  const uids = instances.map(({ sopInstanceUid }) => sopInstanceUid).sort()
+  const port = await freePort()
+  const pacs = await startOrthanc({ programs, dir: join(folder, 'pacs'), destinations: [{ aeTitle: 'CDRECORD', host: '127.0.0.1', port, tls: true }] }, {
+    DicomTlsEnabled: true, DicomTlsCertificate: theirs.cert, DicomTlsPrivateKey: theirs.key, DicomTlsTrustedCertificates: theirs.ca, DicomTlsRemoteCertificateRequired: true
+  })
+  await pacs.store(instances.map(({ path }) => path))
+  const publisher = await startPublisher({ programs, dir: join(folder, 'publisher'), args: ['+xa', '+tls', robot.key, robot.cert, '+cf', robot.ca] })
+  const DOWNLOAD = '/api/iso/download?accession_number=MR.2024.001'
+  const PRINT = '/api/iso/print?accession_number=MR.2024.001'
+  const start = async (t: Test, overrides: Overrides = {}): Promise<Service> => await service(t, pacs, port, { cd_publisher: { host: '127.0.0.1', port: publisher.port }, ...overrides })
+
+  t.test('a whole study, C-MOVE and back; then the tunnel is killed', async t => {
+    const mkiso = await start(t, { pacs: { tls: ours }, cd_publisher: { host: '127.0.0.1', port: publisher.port, tls: ours } })
+    const answer = await mkiso.get(DOWNLOAD)
+    t.equal(answer.status, 200)
+    t.strictSame([...(await readDisc(t, answer.body, programs)).instances.keys()].sort(), uids)
+    t.match((await mkiso.get('/api/health')).json(), { checks: { pacs: { status: 'ok' }, receiver: { status: 'ok' }, cd_publisher: { status: 'ok' } } })
+    t.match((await mkiso.get(PRINT)).json(), { status: 'success', files_sent: uids.length, destination: `127.0.0.1:${publisher.port}` })
+    t.strictSame((await publisher.received()).sort(), uids)
+    t.strictSame(await nothingLeft(mkiso), [])
+
+    for (const args of [['-to', '3', '-ta', '3'], ['-to', '3', '-ta', '3', '+tla', '-ic']]) {
+      const plain = await programs.run('echoscu', [...args, '-aec', 'CDRECORD', '127.0.0.1', String(port)])
+      t.not(plain.exitCode, 0, `the receiver refuses ${args.includes('+tla') ? 'a client without a certificate' : 'what is plain'}`)
+    }
+    const trusted = await programs.run('echoscu', ['+tls', theirs.key, theirs.cert, '+cf', theirs.ca, '-aec', 'CDRECORD', '127.0.0.1', String(port)])
+    t.equal(trusted.exitCode, 0, 'and takes the PACS')
+
+    const tunnels = mkiso.log.filter(({ msg }) => msg === 'stunnel started')
+    t.strictSame(tunnels.map(({ peer }) => peer).sort(), [`127.0.0.1:${pacs.port}`, `127.0.0.1:${publisher.port}`].sort())
+    process.kill(Number(tunnels.find(({ peer }) => peer === `127.0.0.1:${pacs.port}`)?.['pid']), 'SIGKILL')
+    t.ok(await until(() => mkiso.log.some(({ msg }) => msg === 'stunnel ended'), 5_000))
+    t.equal((await mkiso.get(DOWNLOAD)).status, 200, 'the next request has a new one')
+    t.equal(readdirSync(mkiso.app.workDir).filter(name => name.startsWith('stunnel_')).length, 3)
+    await mkiso.app.close()
+    t.strictSame(mkiso.app.dcmtk.programs.pids, [], 'it ends with the service')
+  })
+
+  t.test('C-GET', async t => {
+    const mkiso = await start(t, { pacs: { retrieve: 'get', tls: { ca: ours.ca, cert: ours.cert, key: ours.key } } })
+    const answer = await mkiso.get(DOWNLOAD)
+    t.equal(answer.status, 200)
+    t.strictSame([...(await readDisc(t, answer.body, programs)).instances.keys()].sort(), uids)
+  })
+
+  t.test('what does not fit fails, and says why', async t => {
+    const cases: Array<[string, Overrides, RegExp]> = [
+      ['no TLS on our side', {}, /ORTHANC at/],
+      ['a certificate of theirs that nobody vouches for', { tls: { ...ours, ca: stranger.ca } }, /TLS: .*(verif|certificate)/i],
+      ['a certificate of theirs for another name', { tls: { ...ours, server_name: 'pacs.example' } }, /TLS: .*(verif|certificate|match)/i],
+      ['a certificate of ours that they do not know', { tls: { ...stranger, ca: ours.ca } }, /TLS: .*(alert|certificate)|ORTHANC at/i]
+    ]
+    for (const [what, { tls }, detail] of cases) {
+      const mkiso = await start(t, { pacs: { retrieve: 'get', find_timeout: '5s', ...(tls === undefined ? {} : { tls }) } })
+      const answer = await mkiso.get(DOWNLOAD)
+      t.equal(answer.status, 502, what)
+      t.match(answer.json(), { code: 'PACS_UNREACHABLE', detail }, what)
+      await mkiso.app.close()
+    }
+    const mkiso = await start(t, { pacs: { tls: ours } })
+    t.match((await mkiso.get(PRINT)).json(), { code: 'CD_PUBLISHER_UNREACHABLE' }, 'a robot with TLS, and none here')
+  })
+
+  t.test('what the configuration refuses', async t => {
+    const cases: Array<[Record<string, unknown>, string | RegExp]> = [
+      [{ pacs: { tls: {} } }, 'mkiso.yaml:1: pacs.tls.ca is empty: give the certificates that the peer is checked against, or verify: false'],
+      [{ pacs: { tls: { ca: ours.ca } } }, 'mkiso.yaml:1: pacs.tls.cert is empty: the receiver needs a certificate and its key, or pacs.tls.incoming: plain'],
+      [{ pacs: { tls: { ...ours, key: '' } } }, /pacs.tls.cert and pacs.tls.key go together/], [{ pacs: { tls: { ...ours, ca: '/nowhere' } } }, 'mkiso.yaml:1: pacs.tls.ca /nowhere cannot be read'],
+      [{ pacs: { tls: { ...ours, incoming: 'both' } } }, /pacs.tls.incoming: "both" is not one of tls, plain/], [{ cd_publisher: { tls: { verfy: false } } }, /unknown key cd_publisher.tls.verfy; did you mean verify\?/],
+      [{ cd_publisher: { tls: { verify: false } }, tools: { stunnel: '/nowhere/stunnel' } }, /there is no program \/nowhere\/stunnel, which cd_publisher.tls needs/]
+    ]
+    for (const [settings, fault] of cases) {
+      try {
+        parseConfig(JSON.stringify({ iso: { temp_dir: '/tmp' }, ...settings }), 'mkiso.yaml', { env: {} })
+        t.fail(JSON.stringify(settings))
+      } catch (error) { t.match(error instanceof ConfigError && error.faults, [fault], JSON.stringify(settings).slice(0, 60)) }
+    }
+    for (const settings of [{ tls: { ca: ours.ca, incoming: 'plain' } }, { retrieve: 'get', tls: { verify: false } }]) {
+      t.doesNotThrow(() => parseConfig(JSON.stringify({ iso: { temp_dir: '/tmp' }, pacs: settings }), 'mkiso.yaml', { env: { MKISO_PACS__TLS__CA: ours.ca } }))
+    }
+  })
+})
