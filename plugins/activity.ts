@@ -11,17 +11,18 @@ declare module 'fastify' {
     activity: Activity | undefined
   }
   interface FastifyReply {
-    /** Begins the activity of this request; the answer's end is its end. */
-    track (kind: ActivityKind, accessionNumbers: readonly string[]): Activity
+    /** Begins the activity of this request, or goes on with one that a page has begun; the answer's end is its end. */
+    track (kind: ActivityKind, accessionNumbers: readonly string[], begun?: Activity): Activity
   }
 }
 
-function track (this: FastifyReply, kind: ActivityKind, accessionNumbers: readonly string[]): Activity {
+function track (this: FastifyReply, kind: ActivityKind, accessionNumbers: readonly string[], begun?: Activity): Activity {
   const { request, server } = this
   const details = { requestId: request.id, kind, accessionNumbers, caller: request.caller, signal: request.gone }
   // HEAD asks, and does nothing
   if (request.method === 'HEAD') return new Activity(details, () => {})
-  const activity = server.activities.begin(details)
+  const activity = begun ?? server.activities.begin(details)
+  if (begun !== undefined) request.gone.addEventListener('abort', () => { begun.cancel('client') }, { once: true })
   request.activity = activity
   endWith(this, request, activity)
   return activity
@@ -37,7 +38,7 @@ function endWith ({ raw }: FastifyReply, request: FastifyRequest, activity: Acti
     const { failure } = request
     // the relay tells how it ended
     if (activity.committed) return
-    if (failure !== undefined) activity.end({ kind: 'failed', code: failure.code, detail: failure.detail })
+    if (failure !== undefined) activity.fail(failure)
     else activity.end(raw.writableFinished ? { kind: 'success' } : { kind: 'cancelled', by: 'client' })
   }
   if (raw.destroyed) end()

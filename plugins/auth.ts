@@ -17,7 +17,7 @@ declare module 'fastify' {
   }
   interface FastifyContextConfig {
     /** Another route whose signed links open this one too: a page that leads to a download. */
-    signedAs?: string
+    signedAs?: string | ((accessionNumbers: string) => string)
   }
 }
 
@@ -37,13 +37,13 @@ export function createAuthorise ({ enabled, keys, signedLinks }: Config['auth'])
     const accessionNumbers = list ?? one
     // one that was not signed must not stand beside it
     if (typeof accessionNumbers !== 'string' || (one !== undefined && one !== accessionNumbers)) throw new MkisoError('UNAUTHORIZED')
-    checkSignedLink(signedLinks, { path: signedPathOf(request), accessionNumbers, expires, signature })
+    checkSignedLink(signedLinks, { path: signedPathOf(request, accessionNumbers), accessionNumbers, expires, signature })
     request.credential = SIGNED_LINK
   }
 }
 
-function signedPathOf ({ routeOptions: { config, url = '' } }: FastifyRequest): string {
-  return config.signedAs ?? url
+function signedPathOf ({ routeOptions: { config: { signedAs }, url = '' } }: FastifyRequest, accessionNumbers: string): string {
+  return typeof signedAs === 'function' ? signedAs(accessionNumbers) : signedAs ?? url
 }
 
 export default fp(async app => {

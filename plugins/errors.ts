@@ -7,6 +7,8 @@ import { ClientGoneError } from '../src/abort.ts'
 import { ERRORS, MkisoError } from '../src/errors.ts'
 import { ACCESSION_NUMBER_RULE } from '../src/dicom/accession-number.ts'
 import { errorBody } from '../src/schemas.ts'
+import { errorScreen } from '../src/screens/screens.ts'
+import { asPage, screenContext, wantsPage } from './screens.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -59,6 +61,7 @@ function answer (error: MkisoError, cause: unknown, request: FastifyRequest, rep
   // what a download had set already
   for (const header of ['content-disposition', 'content-length', 'etag', 'accept-ranges']) reply.removeHeader(header)
   if (error.fields.retryAfterSeconds !== undefined) reply.header('retry-after', String(error.fields.retryAfterSeconds))
+  if (wantsPage(request)) return asPage(reply).status(error.statusCode).send(errorScreen(screenContext(request), error, request.id, request.url))
   return reply
     .status(error.statusCode)
     .header('cache-control', 'no-store')

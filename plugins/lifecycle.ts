@@ -15,6 +15,10 @@ declare module 'fastify' {
     /** Aborted when the client leaves or the service must end. `request.signal` is wrong for POST (measured). */
     gone: AbortSignal
   }
+  interface FastifyContextConfig {
+    /** The route only looks on: the end of the service does not wait for it. */
+    observer?: boolean
+  }
 }
 
 /** Time for the last bytes of an answer to leave. */
@@ -30,6 +34,7 @@ export function requestId (message: Pick<IncomingMessage, 'headers'>): string {
 
 export default fp(async app => {
   const active = new Set<AbortController>()
+  const observers = new Set<AbortController>()
   let closing = false
   app.decorateRequest('gone')
 
@@ -38,10 +43,11 @@ export default fp(async app => {
     // a list of accession numbers has many programs that listen
     setMaxListeners(0, controller.signal)
     request.gone = controller.signal
-    active.add(controller)
+    const group = request.routeOptions.config.observer === true ? observers : active
+    group.add(controller)
     // covers success, failure and a client that leaves; onResponse does not run for a stream that breaks
     reply.raw.once('close', () => {
-      active.delete(controller)
+      group.delete(controller)
       if (!reply.raw.writableEnded) controller.abort(new ClientGoneError())
       request.log.info({
         method: request.method,
@@ -61,6 +67,7 @@ export default fp(async app => {
   app.addHook('preClose', async () => {
     closing = true
     app.log.info({ active: active.size }, 'shutting down')
+    for (const controller of observers) controller.abort(new MkisoError('SHUTTING_DOWN'))
     await until(() => active.size === 0, app.config.server.shutdownGraceMs, 50)
     for (const controller of active) controller.abort(new MkisoError('SHUTTING_DOWN', undefined, { retryAfterSeconds: 10 }))
     // a keep-alive client (nginx) would hold the server open for more than a minute (measured)

@@ -1,19 +1,32 @@
 /** OpenAPI from the routes' schemas, and Swagger UI with files of its own. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import fp from 'fastify-plugin'
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import swaggerUi, { type FastifySwaggerUiOptions } from '@fastify/swagger-ui'
+import { withAnswerExamples } from '../src/openapi-examples.ts'
 import { PRODUCT } from '../src/product.ts'
 
 export const options: FastifyDynamicSwaggerOptions = {
+  transformObject: document => 'openapiObject' in document ? withAnswerExamples(document.openapiObject) : document.swaggerObject,
   openapi: {
     openapi: '3.0.3',
     info: { title: PRODUCT.name, version: PRODUCT.version, description: 'Fetches a study from the PACS by accession number and streams it as a disc image, or sends it to the CD publisher.' },
-    tags: [{ name: 'disc', description: 'Downloads and prints' }, { name: 'health', description: 'For monitoring' }],
+    tags: [{ name: 'disc', description: 'Downloads and prints' }, { name: 'pages', description: 'For people, in a browser' }, { name: 'operator', description: 'What runs, and to end it' }, { name: 'health', description: 'For monitoring' }],
     components: { securitySchemes: { apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' } } }
   }
 }
 
-export const uiOptions: FastifySwaggerUiOptions = { routePrefix: '/docs', uiConfig: { persistAuthorization: true, tryItOutEnabled: true } }
+function asset (name: string): string {
+  return readFileSync(join(import.meta.dirname, '../src/screens', name), 'utf8')
+}
+
+export const uiOptions: FastifySwaggerUiOptions = {
+  routePrefix: '/docs',
+  // what these leave out (a bar for other documents, links inside of buttons, colours) keeps people with a screen reader out
+  uiConfig: { layout: 'BaseLayout', deepLinking: false, syntaxHighlight: { activate: false }, tryItOutEnabled: true, displayRequestDuration: true },
+  theme: { title: `${PRODUCT.name}: API`, css: [{ filename: 'mkiso.css', content: asset('swagger.css') }], js: [{ filename: 'mkiso.js', content: asset('swagger.js') }] }
+}
 
 export default fp(async app => {
   await app.register(swagger, options)

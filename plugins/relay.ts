@@ -46,10 +46,7 @@ export function createRelay (options: RelayOptions, audit: Audit) {
 }
 
 async function endWith (activity: Activity, work: Promise<unknown>): Promise<void> {
-  await work.then(() => { activity.end({ kind: 'success' }) }, (error: Error) => {
-    const { code, detail } = toMkisoError(error)
-    activity.end({ kind: 'failed', code, detail })
-  })
+  await work.then(() => { activity.end({ kind: 'success' }) }, (error: Error) => { activity.fail(toMkisoError(error)) })
 }
 
 export default fp(async app => {

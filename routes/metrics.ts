@@ -16,7 +16,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['health'],
       summary: 'Metrics for Prometheus',
       description: 'No patient, no accession number. Needs "Authorization: Bearer ..." where metrics.token is set.',
-      response: { ...errorResponses('UNAUTHORIZED'), 200: { description: 'Text format 0.0.4.', content: { 'text/plain': { schema: Type.String() } } } }
+      response: { ...errorResponses('UNAUTHORIZED'), 200: { description: 'Text format 0.0.4.', content: { 'text/plain': { schema: Type.String({ examples: ['mkiso_requests_active{kind="download"} 1'] }) } } } }
     }
   }, async (_request, reply) => reply.type(app.metrics.contentType).header('cache-control', 'no-store').send(await app.metrics.text()))
 }

@@ -9,6 +9,7 @@ import requestCaller from '../plugins/request-caller.ts'
 import config from '../plugins/config.ts'
 import dcmtk from '../plugins/dcmtk.ts'
 import errors, { clientErrorHandler, frameworkErrors } from '../plugins/errors.ts'
+import events from '../plugins/events.ts'
 import healthPlugin from '../plugins/health.ts'
 import helmet from '../plugins/helmet.ts'
 import iso from '../plugins/iso.ts'
@@ -17,17 +18,25 @@ import metricsPlugin from '../plugins/metrics.ts'
 import openapi from '../plugins/openapi.ts'
 import patientClient from '../plugins/patient-client.ts'
 import portPool from '../plugins/port-pool.ts'
+import preparations from '../plugins/preparations.ts'
 import rateLimit from '../plugins/rate-limit.ts'
 import relay from '../plugins/relay.ts'
 import retrieval from '../plugins/retrieval.ts'
+import screens from '../plugins/screens.ts'
 import sendDisc from '../plugins/send-disc.ts'
 import sensible from '../plugins/sensible.ts'
+import serviceState from '../plugins/service-state.ts'
 import underPressure from '../plugins/under-pressure.ts'
 import health from '../routes/api/health.ts'
 import metrics from '../routes/metrics.ts'
 import download from '../routes/api/iso/download.ts'
 import downloadMultiple from '../routes/api/iso/download-multiple.ts'
 import print from '../routes/api/iso/print.ts'
+import progress from '../routes/api/iso/progress.ts'
+import studies from '../routes/api/iso/studies.ts'
+import downloadPage from '../routes/download.ts'
+import printPage from '../routes/print.ts'
+import statusPage from '../routes/status.ts'
 
 /**
  * Builds the service; nothing listens until the caller says so.
@@ -63,6 +72,8 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
   await app.register(auth)
   await app.register(requestCaller)
   await app.register(activity)
+  await app.register(events)
+  await app.register(screens)
   await app.register(audit)
   await app.register(portPool)
   await app.register(dcmtk)
@@ -73,11 +84,18 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
   await app.register(healthPlugin)
   await app.register(metricsPlugin)
   await app.register(sendDisc)
+  await app.register(preparations)
+  await app.register(serviceState)
 
   await app.register(health)
   await app.register(metrics)
   await app.register(download)
   await app.register(downloadMultiple)
   await app.register(print)
+  await app.register(progress)
+  await app.register(studies)
+  await app.register(downloadPage)
+  await app.register(printPage)
+  await app.register(statusPage)
   return app
 }

@@ -1,38 +1,44 @@
 /**
- * The one table of errors. Status, sentence and what a person can do about it stand here and nowhere else: the answers, the OpenAPI
- * document, the pages and the log all read it. The sentences are the original design's.
+ * The one table of errors. Status, the words for a program (`error`, the original design's), and for a person a sentence and what to do next
+ * stand here and nowhere else: the answers, the OpenAPI document, the pages and the log all read it. The language files translate the last two.
  */
 export const ERRORS = {
-  INVALID_ACCESSION_NUMBER: { status: 400, error: 'invalid accession_number', advice: 'Check the accession number in the link.' },
-  INVALID_REQUEST: { status: 400, error: 'invalid request', advice: 'Check the link.' },
-  UNAUTHORIZED: { status: 401, error: 'unauthorized', advice: 'Send the key in the header X-API-Key.' },
-  NOT_FOUND: { status: 404, error: 'not found', advice: 'Check the link.' },
-  NO_DICOM_DATA: { status: 404, error: 'no DICOM data for accession_number', advice: 'The PACS holds no study for it. Check the number, or ask radiology whether the images have been sent.' },
-  ACCESSION_UNKNOWN: { status: 404, error: 'accession_number not found', advice: 'The HIS does not know this accession number. Check it.' },
-  DIFFERENT_PATIENTS: { status: 409, error: 'accession numbers belong to different patients', advice: 'Ask for each patient by itself; if they are one person, have the record corrected in the PACS.' },
-  DISC_TOO_SMALL: { status: 413, error: 'the studies need more than one disc', advice: 'Download each disc of the set by its own link.' },
-  RANGE_NOT_SATISFIABLE: { status: 416, error: 'range not satisfiable', advice: 'Download the disc from the start.' },
-  TOO_MANY_REQUESTS: { status: 429, error: 'too many requests', advice: 'Wait a minute and try again.' },
-  ISO_CREATION_FAILED: { status: 500, error: 'ISO creation failed', advice: 'Try again; if it happens again, tell the administrator the request id.' },
-  AUDIT_FAILED: { status: 500, error: 'audit record could not be written', advice: 'Tell the administrator: the audit file cannot be written, and no disc may leave without a record.' },
-  INTERNAL: { status: 500, error: 'internal error', advice: 'Try again; if it happens again, tell the administrator the request id.' },
-  PACS_UNREACHABLE: { status: 502, error: 'PACS unreachable', advice: 'The PACS does not answer. Try again later, or tell the administrator.' },
-  PACS_REFUSED: { status: 502, error: 'PACS refused the request', advice: 'Tell the administrator: the PACS needs a setting, which the detail names.' },
-  PACS_REFUSED_MOVE: { status: 502, error: 'PACS refused the move', advice: 'Tell the administrator: the PACS needs a setting, which the detail names.' },
-  INCOMPLETE_RETRIEVAL: { status: 502, error: 'incomplete retrieval', advice: 'The PACS did not send every image. Try again; if it happens again, tell radiology.' },
-  PATIENT_API_UNAVAILABLE: { status: 502, error: 'patient API unavailable', advice: 'The HIS does not answer. Try again later, or tell the administrator.' },
-  CD_PUBLISHER_UNREACHABLE: { status: 502, error: 'CD Publisher unreachable', advice: 'Is the CD publisher switched on? Try again, or tell the administrator.' },
-  CD_PUBLISHER_REFUSED: { status: 502, error: 'CD Publisher refused images', advice: 'The disc robot did not take every image: do not hand out its disc. Try again, or tell the administrator.' },
-  TOO_MANY_CONCURRENT: { status: 503, error: 'too many concurrent requests', advice: 'Wait a minute and try again.' },
-  RECEIVER_DOWN: { status: 503, error: 'DICOM receiver not running', advice: 'Try again in a minute, or tell the administrator: the detail names what is wrong.' },
-  CANCELLED: { status: 503, error: 'cancelled by the operator', advice: 'Ask the operator, then try again.' },
-  SHUTTING_DOWN: { status: 503, error: 'shutting down', advice: 'The service restarts. Try again in a minute.' },
-  OVERLOADED: { status: 503, error: 'service under pressure', advice: 'Wait a minute and try again.' },
-  PACS_TIMEOUT: { status: 504, error: 'PACS move timed out', advice: 'The PACS is slow or stuck. Try again later, or tell the administrator.' },
-  INSUFFICIENT_DISK_SPACE: { status: 507, error: 'insufficient disk space', advice: 'Tell the administrator: the disk for temporary files is full.' }
-} as const satisfies Record<string, { status: number, error: string, advice: string }>
+  INVALID_ACCESSION_NUMBER: { status: 400, error: 'invalid accession_number', sentence: 'The accession number in the link is not valid.', advice: 'Open the link from the hospital system again, or check the number.' },
+  INVALID_REQUEST: { status: 400, error: 'invalid request', sentence: 'The link is not valid.', advice: 'Check the link.' },
+  UNAUTHORIZED: { status: 401, error: 'unauthorized', sentence: 'You may not open this without a valid key or link.', advice: 'Open the link from the hospital system again. A program sends its key in the header X-API-Key.' },
+  NOT_FOUND: { status: 404, error: 'not found', sentence: 'There is no such page.', advice: 'Check the link.' },
+  NO_DICOM_DATA: { status: 404, error: 'no DICOM data for accession_number', sentence: 'The picture archive (PACS) has no images for this accession number.', advice: 'Check the number, or ask radiology whether the images have been sent.' },
+  ACCESSION_UNKNOWN: { status: 404, error: 'accession_number not found', sentence: 'The hospital system (HIS) does not know this accession number.', advice: 'Check the number in the hospital system.' },
+  DIFFERENT_PATIENTS: { status: 409, error: 'accession numbers belong to different patients', sentence: 'These accession numbers belong to different patients.', advice: 'Ask for each patient by itself; if they are one person, have the record corrected in the PACS.' },
+  DISC_TOO_SMALL: { status: 413, error: 'the studies need more than one disc', sentence: 'The images do not fit on one disc.', advice: 'Download each disc of the set by its own link.' },
+  RANGE_NOT_SATISFIABLE: { status: 416, error: 'range not satisfiable', sentence: 'The download cannot go on where it broke off.', advice: 'Download the disc from the start.' },
+  TOO_MANY_REQUESTS: { status: 429, error: 'too many requests', sentence: 'There were too many requests from this computer.', advice: 'Wait a minute and try again.' },
+  ISO_CREATION_FAILED: { status: 500, error: 'ISO creation failed', sentence: 'The disc could not be made.', advice: 'Try again; if it happens again, tell the administrator the request id.' },
+  AUDIT_FAILED: { status: 500, error: 'audit record could not be written', sentence: 'The record of who takes which images could not be written.', advice: 'Tell the administrator: the audit file cannot be written, and no disc may leave without a record.' },
+  INTERNAL: { status: 500, error: 'internal error', sentence: 'Something went wrong in the disc service.', advice: 'Try again; if it happens again, tell the administrator the request id.' },
+  PACS_UNREACHABLE: { status: 502, error: 'PACS unreachable', sentence: 'The picture archive (PACS) does not answer.', advice: 'Try again in a few minutes, or tell the administrator.' },
+  PACS_REFUSED: { status: 502, error: 'PACS refused the request', sentence: 'The picture archive (PACS) refuses to answer.', advice: 'Tell the administrator: the PACS needs a setting, which the detail names.' },
+  PACS_REFUSED_MOVE: { status: 502, error: 'PACS refused the move', sentence: 'The picture archive (PACS) refuses to send the images.', advice: 'Tell the administrator: the PACS needs a setting, which the detail names.' },
+  INCOMPLETE_RETRIEVAL: { status: 502, error: 'incomplete retrieval', sentence: 'Not all images arrived, so no disc was made.', advice: 'Try again; if it happens again, tell radiology.' },
+  PATIENT_API_UNAVAILABLE: { status: 502, error: 'patient API unavailable', sentence: 'The hospital system (HIS) does not answer.', advice: 'Try again in a few minutes, or tell the administrator.' },
+  CD_PUBLISHER_UNREACHABLE: { status: 502, error: 'CD Publisher unreachable', sentence: 'The disc robot (CD publisher) does not answer.', advice: 'Is the robot switched on? Try again, or tell the administrator.' },
+  CD_PUBLISHER_REFUSED: { status: 502, error: 'CD Publisher refused images', sentence: 'The disc robot (CD publisher) did not take every image.', advice: 'Do not hand out the disc that it makes. Try again, or tell the administrator.' },
+  TOO_MANY_CONCURRENT: { status: 503, error: 'too many concurrent requests', sentence: 'Many discs are being made just now.', advice: 'Wait a minute and try again.' },
+  RECEIVER_DOWN: { status: 503, error: 'DICOM receiver not running', sentence: 'The service cannot receive images just now.', advice: 'Try again in a minute, or tell the administrator: the detail names what is wrong.' },
+  PRINT_UNDER_WAY: { status: 409, error: 'cannot be cancelled any more', sentence: 'This print cannot be cancelled any more.', advice: 'The images are on their way to the disc robot: stop it there.' },
+  CANCELLED: { status: 503, error: 'cancelled by the operator', sentence: 'The operator has cancelled this.', advice: 'Ask the operator, then try again.' },
+  SHUTTING_DOWN: { status: 503, error: 'shutting down', sentence: 'The disc service is being restarted.', advice: 'Try again in a minute.' },
+  OVERLOADED: { status: 503, error: 'service under pressure', sentence: 'The disc service has too much to do just now.', advice: 'Wait a minute and try again.' },
+  PACS_TIMEOUT: { status: 504, error: 'PACS move timed out', sentence: 'The picture archive (PACS) took too long.', advice: 'Try again in a few minutes, or tell the administrator.' },
+  INSUFFICIENT_DISK_SPACE: { status: 507, error: 'insufficient disk space', sentence: 'The disc service has no room left on its disk.', advice: 'Tell the administrator: the disk for temporary files is full (iso.temp_dir).' }
+} as const satisfies Record<string, { status: number, error: string, sentence: string, advice: string }>
 
 export type ErrorCode = keyof typeof ERRORS
+
+/** The words for a person by the keys of the language files: `PACS_UNREACHABLE` and `PACS_UNREACHABLE_advice`. */
+export function errorTexts (): Record<string, string> {
+  return Object.fromEntries(Object.entries(ERRORS).flatMap(([code, { sentence, advice }]) => [[code, sentence], [`${code}_advice`, advice]]))
+}
 
 /** Further fields of an error's answer. */
 export interface ErrorFields {

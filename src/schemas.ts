@@ -1,6 +1,7 @@
 /** Schema atoms, composed per route: one schema gives validation, types, the error map and OpenAPI. */
 import { Type, type TObject } from '@sinclair/typebox'
 import { ACCESSION_NUMBER_MAX_LENGTH, ACCESSION_NUMBER_PATTERN } from './dicom/accession-number.ts'
+import { errorExample } from './error-examples.ts'
 import { ERRORS, type ErrorCode, type MkisoError } from './errors.ts'
 
 /** The body of an error, in the original's shape. */
@@ -44,7 +45,7 @@ export function errorResponses (...codes: ErrorCode[]): Record<number, TObject> 
     destination: Type.Optional(Type.String({ description: 'The CD publisher, host:port.' })),
     discs: Type.Optional(Type.Array(Type.String(), { description: 'Links to the discs of a set.' })),
     request_id: Type.String({ description: 'Stands in the log, and in the header X-Request-Id.' })
-  }, { description: codes.map(code => ERRORS[code].error).filter((text, index, all) => all.indexOf(text) === index).join(' · ') })]))
+  }, { description: codes.map(code => ERRORS[code].error).filter((text, index, all) => all.indexOf(text) === index).join(' · '), examples: codes.map(errorExample) })]))
 }
 
 const BLANKS = ' *'
@@ -75,16 +76,21 @@ export const SIGNED_LINK_QUERY = {
 /** A query is text, and nothing is coerced. */
 export const DiscNumber = Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,2}$', description: 'Which disc of a set, from 1 (disc.capacity).', examples: ['1'] }))
 
+export const PreparationId = Type.Optional(Type.String({ format: 'uuid', description: 'Of the disc that a page has had made (/api/iso/progress).' }))
+
 /** The number that {@link DiscNumber} has let through. */
 export function discNumber (text: string | undefined): number | undefined {
   return text === undefined ? undefined : Number(text)
 }
 
-/** The same link with another disc. */
-export function discLinks (url: string): (disc: number) => string {
-  return disc => {
-    const link = new URL(url, 'http://localhost')
-    link.searchParams.set('disc', String(disc))
-    return link.pathname + link.search
-  }
+/** An answer that goes on: Server-Sent Events. @param example one event's data */
+export function eventStream (description: string, example: object) {
+  return { description, content: { 'text/event-stream': { schema: Type.String({ description: 'Lines "data: {...}", each a whole state.', examples: [`data: ${example}\n\n`] }) } } }
 }
+
+/** An answer for people. */
+export function page (description: string) {
+  return { description, content: { 'text/html': { schema: Type.String({ examples: ['<!DOCTYPE html> ...'] }) } } }
+}
+
+export const LanguageCode = Type.Optional(Type.String({ pattern: '^[a-z]{2}$', description: 'Language of the page; else the browser\'s, else the site\'s (disc.language).', examples: ['id'] }))

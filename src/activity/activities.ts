@@ -44,6 +44,13 @@ export class Activities extends EventEmitter<ActivityEvents> {
     return this.#running.get(id)?.cancel(by) ?? false
   }
 
+  /** Calls back when this one changes or ends. @returns the way to stop */
+  listenTo (activity: Activity, changed: () => void): () => void {
+    const onEvent = (one: Activity): void => { if (one === activity) changed() }
+    this.on('changed', onEvent).on('ended', onEvent)
+    return () => { this.off('changed', onEvent).off('ended', onEvent) }
+  }
+
   #onChange (activity: Activity): void {
     if (activity.outcome === undefined) {
       this.emit('changed', activity)

@@ -33,8 +33,8 @@ export interface NewActivity {
   kind: ActivityKind
   accessionNumbers: readonly string[]
   caller: Caller
-  /** Ends with the client. */
-  signal: AbortSignal
+  /** Ends with the client; absent for work that no single request waits for. */
+  signal?: AbortSignal
 }
 
 export class Activity implements Watch {
@@ -75,7 +75,7 @@ export class Activity implements Watch {
     this.accessionNumbers = accessionNumbers
     this.caller = caller
     this.#changed = changed
-    this.signal = AbortSignal.any([signal, this.#cancelled.signal])
+    this.signal = AbortSignal.any([...(signal === undefined ? [] : [signal]), this.#cancelled.signal])
     setMaxListeners(0, this.signal, this.#cancelled.signal)
   }
 
@@ -88,13 +88,10 @@ export class Activity implements Watch {
   get endedAt (): Date | undefined { return this.#endedMs === undefined ? undefined : new Date(this.startedAt.getTime() + this.durationMs) }
 
   onManifest (manifest: Manifest): void {
-    const { studies } = manifest
     this.manifest = manifest
-    this.patientName = personName(studies[0]?.patient.patientName ?? '')
-    this.studies = studies.map(({ accessionNumber, studyDate, studyDescription, series }) => ({
-      accessionNumber, date: studyDate, description: studyDescription, modalities: [...new Set(series.map(({ modality }) => modality).filter(modality => modality !== ''))]
-    }))
-    this.#enter('queued')
+    Object.assign(this, summaryOf(manifest))
+    // what runs shows by its progress
+    this.#enter('finding')
   }
 
   onProgress ({ received, expected, bytes, waiting }: Progress): void {
@@ -141,6 +138,14 @@ export class Activity implements Watch {
     return true
   }
 
+  fail ({ code, detail }: MkisoError): void { this.end({ kind: 'failed', code, detail }) }
+
+  /** Ends the work with an error. */
+  abort (error: MkisoError): void {
+    this.fail(error)
+    this.#cancelled.abort(error)
+  }
+
   /** The first outcome counts. */
   end (outcome: Outcome): void {
     if (this.#outcome !== undefined) return
@@ -152,10 +157,21 @@ export class Activity implements Watch {
 
   #enter (phase: Phase): void {
     if (this.#outcome !== undefined) return
-    if (phase !== this.#phase) {
+    // never back: a disc that was prepared for a page is opened again for its download
+    if (PHASES.indexOf(phase) > PHASES.indexOf(this.#phase)) {
       this.#phase = phase
       this.#phaseSinceMs = performance.now()
     }
     this.#changed(this)
+  }
+}
+
+/** Whose studies these are. */
+export function summaryOf ({ studies }: Manifest): Pick<Activity, 'patientName' | 'studies'> {
+  return {
+    patientName: personName(studies[0]?.patient.patientName ?? ''),
+    studies: studies.map(({ accessionNumber, studyDate, studyDescription, series }) => ({
+      accessionNumber, date: studyDate, description: studyDescription, modalities: [...new Set(series.map(({ modality }) => modality).filter(modality => modality !== ''))]
+    }))
   }
 }

@@ -66,7 +66,7 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
    * @throws the signal's reason
    */
   async begin (accessionNumbers: readonly string[], options: RetrieveOptions): Promise<Retrieval> {
-    const found = await this.#findStudies(accessionNumbers, options)
+    const found = await this.findStudies(accessionNumbers, options)
     const held: StudyEntry[] = []
     let stopFollowing = (): void => {}
     const release = (): void => {
@@ -74,12 +74,16 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
       for (const entry of held.splice(0)) this.#release(entry)
     }
     try {
-      const manifest = await this.#hold(found, held, options)
       const { watch } = options
-      if (watch !== undefined) {
-        watch.onManifest(manifest)
-        stopFollowing = followProgress([...held], progress => { watch.onProgress(progress) })
+      watch?.onManifest(found)
+      const follow = (): void => {
+        stopFollowing()
+        if (watch !== undefined) stopFollowing = followProgress([...held], progress => { watch.onProgress(progress) })
       }
+      // a PACS may list the instances only when it has sent them: dcmqrscp locks its index for as long as it moves
+      const manifest = await this.#hold(found, held, options, follow)
+      watch?.onManifest(manifest)
+      follow()
       return asRetrieval(manifest, [...held], release)
     } catch (error) {
       release()
@@ -92,7 +96,7 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
    * @returns undefined when something would have to be moved
    */
   async beginKept (accessionNumbers: readonly string[], options: RetrieveOptions): Promise<Retrieval | undefined> {
-    const found = await this.#findStudies(accessionNumbers, options)
+    const found = await this.findStudies(accessionNumbers, options)
     const manifest = await findInstances({ ...this.#options, log: options.log }, found, options.signal)
     const kept = manifest.studies.flatMap(study => {
       const entry = this.#entries.get(study.studyInstanceUid)
@@ -112,7 +116,11 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
     await Promise.all([...this.#all].map(async entry => { await this.#remove(entry) }))
   }
 
-  async #findStudies (accessionNumbers: readonly string[], { signal, log }: RetrieveOptions): Promise<Manifest> {
+  /**
+   * Finds studies and their series, and guards; moves nothing.
+   * @throws as {@link begin}
+   */
+  async findStudies (accessionNumbers: readonly string[], { signal, log }: RetrieveOptions): Promise<Manifest> {
     const found = await findStudies({ ...this.#options, log }, accessionNumbers, signal)
     if (!this.#options.config.disc.allow_mixed_patients) guardOnePatient(found)
     return found
@@ -123,10 +131,11 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
    * consists of is asked for meanwhile, which a clerk need not wait for.
    * @returns what the studies consist of
    */
-  async #hold ({ studies: found }: Manifest, held: StudyEntry[], { signal, log }: RetrieveOptions): Promise<Manifest> {
+  async #hold ({ studies: found }: Manifest, held: StudyEntry[], { signal, log }: RetrieveOptions, onFresh: () => void): Promise<Manifest> {
     const start = this.#starter(log)
     const fresh = found.filter(({ studyInstanceUid }) => !this.#entries.has(studyInstanceUid)).map(study => start(study, undefined, false))
     held.push(...fresh)
+    if (fresh.length > 0) onFresh()
     const known = found.filter(study => fresh.every(({ studyInstanceUid }) => studyInstanceUid !== study.studyInstanceUid))
     // from now on nobody who leaves takes them away
     const joined = known.flatMap(({ studyInstanceUid }) => this.#entries.get(studyInstanceUid) ?? [])

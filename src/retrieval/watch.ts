@@ -4,7 +4,7 @@ import type { Progress } from './study-retrieval.ts'
 
 /** What retrieval, disc and relay tell about a request's work, in this order. */
 export interface Watch {
-  /** What the PACS says that there is to fetch. */
+  /** Whose studies these are, as soon as the PACS has told; and again with their instances. */
   onManifest (manifest: Manifest): void
   onProgress (progress: Progress): void
   /** Every image is here; the disc is being made. */

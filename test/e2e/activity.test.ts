@@ -33,7 +33,8 @@ t.test('activities', async t => {
   t.test('a download, from finding to done', async t => {
     const answer = await mkiso.get('/api/iso/download?accession_number=MR.2024.001')
     const activity = await last()
-    t.strictSame(phases.get(activity), ['finding', 'queued', 'receiving', 'making', 'streaming', 'done'])
+    // there may be no wait for a turn
+    t.strictSame(phases.get(activity)?.filter(phase => phase !== 'queued'), ['finding', 'receiving', 'making', 'streaming', 'done'])
     t.equal(activity.requestId, answer.headers['x-request-id'])
     t.match(activity, { kind: 'download', patientName: 'RAHAYU SITI', images: { received: 24, expected: 24 }, sizeBytes: answer.body.length, sentBytes: answer.body.length, outcome: { kind: 'success' } })
     t.strictSame(activity.studies.map(({ modalities }) => modalities), [['MR']])

@@ -10,7 +10,8 @@ t.test('OpenAPI', async t => {
   const mkiso = await service(t, { aeTitle: 'NOBODY', host: '127.0.0.1', port: await freePort() }, await freePort())
   const document = (await mkiso.get('/docs/json')).json()
   const api = await SwaggerParser.validate(structuredClone(document) as unknown as OpenAPIV3.Document) as OpenAPIV3.Document
-  t.strictSame(Object.keys(api.paths).sort(), ['/api/health', '/api/health/live', '/api/iso/download', '/api/iso/download-multiple', '/api/iso/print', '/metrics'])
+  t.strictSame(Object.keys(api.paths).sort(), ['/api/health', '/api/health/live', '/api/iso/download', '/api/iso/download-multiple', '/api/iso/print', '/api/iso/progress', '/api/iso/studies',
+    '/download', '/metrics', '/print', '/status', '/status/activities/{id}', '/status/events', '/status/state'])
   const statuses = (path: string, method: 'get' | 'post' = 'get'): string[] => Object.keys(api.paths[path]?.[method]?.responses ?? {})
   const retrieval = ['200', '400', '401', '404', '409', '429', '500', '502', '503', '504', '507']
   const discs = [...retrieval, '206', '413', '416'].sort()
@@ -18,6 +19,17 @@ t.test('OpenAPI', async t => {
   t.strictSame(statuses('/api/iso/download-multiple'), discs)
   t.strictSame(statuses('/api/iso/print'), retrieval)
   t.strictSame(statuses('/api/iso/print', 'post'), retrieval)
+  t.strictSame(statuses('/api/iso/progress'), retrieval)
+  t.strictSame(statuses('/api/iso/studies'), retrieval)
+  for (const [path, item] of Object.entries(api.paths)) {
+    for (const method of ['get', 'post', 'delete'] as const) {
+      for (const [status, response] of Object.entries(item?.[method]?.responses ?? {})) {
+        for (const [type, media] of Object.entries('content' in response ? response.content ?? {} : {})) {
+          if (type !== 'application/octet-stream') t.ok(media.example !== undefined || Object.keys(media.examples ?? {}).length > 1, `an example: ${method} ${path} ${status} ${type}`)
+        }
+      }
+    }
+  }
   t.strictSame(statuses('/api/health'), ['200', '400', '500', '503'])
   const body = (path: string, status: string): OpenAPIV3.SchemaObject => {
     const response = api.paths[path]?.get?.responses[status] as OpenAPIV3.ResponseObject

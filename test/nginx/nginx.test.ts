@@ -106,6 +106,18 @@ t.test('what is passed on', async t => {
   })
 })
 
+t.test('several machines: the requests of one study meet, however its number is written', async t => {
+  const echoes = [await startEcho(t), await startEcho(t)]
+  const nginx = await startNginx(t, { upstreams: echoes.map(({ address }) => address) })
+  for (let n = 0; n < 20; n++) {
+    const seen = echoes.map(({ asked }) => asked.length)
+    for (const path of ['/mkiso.php?accession_number=N', '/mkiso_multiple.php?accession_number=N,M', '/api/iso/progress?accession_number=N%2CM',
+      '/api/iso/download-multiple?accession_numbers=N%2cM,L', '/download?accession_number=N']) await (await fetch(nginx.url + path.replace('N', `CT.${n}`))).arrayBuffer()
+    t.strictSame(echoes.map(({ asked }, index) => asked.length - (seen[index] ?? 0)).sort(), [0, 5], `CT.${n}`)
+  }
+  t.ok(echoes.every(({ asked }) => asked.length > 0), 'and the studies are spread')
+})
+
 t.test('in its container nginx takes the key from the secret', async t => {
   const folder = temporaryFolder(t, 'container')
   const [target, secret] = [join(folder, 'mkiso'), join(folder, 'secret')]

@@ -4,7 +4,8 @@ import { DISC_ANSWERS } from '../../../plugins/send-disc.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { isoFileNameForPatient, nameFromDicom } from '../../../src/disc/file-name.ts'
 import { MkisoError } from '../../../src/errors.ts'
-import { AccessionNumberList, DiscNumber, discLinks, discNumber, errorResponses, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/schemas.ts'
+import { withQuery } from '../../../src/links.ts'
+import { AccessionNumberList, DiscNumber, discNumber, errorResponses, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/api/iso/download-multiple', {
@@ -15,7 +16,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       security: [{ apiKey: [] }],
       // mkiso_multiple.php passes accession_number, and nginx forwards it as it is
       querystring: Type.Object({
-        accession_numbers: Type.Optional(AccessionNumberList), accession_number: Type.Optional(AccessionNumberList), disc: DiscNumber, ...SIGNED_LINK_QUERY
+        accession_numbers: Type.Optional(AccessionNumberList),
+        accession_number: Type.Optional(AccessionNumberList),
+        disc: DiscNumber,
+        preparation: PreparationId,
+        ...SIGNED_LINK_QUERY
       }),
       response: { ...errorResponses(...RETRIEVAL_ERRORS, 'ACCESSION_UNKNOWN', 'PATIENT_API_UNAVAILABLE', 'DISC_TOO_SMALL', 'ISO_CREATION_FAILED', 'RANGE_NOT_SATISFIABLE'), ...DISC_ANSWERS }
     }
@@ -23,9 +28,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const { accession_numbers: list, accession_number: other } = request.query
     if (list !== undefined && other !== undefined && list !== other) throw new MkisoError('INVALID_ACCESSION_NUMBER', 'accession_numbers and accession_number differ; give one of them')
     const accessionNumbers = parseAccessionNumbers(list ?? other ?? '', app.config.server.max_accessions)
-    const activity = reply.track('download', accessionNumbers)
+    const activity = reply.trackDownload(accessionNumbers, request.query)
     const patientName = await app.patientClient.nameFor(accessionNumbers.slice(0, 1), activity.signal, request.log)
-    const linkOf = discLinks(request.url)
+    const linkOf = (disc: number): string => withQuery('/api/iso/download-multiple', request.url, { disc: String(disc), preparation: undefined })
     const wanted = { accessionNumbers, disc: discNumber(request.query.disc), linkOf, signal: activity.signal, log: request.log, watch: activity }
     const disc = request.method === 'HEAD' ? await app.discs.openKept(wanted) : await app.discs.open(wanted)
     if (disc === undefined) return reply.sendUnknownDisc()

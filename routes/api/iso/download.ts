@@ -3,7 +3,8 @@ import { Type } from '@sinclair/typebox'
 import { DISC_ANSWERS } from '../../../plugins/send-disc.ts'
 import { checkAccessionNumber } from '../../../src/dicom/accession-number.ts'
 import { isoFileName } from '../../../src/disc/file-name.ts'
-import { AccessionNumber, DiscNumber, discLinks, discNumber, errorResponses, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/schemas.ts'
+import { withQuery } from '../../../src/links.ts'
+import { AccessionNumber, DiscNumber, discNumber, errorResponses, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/api/iso/download', {
@@ -12,13 +13,13 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['disc'],
       summary: 'The disc of one accession number',
       security: [{ apiKey: [] }],
-      querystring: Type.Object({ accession_number: AccessionNumber, disc: DiscNumber, ...SIGNED_LINK_QUERY }),
+      querystring: Type.Object({ accession_number: AccessionNumber, disc: DiscNumber, preparation: PreparationId, ...SIGNED_LINK_QUERY }),
       response: { ...errorResponses(...RETRIEVAL_ERRORS, 'DISC_TOO_SMALL', 'ISO_CREATION_FAILED', 'RANGE_NOT_SATISFIABLE'), ...DISC_ANSWERS }
     }
   }, async (request, reply) => {
     const accessionNumber = checkAccessionNumber(request.query.accession_number)
-    const activity = reply.track('download', [accessionNumber])
-    const linkOf = discLinks(request.url)
+    const activity = reply.trackDownload([accessionNumber], request.query)
+    const linkOf = (disc: number): string => withQuery('/api/iso/download', request.url, { disc: String(disc), preparation: undefined })
     const wanted = { accessionNumbers: [accessionNumber], disc: discNumber(request.query.disc), linkOf, signal: activity.signal, log: request.log, watch: activity }
     const disc = request.method === 'HEAD' ? await app.discs.openKept(wanted) : await app.discs.open(wanted)
     return disc === undefined ? reply.sendUnknownDisc() : reply.sendDisc(disc, { fileName: isoFileName(accessionNumber), linkOf })

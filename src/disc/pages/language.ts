@@ -1,7 +1,8 @@
-/** The words of the pages. English and Indonesian are shipped; a site's own file goes over them. */
+/** The words of the pages, those of a disc and those of the service. English and Indonesian are shipped; a site's own file goes over them. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
+import { errorTexts } from '../../errors.ts'
 
 const FOLDER = join(import.meta.dirname, 'languages')
 
@@ -9,7 +10,7 @@ const FOLDER = join(import.meta.dirname, 'languages')
 export interface Language {
   code: string
   locale: string
-  /** The text of a key with its values; keys are those of languages/en.yaml. */
+  /** The text of a key with its values; keys are those of languages/en.yaml and of the error table. */
   say (key: string, values?: Readonly<Record<string, string | number>>): string
   /** A DICOM date for people. */
   date (dicomDate: string): string
@@ -25,8 +26,9 @@ export function loadLanguage (code: string, languageDir: string): Language {
   const cacheKey = `${languageDir}/${code}`
   const known = loaded.get(cacheKey)
   if (known !== undefined) return known
-  const english = read(join(FOLDER, 'en.yaml'))
-  if (english === undefined) throw new Error('the English language file is missing')
+  const file = read(join(FOLDER, 'en.yaml'))
+  if (file === undefined) throw new Error('the English language file is missing')
+  const english = { ...errorTexts(), ...file }
   const shipped = read(join(FOLDER, `${code}.yaml`))
   const own = languageDir === '' ? undefined : read(join(languageDir, `${code}.yaml`))
   if (shipped === undefined && own === undefined) {

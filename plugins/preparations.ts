@@ -1,0 +1,35 @@
+/** Discs that are made for a page before its download asks for them. */
+import fp from 'fastify-plugin'
+import type { FastifyReply } from 'fastify'
+import type { Activity } from '../src/activity/activity.ts'
+import { Preparations } from '../src/activity/preparations.ts'
+import { discNumber } from '../src/schemas.ts'
+import { toMkisoError } from './errors.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance { preparations: Preparations }
+  interface FastifyReply {
+    /** As `track`; goes on with the activity of the page that has had the disc made. */
+    trackDownload (accessionNumbers: readonly string[], query: { preparation?: string, disc?: string }): Activity
+  }
+}
+
+function trackDownload (this: FastifyReply, accessionNumbers: readonly string[], { preparation, disc }: { preparation?: string, disc?: string }): Activity {
+  const { request, server } = this
+  const begun = request.method === 'HEAD' ? undefined : server.preparations.take(preparation, accessionNumbers, discNumber(disc))
+  return this.track('download', accessionNumbers, begun)
+}
+
+export default fp(async app => {
+  const { discs, activities, patientClient } = app
+  const preparations = new Preparations({
+    discs,
+    activities,
+    toMkisoError,
+    // as the download of a list, which has the patient's name in its file name
+    check: async (accessionNumbers, signal, log) => { if (accessionNumbers.length > 1) await patientClient.nameFor(accessionNumbers.slice(0, 1), signal, log) }
+  })
+  app.decorate('preparations', preparations)
+  app.decorateReply('trackDownload', trackDownload)
+  app.addHook('preClose', async () => { preparations.close() })
+}, { name: 'preparations', dependencies: ['errors', 'activity', 'iso', 'patient-client'] })

@@ -1,0 +1,38 @@
+/** Pages for people, and the files that they need. */
+import { join } from 'node:path'
+import fp from 'fastify-plugin'
+import fastifyStatic from '@fastify/static'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { chooseLanguage } from '../src/screens/choose-language.ts'
+import { renderScreen, type ScreenContext, type ScreenName } from '../src/screens/screens.ts'
+
+declare module 'fastify' {
+  interface FastifyReply {
+    sendScreen (name: ScreenName, data?: object): FastifyReply
+  }
+}
+
+/** A browser that shows a page, not a program, and not the script of a page. */
+export function wantsPage ({ headers: { accept = '' } }: Pick<FastifyRequest, 'headers'>): boolean {
+  return /\btext\/html\b/i.test(accept)
+}
+
+export function screenContext (request: FastifyRequest): ScreenContext {
+  const { disc } = request.server.config
+  const { lang } = request.query as { lang?: unknown }
+  return { language: chooseLanguage(disc, typeof lang === 'string' ? lang : undefined, request.headers['accept-language']), institution: disc.institution, url: request.url }
+}
+
+/** Of a page: what it says depends on who asks, and nobody keeps it. */
+export function asPage (reply: FastifyReply): FastifyReply {
+  return reply.type('text/html; charset=utf-8').header('cache-control', 'no-store').header('vary', 'accept, accept-language')
+}
+
+function sendScreen (this: FastifyReply, name: ScreenName, data: object = {}): FastifyReply {
+  return asPage(this).send(renderScreen(name, screenContext(this.request), { url: this.request.url, ...data }))
+}
+
+export default fp(async app => {
+  app.decorateReply('sendScreen', sendScreen)
+  await app.register(fastifyStatic, { root: join(import.meta.dirname, '../src/screens/assets'), prefix: '/assets/', decorateReply: false, index: false })
+}, { name: 'screens', dependencies: ['config'] })

@@ -1,0 +1,105 @@
+/** What the operator sees: running and finished work, resources, health. Looked up only while somebody looks. */
+import { statfs } from 'node:fs/promises'
+import fp from 'fastify-plugin'
+import type { FastifyInstance } from 'fastify'
+import { Type, type Static } from '@sinclair/typebox'
+import { ACTIVITY_EXAMPLE, ActivityState, activityState } from '../src/activity/state.ts'
+
+const Resources = Type.Object({
+  slots: Type.Object({ in_use: Type.Integer(), size: Type.Integer({ description: 'our_ae.port_range' }) }),
+  moves: Type.Object({ active: Type.Integer(), waiting: Type.Integer(), max: Type.Integer({ description: 'pacs.max_moves' }) }),
+  kept: Type.Object({ studies: Type.Integer({ description: 'On disk though nobody uses them (iso.keep_for).' }), bytes: Type.Integer(), max_bytes: Type.Integer({ description: 'iso.keep_max_bytes' }) }),
+  disk: Type.Optional(Type.Object({ free_bytes: Type.Integer(), total_bytes: Type.Integer() }, { description: 'Where iso.temp_dir is.' }))
+})
+
+const HealthState = Type.Object({
+  status: Type.String({ description: 'As /api/health.' }),
+  checks: Type.Record(Type.String(), Type.Object({ status: Type.String(), detail: Type.Optional(Type.String()), latency_ms: Type.Optional(Type.Integer()) }))
+})
+
+const State = Type.Object({
+  started_at: Type.String({ description: 'ISO 8601.' }),
+  names: Type.Boolean({ description: 'Patients\' names are only shown where a key is asked for.' }),
+  running: Type.Array(ActivityState, { description: 'Oldest first.' }),
+  finished: Type.Array(ActivityState, { description: 'The last 50, newest first.' }),
+  resources: Resources,
+  health: Type.Optional(HealthState)
+})
+
+export const SERVICE_STATE_EXAMPLE: Static<typeof State> = {
+  started_at: '2024-05-06T06:00:00.000Z',
+  names: true,
+  running: [ACTIVITY_EXAMPLE],
+  finished: [],
+  resources: {
+    slots: { in_use: 1, size: 100 },
+    moves: { active: 2, waiting: 0, max: 8 },
+    kept: { studies: 0, bytes: 0, max_bytes: 20_000_000_000 },
+    disk: { free_bytes: 80_000_000_000, total_bytes: 100_000_000_000 }
+  }
+}
+
+export const ServiceState = Type.Object(State.properties, { examples: [SERVICE_STATE_EXAMPLE] })
+
+export type ServiceState = Static<typeof ServiceState>
+
+declare module 'fastify' {
+  interface FastifyInstance { serviceState: ReturnType<typeof createServiceState> }
+}
+
+const REFRESH_MS = 5_000
+
+type App = Pick<FastifyInstance, 'activities' | 'config' | 'health' | 'portPool' | 'retrievals' | 'turns' | 'workDir' | 'log'>
+
+export function createServiceState (app: App) {
+  const { activities, config, portPool, retrievals, turns } = app
+  const startedAt = new Date().toISOString()
+  const names = config.auth.enabled
+  let health: ServiceState['health']
+  let disk: ServiceState['resources']['disk']
+  const watchers = new Set<() => void>()
+  let timer: NodeJS.Timeout | undefined
+
+  const refresh = async (): Promise<void> => {
+    const [checked, { bavail, blocks, bsize }] = await Promise.all([app.health.check(), statfs(app.workDir)])
+    health = checked
+    disk = { free_bytes: bavail * bsize, total_bytes: blocks * bsize }
+    for (const changed of watchers) changed()
+  }
+  const refreshSoon = (): void => { refresh().catch((error: unknown) => { app.log.error({ err: error }, 'the state of the service cannot be read') }) }
+
+  return {
+    refresh,
+    now: (): ServiceState => ({
+      started_at: startedAt,
+      names,
+      running: activities.running.map(activity => activityState(activity, names)),
+      finished: activities.finished.map(activity => activityState(activity, names)),
+      resources: {
+        slots: { in_use: portPool.inUse, size: portPool.size },
+        moves: { active: turns.active, waiting: turns.waiting, max: config.pacs.max_moves },
+        kept: { studies: retrievals.kept, bytes: retrievals.keptBytes, max_bytes: config.iso.keepMaxBytes },
+        ...(disk === undefined ? {} : { disk })
+      },
+      ...(health === undefined ? {} : { health })
+    }),
+    /** Calls back when something may have changed. @returns the way to end it */
+    listen: (changed: () => void): () => void => {
+      watchers.add(changed)
+      refreshSoon()
+      timer ??= setInterval(refreshSoon, REFRESH_MS).unref()
+      for (const event of ['started', 'changed', 'ended'] as const) activities.on(event, changed)
+      return () => {
+        watchers.delete(changed)
+        for (const event of ['started', 'changed', 'ended'] as const) activities.off(event, changed)
+        if (watchers.size > 0) return
+        clearInterval(timer)
+        timer = undefined
+      }
+    }
+  }
+}
+
+export default fp(async app => {
+  app.decorate('serviceState', createServiceState(app))
+}, { name: 'service-state', dependencies: ['config', 'activity', 'health', 'port-pool', 'retrieval'] })

@@ -1,0 +1,63 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { ACTIVITY_EXAMPLE, activityState } from '../../../src/activity/state.ts'
+import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
+import { MkisoError } from '../../../src/errors.ts'
+import { downloadPath, withQuery } from '../../../src/links.ts'
+import { AccessionNumberList, DiscNumber, discNumber, errorBody, errorResponses, eventStream, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/schemas.ts'
+
+const routes: FastifyPluginAsyncTypebox = async app => {
+  app.get('/api/iso/progress', {
+    onRequest: app.authorise,
+    config: { signedAs: downloadPath },
+    schema: {
+      tags: ['disc'],
+      summary: 'Makes a disc ready for its download, and tells how far it is',
+      description: 'Server-Sent Events, each the whole state. With the disc ready there is a link, which downloads it. Who comes back with the id of an earlier event joins; who stays away for ten seconds gives the disc up.',
+      security: [{ apiKey: [] }],
+      querystring: Type.Object({ accession_number: AccessionNumberList, disc: DiscNumber, id: PreparationId, ...SIGNED_LINK_QUERY }),
+      response: { ...errorResponses(...RETRIEVAL_ERRORS), 200: eventStream('Progress, until the disc has gone out or cannot be made.', ACTIVITY_EXAMPLE) }
+    }
+  }, async (request, reply) => {
+    const { accession_number: list, id, disc } = request.query
+    const accessionNumbers = parseAccessionNumbers(list, app.config.server.max_accessions)
+    const preparation = app.preparations.join(id, {
+      requestId: request.id, caller: request.caller, accessionNumbers, disc: discNumber(disc), linkOf: n => withQuery('/download', request.url, { disc: String(n), id: undefined }), log: request.log
+    })
+    const { activity } = preparation
+    const link = withQuery(downloadPath(accessionNumbers.join(',')), request.url, { id: undefined, preparation: activity.id })
+    return reply.sendEvents({
+      state: () => ({
+        ...activityState(activity),
+        ...(preparation.disc === undefined ? {} : { disc: preparation.disc }),
+        ...(activity.phase === 'ready' ? { link } : {}),
+        ...(preparation.error === undefined ? {} : { error: errorBody(preparation.error, activity.requestId) })
+      }),
+      ended: ({ outcome }) => outcome !== undefined,
+      listen: changed => {
+        const leave = preparation.follow()
+        const stop = app.activities.listenTo(activity, changed)
+        return () => { stop(); leave() }
+      }
+    })
+  })
+
+  app.delete('/api/iso/progress', {
+    onRequest: app.authorise,
+    config: { signedAs: downloadPath },
+    schema: {
+      tags: ['disc'],
+      summary: 'Gives up a disc that a page follows',
+      description: 'Ends its retrieval when nobody else waits for it, and its download.',
+      security: [{ apiKey: [] }],
+      querystring: Type.Object({ accession_number: AccessionNumberList, disc: DiscNumber, id: Type.String({ format: 'uuid', description: 'Of the disc, as it comes with each event.' }), ...SIGNED_LINK_QUERY }),
+      response: { ...errorResponses('INVALID_ACCESSION_NUMBER', 'UNAUTHORIZED', 'TOO_MANY_REQUESTS', 'NOT_FOUND'), 204: Type.Null({ description: 'It is given up.' }) }
+    }
+  }, async (request, reply) => {
+    const { accession_number: list, id } = request.query
+    if (!app.preparations.cancel(id, parseAccessionNumbers(list, app.config.server.max_accessions))) throw new MkisoError('NOT_FOUND', 'no disc with this id is being made')
+    return reply.status(204).send(null)
+  })
+}
+
+export default routes

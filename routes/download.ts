@@ -1,0 +1,28 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { parseAccessionNumbers } from '../src/dicom/accession-number.ts'
+import { downloadPath, withQuery } from '../src/links.ts'
+import { AccessionNumberList, DiscNumber, errorResponses, LanguageCode, page, SIGNED_LINK_QUERY } from '../src/schemas.ts'
+
+const routes: FastifyPluginAsyncTypebox = async app => {
+  app.get('/download', {
+    schema: {
+      tags: ['pages'],
+      summary: 'Page of a download: progress, cancel, and the download by itself when the disc is ready',
+      querystring: Type.Object({ accession_number: AccessionNumberList, disc: DiscNumber, lang: LanguageCode, ...SIGNED_LINK_QUERY }),
+      response: { ...errorResponses('INVALID_ACCESSION_NUMBER', 'TOO_MANY_REQUESTS'), 200: page('The page; it holds nothing but what its address says.') }
+    }
+  }, async (request, reply) => {
+    const { accession_number: list, disc } = request.query
+    const accessionNumbers = parseAccessionNumbers(list, app.config.server.max_accessions)
+    return reply.sendScreen('download', {
+      accessionNumbers,
+      disc,
+      key: `${accessionNumbers.join(',')} ${disc ?? ''}`,
+      progressUrl: withQuery('/api/iso/progress', request.url, { lang: undefined }),
+      directUrl: withQuery(downloadPath(accessionNumbers.join(',')), request.url, { lang: undefined })
+    })
+  })
+}
+
+export default routes

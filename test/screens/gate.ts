@@ -1,0 +1,45 @@
+/** A gate between the PACS and the receiver: what a page shows in the middle of a retrieval can be looked at for as long as a test wants. */
+import { connect, createServer, type Socket } from 'node:net'
+import type { Test } from 'tap'
+
+export interface Gate {
+  /** Lets so many bytes through, then nothing until it is opened again. */
+  allow (bytes: number): void
+  /** Lets everything through. */
+  open (): void
+}
+
+/** Listens on `port`, and passes on to `target`. */
+export async function startGate (t: Pick<Test, 'teardown'>, port: number, target: number): Promise<Gate> {
+  let budget = Infinity
+  const sockets = new Set<Socket>()
+  const paused = new Set<Socket>()
+  const server = createServer(from => {
+    const to = connect(target, '127.0.0.1')
+    for (const socket of [from, to]) {
+      sockets.add(socket)
+      socket.once('close', () => { sockets.delete(socket) })
+    }
+    from.on('data', chunk => {
+      budget -= chunk.length
+      to.write(chunk)
+      if (budget > 0) return
+      from.pause()
+      paused.add(from)
+    })
+    to.on('data', chunk => { from.write(chunk) })
+    from.on('error', () => { to.destroy() }).on('close', () => { to.destroy(); paused.delete(from) })
+    to.on('error', () => { from.destroy() }).on('close', () => { from.destroy() })
+  })
+  await new Promise<void>(resolve => { server.listen(port, '127.0.0.1', resolve) })
+  const allow = (bytes: number): void => {
+    budget = bytes
+    for (const socket of paused) socket.resume()
+    paused.clear()
+  }
+  t.teardown(async () => {
+    for (const socket of sockets) socket.destroy()
+    await new Promise(resolve => { server.close(resolve) })
+  })
+  return { allow, open: () => { allow(Infinity) } }
+}
