@@ -1,13 +1,12 @@
 /** `mkiso make`: a disc image into a file. The disc is a download like any other: of the service that runs here, else of one that lives as long as this command. */
-import { randomUUID } from 'node:crypto'
-import type { Readable } from 'node:stream'
-import { request } from 'undici'
+import type { ActivityState } from '../activity/state.ts'
 import type { Config } from '../config/schema.ts'
 import { parseAccessionNumbers } from '../dicom/accession-number.ts'
 import { isoFileName } from '../disc/file-name.ts'
 import { readImageFacts } from '../disc/image/verify.ts'
-import { ERRORS, MkisoError, type ErrorCode } from '../errors.ts'
+import { MkisoError } from '../errors.ts'
 import { UsageError, type Arguments } from './arguments.ts'
+import { download, RefusedError, type Download } from './download.ts'
 import { EXIT } from './exit-codes.ts'
 import { FileError, ImageFile } from './image-file.ts'
 import { interrupted } from './interrupted.ts'
@@ -31,7 +30,7 @@ export async function make (config: Config, { operands, values, config: configFi
   try {
     await file.check(values.force === true)
     source = await openSource(config, { key: values['key-file'] === undefined ? () => keyOf(configFile) : () => readKeyFile(values['key-file'] ?? ''), verbose })
-    const disc = await download(source, accessionNumbers, values.disc, progress, ctrlC.signal)
+    const disc = await download(source, { accessionNumbers, disc: values.disc, signal: ctrlC.signal, onState: state => { draw(state, progress) } })
     let written = 0
     const onBytes = (bytes: number): void => {
       written += bytes
@@ -66,6 +65,14 @@ export async function make (config: Config, { operands, values, config: configFi
   }
 }
 
+/** What a person is told of the phases; the writing of the file is told by who writes it. */
+const WORDS: Partial<Record<ActivityState['phase'], string>> = { finding: 'asking the PACS', queued: 'waiting for the PACS', receiving: 'receiving', making: 'making the disc', ready: 'the disc is ready' }
+
+function draw ({ phase, images_received: done, images_expected: of, received_bytes: bytes }: ActivityState, progress: ProgressLine): void {
+  const words = WORDS[phase]
+  if (words !== undefined) progress.update({ phase: words, done, of, unit: 'images', bytes })
+}
+
 function numbersOf (operands: readonly string[], config: Config): string[] {
   try {
     return parseAccessionNumbers(operands.join(','), config.server.max_accessions)
@@ -73,67 +80,6 @@ function numbersOf (operands: readonly string[], config: Config): string[] {
     if (error instanceof MkisoError) throw new UsageError(error.detail ?? error.message)
     throw error
   }
-}
-
-/** No disc, with the sentences to print. */
-class RefusedError extends Error {
-  readonly exitCode: number
-  constructor (message: string, exitCode: number) {
-    super(message)
-    this.exitCode = exitCode
-  }
-}
-
-interface Download {
-  body: Readable
-  sizeBytes: number
-  /** DICOM files that are on the disc. */
-  images: number
-  warnings: string[]
-}
-
-async function download (source: Source, accessionNumbers: readonly string[], disc: string | undefined, progress: ProgressLine, signal: AbortSignal): Promise<Download> {
-  const url = new URL(accessionNumbers.length > 1 ? '/api/iso/download-multiple' : '/api/iso/download', source.url)
-  url.searchParams.set('accession_number', accessionNumbers.join(','))
-  if (disc !== undefined) url.searchParams.set('disc', disc)
-  const requestId = `make-${randomUUID()}`
-  const unfollow = source.follow(requestId, progress)
-  let answer: Awaited<ReturnType<typeof request>>
-  try {
-    // a long C-MOVE is silent; the service knows when it has taken too long
-    answer = await request(url, { headers: { 'x-request-id': requestId, accept: 'application/octet-stream', ...source.headers }, headersTimeout: 0, bodyTimeout: 600_000, signal })
-  } catch (error) {
-    signal.throwIfAborted()
-    throw new RefusedError(`the service at ${source.url} does not answer any more (${reasonOf(error)})`, EXIT.failed)
-  } finally {
-    unfollow()
-  }
-  const { statusCode, headers, body } = answer
-  if (statusCode !== 200) throw refused(statusCode, await body.text(), source)
-  const count = (name: string): number => Number(headers[name] ?? 0)
-  return {
-    body,
-    sizeBytes: count('content-length'),
-    images: count('x-mkiso-images'),
-    warnings: [
-      ...(count('x-mkiso-missing') > 0 ? [`warning: ${count('x-mkiso-missing')} images are missing, which disc.allow_incomplete lets through`] : []),
-      ...(count('x-mkiso-not-listed') > 0 ? [`warning: the DICOMDIR does not list ${count('x-mkiso-not-listed')} files; README.TXT names them`] : []),
-      ...(count('x-mkiso-discs') > 1 ? [`this is disc ${disc ?? '1'} of ${count('x-mkiso-discs')}`] : [])
-    ]
-  }
-}
-
-function refused (status: number, text: string, source: Source): RefusedError {
-  let body: { error?: string, code?: string, detail?: string, discs?: string[], request_id?: string } = {}
-  try { body = JSON.parse(text) as typeof body } catch { /* something between us and the service */ }
-  const code = Object.keys(ERRORS).find((known): known is ErrorCode => known === body.code)
-  const advice = code === 'UNAUTHORIZED'
-    ? `the service at ${source.url} needs a key that the configuration does not hold in the clear: give it with --key-file FILE`
-    : code === 'DISC_TOO_SMALL'
-      ? `make each of the ${body.discs?.length ?? ''} discs: --disc 1, --disc 2 ...`
-      : status >= 500 ? 'mkiso doctor tells what is wrong' : code === undefined ? '' : ERRORS[code].advice
-  const what = [body.error ?? `the service answered ${status}`, body.detail].filter(part => part !== undefined && part !== '').join(': ')
-  return new RefusedError([what, advice, body.request_id === undefined ? '' : `request id ${body.request_id}`].filter(line => line !== '').join('\n       '), status >= 500 ? EXIT.failed : EXIT.refused)
 }
 
 /** What was written is read again. @returns the number of DICOM files */

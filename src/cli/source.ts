@@ -1,11 +1,9 @@
 /** Where `make` gets its disc: the service that runs on this machine, or one of its own on a port and with a key that nobody else knows. */
 import { createHash, randomBytes } from 'node:crypto'
 import { userInfo } from 'node:os'
-import type { Activity, Phase } from '../activity/activity.ts'
 import { buildApp } from '../app.ts'
 import type { Config } from '../config/schema.ts'
 import { loggerOf } from './logger.ts'
-import type { ProgressLine } from './progress.ts'
 import { findService } from './service.ts'
 
 const USER_HEADER = 'x-mkiso-user'
@@ -13,8 +11,6 @@ const USER_HEADER = 'x-mkiso-user'
 export interface Source {
   readonly url: string
   readonly headers: Record<string, string>
-  /** Shows how far a request has come. @returns the way to end it */
-  follow (requestId: string, progress: ProgressLine): () => void
   close (): Promise<void>
 }
 
@@ -37,12 +33,6 @@ function runningService (url: string, key: string | undefined, headers: Record<s
   return {
     url,
     headers: { ...headers, ...(key === undefined ? {} : { 'x-api-key': key }) },
-    follow (_requestId, progress) {
-      const show = (): void => { progress.update({ phase: 'the service fetches the images', done: 0, of: undefined, unit: 'bytes', bytes: 0 }) }
-      show()
-      const timer = setInterval(show, 1_000)
-      return () => { clearInterval(timer) }
-    },
     close: async () => {}
   }
 }
@@ -62,11 +52,6 @@ async function ownService (config: Config, verbose: boolean): Promise<Source> {
     return {
       url,
       headers: { 'x-api-key': key, [USER_HEADER]: userName() },
-      follow (requestId, progress) {
-        const show = (activity: Activity): void => { if (activity.requestId === requestId) draw(activity, progress) }
-        app.activities.on('changed', show)
-        return () => { app.activities.off('changed', show) }
-      },
       close: async () => { await app.close() }
     }
   } catch (error) {
@@ -78,12 +63,4 @@ async function ownService (config: Config, verbose: boolean): Promise<Source> {
 /** The person at the server, for the audit trail; sudo does not hide who it is. */
 function userName (): string {
   try { return process.env['SUDO_USER'] ?? userInfo().username } catch { return `user ${process.getuid?.() ?? ''}` }
-}
-
-/** What a person is told of the phases; the writing of the file is told by who writes it. */
-const WORDS: Partial<Record<Phase, string>> = { finding: 'asking the PACS', queued: 'waiting for the PACS', receiving: 'receiving', making: 'making the disc' }
-
-function draw ({ phase, images: { received, expected }, receivedBytes }: Activity, progress: ProgressLine): void {
-  const words = WORDS[phase]
-  if (words !== undefined) progress.update({ phase: words, done: received, of: expected, unit: 'images', bytes: receivedBytes })
 }

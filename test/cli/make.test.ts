@@ -63,7 +63,7 @@ t.test('make', async t => {
     const { code, out, err } = await command(t, ['make', CT, '-o', file, '--config', config('audited', { audit: { file: audit } })])
     t.equal(code, 0, err)
     t.match(out, new RegExp(`^${file}  200 images, [\\d.]+ MB, [\\d.]+ s\n$`))
-    t.match(err, /receiving {2}200 of 200 images/)
+    t.match(err, /the disc is ready {2}200 of 200 images/)
     t.match(err, /writing {2}([\d.]+ MB) of \1/)
     t.match(readFileSync(audit, 'utf8'), new RegExp(`"mkiso make".*"${userInfo().username}"|"${userInfo().username}".*"mkiso make"`), 'the audit trail names the person')
     t.equal(statSync(file).mode & 0o777, 0o600, 'for this user only')
@@ -80,7 +80,7 @@ t.test('make', async t => {
     ], { timeoutMs: 60_000 })
     const { exitCode, stdout } = await terminal(CT)
     t.equal(exitCode, 0)
-    t.match(stdout, new RegExp(`\r${CLEAR}CT\\.2024\\.200  \\[[#-]{24}\\] receiving  \\d+ of 200 images`))
+    t.match(stdout, new RegExp(`\r${CLEAR}CT\\.2024\\.200  \\[#{24}\\] the disc is ready  200 of 200 images`))
     t.match(stdout, new RegExp(`\r${CLEAR}\\S+terminal\\.iso  200 images`), 'the bar is gone in the end')
     const verbose = await terminal('NONE --force --verbose')
     t.equal(verbose.exitCode, 3)
@@ -92,7 +92,7 @@ t.test('make', async t => {
   t.test('Ctrl-C leaves nothing', async t => {
     const file = join(files, 'interrupted.iso')
     const interrupt = interrupter()
-    const { code, err } = await command(t, ['make', CT, '-o', file, '--config', plain], text => { if (/receiving/.test(text)) interrupt() })
+    const { code, err } = await command(t, ['make', CT, '-o', file, '--config', plain], text => { if (/waiting|receiving|making|ready/.test(text)) interrupt() })
     t.equal(code, 130)
     t.match(err, /interrupted; nothing is left/)
     t.notOk(existsSync(file))
@@ -149,9 +149,11 @@ t.test('make', async t => {
   })
 
   t.test('a service whose disc is not what it promised', async t => {
+    const ready = 'data: {"id":"x","phase":"ready","link":"/api/iso/download"}\n\n'
     let answer = (_response: ServerResponse): void => {}
     const server = createServer((request, response) => {
       if (request.url === '/api/health/live') response.setHeader('content-type', 'application/json').end('{"status":"ok","service":"mkiso-server"}')
+      else if (request.url?.startsWith('/api/iso/progress') === true) response.setHeader('content-type', 'text/event-stream').end(ready)
       else answer(response)
     })
     await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
