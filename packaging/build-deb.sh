@@ -27,16 +27,15 @@ install -D -m 0644 packaging/mkiso.service "$root/usr/lib/systemd/system/mkiso.s
 install -D -m 0644 packaging/debian/sysusers.conf "$root/usr/lib/sysusers.d/mkiso.conf"
 install -D -m 0644 packaging/debian/tmpfiles.conf "$root/usr/lib/tmpfiles.d/mkiso.conf"
 install -D -m 0644 packaging/debian/logrotate "$root/etc/logrotate.d/mkiso"
-mkdir -p "$root/etc/mkiso" "$root/usr/share/mkiso-server" "$root/usr/share/doc/mkiso-server"
-# the example, with the places of this package
-sed -e 's|^\( *\)#\{0,1\} *temp_dir: .*|\1temp_dir: /var/lib/mkiso|' config/mkiso.example.yaml > "$root/etc/mkiso/mkiso.yaml"
-chmod 0640 "$root/etc/mkiso/mkiso.yaml"
+mkdir -p "$root/usr/share/mkiso-server" "$root/usr/share/doc/mkiso-server"
+# the example, with the places of this package; postinst puts it to /etc/mkiso where there is none, so that an upgrade never asks about it
+sed -e 's|^\( *\)#\{0,1\} *temp_dir: .*|\1temp_dir: /var/lib/mkiso|' config/mkiso.example.yaml > "$root/usr/share/mkiso-server/mkiso.yaml"
 cp config/mkiso.example.yaml "$root/usr/share/mkiso-server/"
 cp -r config/nginx.conf config/nginx "$root/usr/share/mkiso-server/"
 cp -r docs/*.md docs/examples docs/monitoring README.md CHANGELOG.md "$root/usr/share/doc/mkiso-server/"
 cp LICENSE "$root/usr/share/doc/mkiso-server/copyright"
 for script in postinst prerm postrm; do install -m 0755 "packaging/debian/$script" "$root/DEBIAN/$script"; done
-printf '%s\n' /etc/mkiso/mkiso.yaml /etc/logrotate.d/mkiso > "$root/DEBIAN/conffiles"
+printf '%s\n' /etc/logrotate.d/mkiso > "$root/DEBIAN/conffiles"
 cat > "$root/DEBIAN/control" <<CONTROL
 Package: mkiso-server
 Version: $version
