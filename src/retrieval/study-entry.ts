@@ -6,7 +6,8 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Config } from '../config/schema.ts'
-import { sameInstances, sopInstanceUidsOf, type Study } from '../dicom/manifest.ts'
+import { sameInstances, sopInstanceUidsOf, type Manifest, type Study } from '../dicom/manifest.ts'
+import { MkisoError } from '../errors.ts'
 import { findInstances, type FindContext } from './find.ts'
 import type { RequestSession } from './request-session.ts'
 import { StudyRetrieval } from './study-retrieval.ts'
@@ -111,9 +112,24 @@ export class StudyEntry {
   }
 
   async #list (): Promise<void> {
-    const { studies: [listed = this.#manifest] } = await findInstances(this.#context, { studies: [this.#manifest] }, this.#controller.signal)
+    const { studies: [listed = this.#manifest] } = await this.#askForInstances()
     this.#manifest = listed
     this.retrieval.list(listed)
+  }
+
+  /** A PACS may answer no query while it sends (dcmqrscp locks its index, measured): a move that takes longer than pacs.find_timeout is no fault. */
+  async #askForInstances (): Promise<Manifest> {
+    for (;;) {
+      const ended = this.retrieval.moves.ended
+      try {
+        return await findInstances(this.#context, { studies: [this.#manifest] }, this.#controller.signal)
+      } catch (error) {
+        const { moves } = this.retrieval
+        const moved = moves.running > 0 || moves.ended > ended
+        if (!moved || !(error instanceof MkisoError) || error.code !== 'PACS_TIMEOUT') throw error
+        this.#context.log.warn({ study: this.studyInstanceUid, pacs: this.#context.pacs.aeTitle }, 'the PACS answers no query while it sends; it is asked again')
+      }
+    }
   }
 
   async #fetch (session: RequestSession, onFetched: (fetched: Fetched) => void): Promise<void> {

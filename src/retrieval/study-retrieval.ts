@@ -56,6 +56,8 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
   #listed: boolean
   #bytes = 0
   #asked = false
+  /** C-MOVEs, or C-GETs, of this study. */
+  readonly moves = { running: 0, ended: 0 }
   #lastActivity = performance.now()
   /** performance.now() of the last image of the manifest. */
   #completeSince: number | undefined
@@ -183,9 +185,8 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
     const idle = new AbortController()
     const either = AbortSignal.any([signal, idle.signal])
     setMaxListeners(0, either)
-    let moving = 0
     const watch = setInterval(() => {
-      if (moving > 0 && performance.now() - this.#lastActivity > pacs.idleTimeoutMs) idle.abort(new IdleError())
+      if (this.moves.running > 0 && performance.now() - this.#lastActivity > pacs.idleTimeoutMs) idle.abort(new IdleError())
       // everything is here, only the PACS does not say so: its answer would add nothing
       if (this.#completeSince !== undefined && performance.now() - this.#completeSince > pacs.settleTimeoutMs) idle.abort(new NoAnswerNeededError())
     }, Math.min(1_000, pacs.idleTimeoutMs / 4))
@@ -195,7 +196,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
     setMaxListeners(0, failed.signal)
     try {
       return await Promise.all(this.#parts(attempt).map(async (part, index) => await turns.take(async () => {
-        moving++
+        this.moves.running++
         this.#lastActivity = performance.now()
         if (!this.#asked) {
           this.#asked = true
@@ -213,7 +214,8 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
           if (result.kind !== 'answered' || result.status !== 0) log.error({ accession: this.#manifest.accessionNumber, ...describe(result) }, `${tool} failed`)
           return result
         } finally {
-          moving--
+          this.moves.running--
+          this.moves.ended++
         }
       }, either, attempt === 0 && index === 0 ? config.pacs.queueTimeoutMs : undefined)))
     } catch (error) {

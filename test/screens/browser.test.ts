@@ -145,6 +145,10 @@ t.test('pages in Chromium', async t => {
     t.strictSame(await contentOf(download), uids('MR.2024.001'))
     await still.getByRole('link', { name: 'English' }).click()
     t.equal(await still.locator('h1').innerText(), 'Download a disc')
+    await still.goto(`${nginx.url}/print?accession_number=CR.2024.002`)
+    await still.getByRole('button', { name: 'Kirim ke robot' }).click()
+    await still.getByRole('heading', { name: 'Robot cakram sudah menerima semua citra' }).waitFor()
+    t.match(await still.locator('main').innerText(), /2 citra dikirim/)
     await plain.close()
   })
 

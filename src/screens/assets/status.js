@@ -55,9 +55,12 @@ function showRunning (running) {
 const took = ms => `${number(ms / 1000, ms < 10_000 ? 1 : 0)} s`
 
 function resultOf (activity) {
-  if (activity.outcome === 'success') return [say('outcome_success'), 'ok']
-  if (activity.error === undefined) return [say(`outcome_cancelled_${activity.cancelled_by}`), 'soft']
-  return [[say('outcome_failed'), say(activity.error.code), activity.error.detail].filter(text => text !== undefined).join(' · '), 'bad']
+  const cell = document.createElement('td')
+  const { outcome, cancelled_by: by, error } = activity
+  if (outcome === 'success') cell.append(element('span', say('outcome_success'), 'ok'))
+  else if (error === undefined) cell.append(element('span', say(`outcome_cancelled_${by}`), 'soft'))
+  else cell.append(element('span', say('outcome_failed'), 'bad'), ` · ${[say(error.code), error.detail].filter(text => text !== undefined).join(' ')}`)
+  return cell
 }
 
 let shownResults = ''
@@ -68,9 +71,8 @@ function showFinished (finished) {
   shownResults = newest
   $('finished').replaceChildren(...finished.map(activity => {
     const row = document.createElement('tr')
-    const [result, className] = resultOf(activity)
     row.append(element('td', time(activity.started_at)), element('td', took(activity.duration_ms)), element('td', `${say(`kind_${activity.kind}`)} ${activity.accession_numbers.join(', ')}`),
-      element('td', activity.patient_name || '–'), element('td', imagesText(activity)), element('td', result, className), element('td', activity.request_id, 'id'))
+      element('td', activity.patient_name || '–'), element('td', imagesText(activity)), resultOf(activity), element('td', activity.request_id, 'id'))
     return row
   }))
   $('no-results').hidden = finished.length > 0
