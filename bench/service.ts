@@ -38,7 +38,7 @@ export async function startService ({ programs, root, folder, pacs, receiverPort
   const port = await freePort()
   const configFile = join(folder, 'mkiso.yaml')
   writeFileSync(configFile, JSON.stringify({
-    server: { host: '127.0.0.1', port },
+    server: { host: '127.0.0.1', port, rate_limit: 0 },
     pacs: { ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port },
     our_ae: { ae_title: aeTitle, base_port: receiverPort },
     patient_api: { required: false },

@@ -6,6 +6,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { ClientGoneError } from '../src/abort.ts'
 import { ERRORS, MkisoError } from '../src/errors.ts'
 import { ACCESSION_NUMBER_RULE } from '../src/dicom/accession-number.ts'
+import { localUrl } from '../src/links.ts'
 import { errorBody } from '../src/schemas.ts'
 import { errorScreen } from '../src/screens/screens.ts'
 import { asPage, screenContext, wantsPage } from './screens.ts'
@@ -49,7 +50,8 @@ export function clientErrorHandler (error: Error & { code?: string }, socket: So
 
 /** For an address that cannot be decoded; Fastify's own answer repeats it. */
 export function frameworkErrors (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  reply.header('x-request-id', request.id)
+  // no hook runs, so the headers of helmet are not there either
+  reply.header('x-request-id', request.id).header('content-security-policy', "default-src 'none';style-src 'self';img-src 'self'").header('x-content-type-options', 'nosniff')
   answer(new MkisoError('INVALID_REQUEST', 'the address of the request is not valid', { cause: error }), error, request, reply)
 }
 
@@ -61,7 +63,7 @@ function answer (error: MkisoError, cause: unknown, request: FastifyRequest, rep
   // what a download had set already
   for (const header of ['content-disposition', 'content-length', 'etag', 'accept-ranges']) reply.removeHeader(header)
   if (error.fields.retryAfterSeconds !== undefined) reply.header('retry-after', String(error.fields.retryAfterSeconds))
-  if (wantsPage(request)) return asPage(reply).status(error.statusCode).send(errorScreen(screenContext(request), error, request.id, request.url))
+  if (wantsPage(request)) return asPage(reply).status(error.statusCode).send(errorScreen(screenContext(request), error, request.id, localUrl(request.url)))
   return reply
     .status(error.statusCode)
     .header('cache-control', 'no-store')

@@ -9,6 +9,7 @@ import fp from 'fastify-plugin'
 import { ClientGoneError } from '../src/abort.ts'
 import { MkisoError } from '../src/errors.ts'
 import { until } from '../src/process.ts'
+import { addressOfClient } from './request-caller.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -52,7 +53,7 @@ export default fp(async app => {
       request.log.info({
         method: request.method,
         route: request.routeOptions.url ?? 'none',
-        client: request.ip,
+        client: addressOfClient(request),
         key: request.credential,
         status: reply.raw.headersSent ? reply.statusCode : undefined,
         code: request.failure?.code,

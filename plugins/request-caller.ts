@@ -13,6 +13,12 @@ declare module 'fastify' {
 
 const LONGEST_USER = 128
 
+/** The client's address, and nothing that only looks like one: a trusted proxy may pass on what a client says of itself. */
+export function addressOfClient (request: FastifyRequest): string {
+  const peer = request.raw.socket.remoteAddress ?? ''
+  return (isIP(request.ip) === 0 ? peer : request.ip).replace(/^::ffff:/, '')
+}
+
 export default fp(async app => {
   const { audit: { user_header: userHeader }, server: { trust_proxy: proxies } } = app.config
   const trusted = proxies.length === 0 ? () => false : proxyAddr.compile(proxies)
@@ -22,8 +28,7 @@ export default fp(async app => {
       const peer = this.raw.socket.remoteAddress ?? ''
       const user = header === '' ? undefined : this.headers[header]
       return {
-        // a proxy may pass anything on as an address
-        address: (isIP(this.ip) === 0 ? peer : this.ip).replace(/^::ffff:/, ''),
+        address: addressOfClient(this),
         credential: this.credential,
         user: typeof user === 'string' && user !== '' && trusted(peer, 0) ? user.slice(0, LONGEST_USER).replace(/\p{Cc}/gu, '\uFFFD') : undefined
       }

@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import fastifyStatic from '@fastify/static'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { chooseLanguage } from '../src/screens/choose-language.ts'
+import { localUrl } from '../src/links.ts'
 import { renderScreen, type ScreenContext, type ScreenName } from '../src/screens/screens.ts'
 
 declare module 'fastify' {
@@ -19,8 +20,9 @@ export function wantsPage ({ headers: { accept = '' } }: Pick<FastifyRequest, 'h
 
 export function screenContext (request: FastifyRequest): ScreenContext {
   const { disc } = request.server.config
-  const { lang } = request.query as { lang?: unknown }
-  return { language: chooseLanguage(disc, typeof lang === 'string' ? lang : undefined, request.headers['accept-language']), institution: disc.institution, url: request.url }
+  // an address that cannot be decoded has no query
+  const { lang } = (request.query ?? {}) as { lang?: unknown }
+  return { language: chooseLanguage(disc, typeof lang === 'string' ? lang : undefined, request.headers['accept-language']), institution: disc.institution, url: localUrl(request.url) }
 }
 
 /** Of a page: what it says depends on who asks, and nobody keeps it. */
@@ -29,7 +31,7 @@ export function asPage (reply: FastifyReply): FastifyReply {
 }
 
 function sendScreen (this: FastifyReply, name: ScreenName, data: object = {}): FastifyReply {
-  return asPage(this).send(renderScreen(name, screenContext(this.request), { url: this.request.url, ...data }))
+  return asPage(this).send(renderScreen(name, screenContext(this.request), { url: localUrl(this.request.url), ...data }))
 }
 
 export default fp(async app => {

@@ -5,12 +5,17 @@ export function downloadPath (accessionNumbers: string): '/api/iso/download' | '
   return accessionNumbers.includes(',') ? '/api/iso/download-multiple' : '/api/iso/download'
 }
 
+/** The address of a request as a link on our pages: two slashes at its begin would lead to another host. */
+export function localUrl (url: string): string {
+  return /^\/(?![/\\])/.test(url) ? url : '/'
+}
+
 /**
  * Another path with the query of this address.
  * @param changes parameters to set, or to leave out where undefined
  */
 export function withQuery (path: string, url: string, changes: Readonly<Record<string, string | undefined>> = {}): string {
-  const { searchParams } = new URL(url, 'http://localhost')
+  const { searchParams } = new URL(localUrl(url), 'http://localhost')
   for (const [name, value] of Object.entries(changes)) {
     if (value === undefined) searchParams.delete(name)
     else searchParams.set(name, value)

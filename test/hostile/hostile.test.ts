@@ -3,8 +3,22 @@ import pLimit from 'p-limit'
 import t, { type Test } from 'tap'
 import { freePort } from '../../demo/ports.ts'
 import { nothingLeft, service, type Overrides } from '../world.ts'
-import { headFault, raw } from './raw.ts'
+import { headFault, raw, type RawAnswer } from './raw.ts'
 import { HOSTILE, type Hostile } from './requests.ts'
+
+/** JSON that repeats nothing; or, for a browser, a page that may hold its own link, escaped, and leads nowhere else. */
+function shapeFaults (name: string, { head, headers, body }: RawAnswer): string[] {
+  if (headers.get('content-type')?.startsWith('text/html') !== true) {
+    return [...(/EVIL/.test(head + body) ? ['it comes back'] : []), ...(NODE_ITSELF.includes(name) || /"error":.*"code":.*"request_id":/.test(body) ? [] : ['not our shape'])]
+  }
+  const links = [...body.matchAll(/(?:href|src|action)\s*=\s*"([^"]*)"/g)].map(([, link = '']) => link)
+  return [
+    ...(/EVIL/.test(head) ? ['it comes back in a header'] : []),
+    ...(/<script>EVIL|<img src=x|<svg|onerror=EVIL(?!&)|EVIL"/.test(body.replace(/(?:href|src|action|value)="[^"]*"/g, '')) ? ['it is not escaped'] : []),
+    ...links.filter(link => !/^(?:\/(?![/\\])|\?|#|$)/.test(link)).map(link => `a link to ${link.slice(0, 60)}`),
+    ...(headers.get('content-security-policy')?.includes("default-src 'none'") === true ? [] : ['no policy'])
+  ]
+}
 
 const AT_ONCE = 16
 /** Answered before anybody is asked, without a body. */
@@ -23,8 +37,7 @@ async function attack (t: Test, requests: readonly Hostile[], overrides: Overrid
     const faults = [
       ...(answer.status >= 400 && answer.status < 500) || also.includes(answer.status) ? [] : [`status ${answer.status}`],
       ...headFault(answer) === undefined ? [] : [`header ${JSON.stringify(headFault(answer))}`],
-      ...answer.status >= 400 && /EVIL/.test(answer.head + answer.body) ? ['it comes back'] : [],
-      ...answer.status >= 400 && !NODE_ITSELF.includes(name) && !/"error":.*"code":.*"request_id":/.test(answer.body) ? ['not our shape'] : [],
+      ...answer.status >= 400 ? shapeFaults(name, answer) : [],
       ...answer.headers.has('content-disposition') ? ['a file name'] : []
     ]
     t.strictSame(faults, [], name)

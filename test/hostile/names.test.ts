@@ -111,6 +111,7 @@ t.test('names', async t => {
       t.notMatch(JSON.stringify(log), /RAHAYU|SOMEBODY|EVIL|nobody-may-see/, 'nor in the log')
     }
     const metrics = await ask('/metrics')
+    t.match(metrics.body, /mkiso_/)
     t.notMatch(metrics.body, /RAHAYU|nobody-may-see|MR\.2024/, 'nor in the metrics')
   })
 })

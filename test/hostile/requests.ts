@@ -9,6 +9,7 @@ export interface Hostile {
 }
 
 const HEAD = 'Host: mkiso\r\nConnection: close\r\n'
+const BROWSER = 'Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\n'
 const DOWNLOAD = '/api/iso/download?accession_number='
 
 const line = (text: string): Buffer => Buffer.from(text, 'latin1')
@@ -102,6 +103,9 @@ export const HOSTILE: readonly Hostile[] = [
     [`download-multiple ${value}`, get(`/api/iso/download-multiple?accession_number=${value}`)], [`print ${value}`, get(`/api/iso/print?accession_number=${value}`, 'Content-Length: 0\r\n', 'POST')]
   ])),
   ...named('query', QUERIES.map(query => [query, get(`/api/iso/download${query}`)])),
+  // what a browser gets is a page, which may hold the link that was followed, as text
+  ...VALUES.flatMap(value => named('page', ['/download', '/print', '/api/iso/download'].map((path): [string, Buffer] => [`${path} ${value}`, get(`${path}?accession_number=${value}`, BROWSER)]))),
+  ...named('page path', PATHS.map(path => [path, get(path, BROWSER), [200, 301, 302, 0]])),
   // Swagger UI's own files are no secret
   ...named('path', PATHS.map(path => [path, get(path), [200, 301, 302, 0]])),
   ...named('method', METHODS.map(method => [method, get(`${DOWNLOAD}*`, '', method), [0]])),
