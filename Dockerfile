@@ -30,7 +30,7 @@ RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM ${NODE_IMAGE}
 RUN apt-get update \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends dcmtk genisoimage xorriso libgdcm-tools tini util-linux \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends dcmtk genisoimage xorriso libgdcm-tools stunnel4 tini util-linux \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY LICENSE package.json ./

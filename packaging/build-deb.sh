@@ -43,6 +43,7 @@ Architecture: $architecture
 Maintainer: mkiso-server <root@localhost>
 Depends: ${node_dependency}dcmtk, genisoimage, util-linux
 Recommends: xorriso, libgdcm-tools, nginx, logrotate
+Suggests: stunnel4
 Section: net
 Priority: optional
 Installed-Size: $(du -sk "$root" | cut -f 1)

@@ -235,15 +235,20 @@ class Tail {
  * @param groupPid the process id of the group's leader
  */
 export function openFilesOfGroup (groupPid: number): Set<string> {
-  const open = new Set<string>()
-  for (const pid of processesOfGroup(groupPid)) {
-    let descriptors: string[]
-    try { descriptors = readdirSync(`/proc/${pid}/fd`) } catch { continue }
-    for (const descriptor of descriptors) {
-      try { open.add(readlinkSync(`/proc/${pid}/fd/${descriptor}`)) } catch { /* closed meanwhile */ }
-    }
-  }
-  return open
+  return new Set(processesOfGroup(groupPid).flatMap(openFilesOf))
+}
+
+/** The processes of a group that have a file open. */
+export function processesThatHold (groupPid: number, path: string): number[] {
+  return processesOfGroup(groupPid).filter(pid => openFilesOf(pid).includes(path))
+}
+
+function openFilesOf (pid: number): string[] {
+  let descriptors: string[]
+  try { descriptors = readdirSync(`/proc/${pid}/fd`) } catch { return [] }
+  return descriptors.flatMap(descriptor => {
+    try { return [readlinkSync(`/proc/${pid}/fd/${descriptor}`)] } catch { return [] /* closed meanwhile */ }
+  })
 }
 
 /** The leader and what it has forked: every process of its group, by the fifth field of proc(5) `stat`. */

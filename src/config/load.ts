@@ -393,7 +393,7 @@ function finish (raw: RawConfig, faults: string[], at: (name: string) => string)
       moveTimeoutMs: ms('pacs', 'move_timeout', raw.pacs.move_timeout),
       settleTimeoutMs: ms('pacs', 'settle_timeout', raw.pacs.settle_timeout)
     },
-    our_ae: { ...raw.our_ae, receiver: raw.our_ae.receiver ?? (raw.our_ae.ae_title.includes('{n}') ? 'per-request' : 'shared') },
+    our_ae: { ...raw.our_ae, receiver: raw.our_ae.receiver ?? (raw.our_ae.ae_title.includes('{n}') ? 'per-request' : 'shared'), maxUnwantedBytes: parseSizeBytes(raw.our_ae.max_unwanted) ?? 0 },
     patient_api: {
       ...raw.patient_api,
       timeoutMs: ms('patient_api', 'timeout', raw.patient_api.timeout),
@@ -404,7 +404,7 @@ function finish (raw: RawConfig, faults: string[], at: (name: string) => string)
       connectTimeoutMs: ms('cd_publisher', 'connect_timeout', raw.cd_publisher.connect_timeout),
       sendTimeoutMs: ms('cd_publisher', 'send_timeout', raw.cd_publisher.send_timeout)
     },
-    iso: { ...raw.iso, keepForMs: ms('iso', 'keep_for', raw.iso.keep_for), keepMaxBytes: parseSizeBytes(raw.iso.keep_max_bytes) ?? 0 },
+    iso: { ...raw.iso, keepForMs: ms('iso', 'keep_for', raw.iso.keep_for), keepMaxBytes: parseSizeBytes(raw.iso.keep_max_bytes) ?? 0, diskReserveBytes: parseSizeBytes(raw.iso.disk_reserve) ?? 0 },
     log: { level: raw.log.level, pretty: raw.log.pretty ?? process.stdout.isTTY === true }
   }
 }

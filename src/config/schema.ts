@@ -106,7 +106,8 @@ export const ConfigSchema = Type.Object({
     receiver: Type.Optional(choice(undefined, ['shared', 'per-request'],
       'shared: one storescp on base_port for all requests; one AE entry at the PACS. per-request: one storescp a request on base_port + n, each AE title registered at the PACS. Default: per-request when ae_title holds {n}, else shared.')),
     base_port: port(10104, 'Port of the receiver; first of the range with receiver per-request.'),
-    port_range: whole(100, 1, 1_000, 'Number of requests that may receive at the same time.')
+    port_range: whole(100, 1, 1_000, 'Number of requests that may receive at the same time.'),
+    max_unwanted: size('256M', 'Most that images which nobody asked for may hold until they are removed; an association that sends more of them is ended.')
   }),
   patient_api: section('The HIS, which knows the patient of an accession number; see docs/patient-api-spec.md.', {
     base_url: Type.String({ default: 'http://his-server/api', format: 'http-url', description: 'Address up to /patient/by-accession.' }),
@@ -135,7 +136,8 @@ export const ConfigSchema = Type.Object({
     joliet: flag(true, 'Joliet names beside the ISO 9660 ones, for the long names of the viewer on Windows.'),
     checksums: flag(false, 'Put SHA256.TXT with a checksum of every file onto the disc.'),
     keep_for: duration('10m', 'How long a finished retrieval is kept for a second click or a print; 0 for not at all.'),
-    keep_max_bytes: size('20G', 'Most that kept retrievals may hold; the least recently used go first.')
+    keep_max_bytes: size('20G', 'Most that kept retrievals may hold; the least recently used go first.'),
+    disk_reserve: size('1G', 'Stays free in temp_dir: kept retrievals go, and new ones are refused (507), before less is free.')
   }),
   disc: section('What is on the disc.', {
     institution: text('', 'Name of the institution, for the first page.'),
@@ -181,9 +183,9 @@ export interface Config extends Omit<RawConfig, 'auth' | 'server' | 'pacs' | 'ou
   pacs: RawConfig['pacs'] & {
     queueTimeoutMs: number, connectTimeoutMs: number, findTimeoutMs: number, idleTimeoutMs: number, moveTimeoutMs: number, settleTimeoutMs: number
   }
-  our_ae: RawConfig['our_ae'] & { receiver: 'shared' | 'per-request' }
+  our_ae: RawConfig['our_ae'] & { receiver: 'shared' | 'per-request', maxUnwantedBytes: number }
   patient_api: RawConfig['patient_api'] & { timeoutMs: number, slowAfterMs: number }
   cd_publisher: RawConfig['cd_publisher'] & { connectTimeoutMs: number, sendTimeoutMs: number }
-  iso: RawConfig['iso'] & { keepForMs: number, keepMaxBytes: number }
+  iso: RawConfig['iso'] & { keepForMs: number, keepMaxBytes: number, diskReserveBytes: number }
   log: { level: RawConfig['log']['level'], pretty: boolean }
 }

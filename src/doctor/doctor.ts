@@ -45,14 +45,24 @@ export async function examine (config: Config, { file, accessionNumber, serviceR
     add(fromCheck('viewer', await probes.viewer(), config.iso.microdicom_path === '' ? 'none is configured' : config.iso.microdicom_path))
     add(fromCheck('patient API', await probes.patient_api(), config.patient_api.base_url))
     const publisher = publisherOf(config)
-    add(fromCheck('CD publisher', await probes.cd_publisher(), `${publisher.aeTitle} at ${addressOf(publisher)}`))
-    add(...await checkPacs({ ...context, config, workDir, accessionNumber, serviceReceives: serviceRuns && config.pacs.retrieve === 'move' && config.our_ae.receiver === 'shared' }))
+    add(...await settled('CD publisher', async () => [fromCheck('CD publisher', await probes.cd_publisher(), `${publisher.aeTitle} at ${addressOf(publisher)}`)]))
+    const serviceReceives = serviceRuns && config.pacs.retrieve === 'move' && config.our_ae.receiver === 'shared'
+    add(...await settled('PACS', async () => await checkPacs({ ...context, config, workDir, accessionNumber, serviceReceives })))
     return findings
   } finally {
     signal.removeEventListener('abort', endAll)
     await programs.stopAll()
     await patientClient.close()
     await removeWorkDir(workDir)
+  }
+}
+
+/** A program that is missing or a tunnel that does not start is a finding, and the rest is still asked. */
+async function settled (name: string, check: () => Promise<Finding[]>): Promise<Finding[]> {
+  try {
+    return await check()
+  } catch (error) {
+    return [{ name, status: 'down', detail: error instanceof Error ? error.message : String(error), advice: [] }]
   }
 }
 

@@ -52,12 +52,18 @@ export async function checkPrograms (config: Config, programs: Programs): Promis
       ? ok(tool, version)
       : { name: tool, status: tool === 'genisoimage' ? 'down' : 'warning', detail: `${path} cannot be run: ${describe('tools', tool)}`, advice: [`apt-get install ${tool === 'gdcmconv' ? 'libgdcm-tools' : tool.replace('xorrisofs', 'xorriso')}, or set tools.${tool}`] })
   }
+  if (config.pacs.tls !== undefined || config.cd_publisher.tls !== undefined) {
+    const version = await versionOf(programs, config.tools.stunnel, /stunnel (\S+)/, ['-version'])
+    findings.push(version !== undefined
+      ? ok('stunnel', version)
+      : { name: 'stunnel', status: 'down', detail: `${config.tools.stunnel} cannot be run: ${describe('tools', 'stunnel')}`, advice: ['apt-get install stunnel4, or set tools.stunnel'] })
+  }
   if (findProgram('setpriv') === undefined) findings.push({ name: 'setpriv', status: 'warning', detail: 'not found: programs outlive the service when it is killed with -9', advice: ['apt-get install util-linux'] })
   return findings
 }
 
-async function versionOf (programs: Programs, path: string, pattern: RegExp): Promise<string | undefined> {
-  const result = await programs.run(path, ['--version'], { timeoutMs: 5_000 }).catch(() => undefined)
+async function versionOf (programs: Programs, path: string, pattern: RegExp, args: readonly string[] = ['--version']): Promise<string | undefined> {
+  const result = await programs.run(path, args, { timeoutMs: 5_000 }).catch(() => undefined)
   return result === undefined ? undefined : pattern.exec(`${result.stdout}\n${result.stderr}`)?.[1]
 }
 

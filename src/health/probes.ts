@@ -24,7 +24,6 @@ export interface ProbeContext {
 }
 
 const PROBE_TIMEOUT_MS = 4_000
-const LOW_DISK_BYTES = 1_024 ** 3
 
 export function createProbes ({ config, dcmtk, patientClient, workDir }: ProbeContext) {
   const echo = async (peer: Peer, whatToDo: string): Promise<Check> => {
@@ -45,7 +44,7 @@ export function createProbes ({ config, dcmtk, patientClient, workDir }: ProbeCo
     disk: async (): Promise<Check> => {
       const { bavail, bsize } = await statfs(workDir)
       const free = bavail * bsize
-      return free >= LOW_DISK_BYTES ? { status: 'ok' } : { status: 'down', detail: `${Math.floor(free / 1_024 ** 2)} MiB free in iso.temp_dir, less than 1024 MiB` }
+      return free >= config.iso.diskReserveBytes ? { status: 'ok' } : { status: 'down', detail: `${Math.floor(free / 1_024 ** 2)} MiB free in iso.temp_dir, less than iso.disk_reserve ${config.iso.disk_reserve}` }
     },
     patient_api: async (): Promise<Check> => {
       const startedAt = performance.now()

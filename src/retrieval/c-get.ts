@@ -26,7 +26,7 @@ export function createCGet (options: GetOptions): RetrievalWay {
         throw error
       })
       const running = new Set<number>()
-      const inbox = new Inbox(folder, () => [...running], log)
+      const inbox = new Inbox(folder, () => [...running], log, config.our_ae.maxUnwantedBytes)
       return {
         inbox,
         // once as it is, then with each compressed transfer syntax for what is missing

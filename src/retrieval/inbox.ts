@@ -11,7 +11,7 @@ import { readdir, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
 import { readPart10, type Part10Facts } from '../dicom/part10.ts'
-import { openFilesOfGroup, type Log } from '../process.ts'
+import { openFilesOfGroup, processesThatHold, type Log } from '../process.ts'
 
 /** Who wants files, and what to do with one that has come. */
 export interface Subscriber {
@@ -29,6 +29,7 @@ export interface Subscriber {
 }
 
 const SCAN_INTERVAL_MS = 100
+const GUARD_INTERVAL_MS = 1_000
 /** Files that nobody wants are removed after so long; long enough for a request that is about to want them. */
 const FOREIGN_AFTER_MS = 10_000
 /** Files are checked in batches between turns of the event loop. */
@@ -44,14 +45,27 @@ export class Inbox {
   #scanning: Promise<void> | undefined
   #loop: Promise<void> | undefined
   #closed = false
+  #guard: NodeJS.Timeout | undefined
+  readonly #maxUnwantedBytes: number
   /** Files that were removed because nobody wanted them. */
   dropped = 0
 
-  /** @param groups process ids of the group leaders that may write here */
-  constructor (folder: string, groups: () => readonly number[], log: Log) {
+  /**
+   * @param groups process ids of the group leaders that may write here
+   * @param maxUnwantedBytes most bytes of files that nobody wants
+   */
+  constructor (folder: string, groups: () => readonly number[], log: Log, maxUnwantedBytes: number) {
     this.#folder = folder
     this.#groups = groups
     this.#log = log
+    this.#maxUnwantedBytes = maxUnwantedBytes
+  }
+
+  /** Looks also while nobody waits for files: a stranger can send at any time. */
+  guard (): void {
+    this.#guard = setInterval(() => {
+      if (this.#loop === undefined) this.scan().catch((error: unknown) => { this.#log.error({ err: error }, 'the receive folder cannot be read') })
+    }, GUARD_INTERVAL_MS).unref()
   }
 
   subscribe (subscriber: Subscriber): () => void {
@@ -70,6 +84,7 @@ export class Inbox {
 
   async close (): Promise<void> {
     this.#closed = true
+    clearInterval(this.#guard)
     this.#subscribers.clear()
     await this.#scanning
   }
@@ -88,12 +103,14 @@ export class Inbox {
     if (names.length === 0) return
     const openBefore = this.#openFiles()
     const moved: Array<{ path: string, subscriber: Subscriber }> = []
+    const arrivingUnwanted: string[] = []
     for (const name of names) {
       const path = join(this.#folder, name)
       const sopInstanceUid = /^(?:[A-Za-z]\w*\.)?(\d[\d.]*)$/.exec(name)?.[1]
       const subscriber = [...this.#subscribers].find(one => one.byStudy || (sopInstanceUid !== undefined && one.wants(sopInstanceUid)))
       if (openBefore.has(path)) {
-        if (subscriber !== undefined && await this.#grows(path)) subscriber.activity()
+        if (subscriber === undefined) arrivingUnwanted.push(path)
+        else if (await this.#grows(path)) subscriber.activity()
         continue
       }
       this.#sizes.delete(path)
@@ -117,6 +134,29 @@ export class Inbox {
       }
     }
     if (moved.length > 0) await this.#check(moved)
+    await this.#limitUnwanted(arrivingUnwanted)
+  }
+
+  /** What nobody wants must not fill the disk: the oldest files go, then the associations that send more. */
+  async #limitUnwanted (arriving: readonly string[]): Promise<void> {
+    const sized = async (paths: Iterable<string>): Promise<Array<{ path: string, bytes: number }>> =>
+      await Promise.all([...paths].map(async path => ({ path, bytes: await stat(path).then(({ size }) => size, () => 0) })))
+    const [whole, growing] = [await sized(this.#foreignSince.keys()), await sized(arriving)]
+    let bytes = [...whole, ...growing].reduce((sum, one) => sum + one.bytes, 0)
+    for (const one of whole) {
+      if (bytes <= this.#maxUnwantedBytes) return
+      bytes -= one.bytes
+      await this.#drop(one.path)
+    }
+    for (const one of growing.sort((a, b) => b.bytes - a.bytes)) {
+      if (bytes <= this.#maxUnwantedBytes) return
+      bytes -= one.bytes
+      for (const pid of this.#groups().flatMap(group => processesThatHold(group, one.path))) {
+        this.#log.warn({ pid, bytes: one.bytes }, 'an association sends more of what nobody asked for than our_ae.max_unwanted allows; it is ended')
+        try { process.kill(pid, 'SIGKILL') } catch { /* ended meanwhile */ }
+      }
+      await this.#drop(one.path)
+    }
   }
 
   async #check (moved: ReadonlyArray<{ path: string, subscriber: Subscriber }>): Promise<void> {
@@ -155,6 +195,10 @@ export class Inbox {
     const since = this.#foreignSince.get(path) ?? performance.now()
     this.#foreignSince.set(path, since)
     if (performance.now() - since < FOREIGN_AFTER_MS) return
+    await this.#drop(path)
+  }
+
+  async #drop (path: string): Promise<void> {
     this.#foreignSince.delete(path)
     this.dropped++
     await rm(path, { force: true, recursive: true })

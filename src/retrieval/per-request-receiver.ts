@@ -32,7 +32,7 @@ export function createPerRequestReceiver (options: PerRequestOptions): Retrieval
       }
       const { slot, child } = started
       const aeTitle = aeTitleAt(config, slot.index)
-      const inbox = new Inbox(folder, () => [child.pid], log)
+      const inbox = new Inbox(folder, () => [child.pid], log, config.our_ae.maxUnwantedBytes)
       return {
         inbox,
         // the series, then lists of what is missing, then one by one

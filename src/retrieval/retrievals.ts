@@ -7,6 +7,7 @@ import { abortable } from '../abort.ts'
 import type { Manifest, Study } from '../dicom/manifest.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
+import { DiskSpace } from './disk-space.ts'
 import { findInstances, findStudies } from './find.ts'
 import { guardOnePatient } from './patient-guard.ts'
 import { RequestSession } from './request-session.ts'
@@ -15,7 +16,7 @@ import { StudyEntry, type Fetched, type StudyContext } from './study-entry.ts'
 import type { Watch } from './watch.ts'
 import type { RetrievalWay } from './way.ts'
 
-export interface RetrievalsOptions extends StudyContext {
+export interface RetrievalsOptions extends Omit<StudyContext, 'disk'> {
   way: RetrievalWay
 }
 
@@ -43,10 +44,13 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
   readonly #entries = new Map<string, StudyEntry>()
   /** Those that still work or are still held, also when a newer one has taken their place in the table. */
   readonly #all = new Set<StudyEntry>()
+  readonly #disk: DiskSpace
 
   constructor (options: RetrievalsOptions) {
     super()
     this.#options = options
+    const { workDir: folder, log, config } = options
+    this.#disk = new DiskSpace({ folder, log, reserveBytes: config.iso.diskReserveBytes, makeRoom: async () => await this.#dropOldest() })
   }
 
   /** Studies that are being fetched now. */
@@ -188,7 +192,7 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
   #starter (log: Log): Starter {
     const session = new RequestSession(this.#options.way, log)
     return (study, earlier, isListed) => {
-      const entry = new StudyEntry(study, { ...this.#options, log }, {
+      const entry = new StudyEntry(study, { ...this.#options, log, disk: this.#disk }, {
         session,
         isListed,
         earlier,
@@ -240,6 +244,15 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
       bytes -= entry.retrieval.progress.bytes
       void this.#remove(entry)
     }
+  }
+
+  /** For room on the disk; false when nothing is kept. */
+  async #dropOldest (): Promise<boolean> {
+    const [oldest] = this.#idle.sort((a, b) => a.usedAt - b.usedAt)
+    if (oldest === undefined) return false
+    this.#options.log.info({ study: oldest.studyInstanceUid }, 'a kept study goes, for room on the disk')
+    await this.#remove(oldest)
+    return true
   }
 
   async #remove (entry: StudyEntry): Promise<void> {

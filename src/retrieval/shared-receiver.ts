@@ -17,7 +17,7 @@ const READY_TIMEOUT_MS = 3_000
 const FIRST_BACKOFF_MS = 250
 const LONGEST_BACKOFF_MS = 5_000
 /** A receiver that has run so long starts again at once when it falls. */
-const STEADY_MS = 60_000
+const STEADY_MS = 10_000
 
 export interface SharedReceiverOptions extends ToolContext {
   config: Config
@@ -53,7 +53,8 @@ export class SharedReceiver implements RetrievalWay {
   /** Starts the receiver; one that cannot start is tried again for ever, since the port may become free. */
   async start (): Promise<void> {
     this.#folder = await mkdtemp(join(this.#options.workDir, 'receive_'))
-    this.#inbox = new Inbox(this.#folder, () => this.#child === undefined ? [] : [this.#child.pid], this.#options.log)
+    this.#inbox = new Inbox(this.#folder, () => this.#child === undefined ? [] : [this.#child.pid], this.#options.log, this.#options.config.our_ae.maxUnwantedBytes)
+    this.#inbox.guard()
     this.#supervisor = this.#supervise()
   }
 

@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Config } from '../config/schema.ts'
 import { sameInstances, sopInstanceUidsOf, type Manifest, type Study } from '../dicom/manifest.ts'
 import { MkisoError } from '../errors.ts'
+import type { DiskSpace } from './disk-space.ts'
 import { findInstances, type FindContext } from './find.ts'
 import type { RequestSession } from './request-session.ts'
 import { StudyRetrieval } from './study-retrieval.ts'
@@ -17,6 +18,7 @@ export interface StudyContext extends FindContext {
   config: Config
   turns: Turns
   workDir: string
+  disk: DiskSpace
 }
 
 /** A study that has come, and what it took. */
@@ -136,7 +138,7 @@ export class StudyEntry {
     const { signal } = this.#controller
     const { received: instancesBefore, bytes: bytesBefore } = this.retrieval.progress
     const startedAt = performance.now()
-    if (!this.retrieval.complete) await this.retrieval.run(await session.open(signal), signal, this.listed)
+    if (!this.retrieval.complete) await this.#retrieve(session, bytesBefore)
     // the last one may have left when the last image had come: whoever left has forgotten it, and only a failure removes it now
     signal.throwIfAborted()
     this.#finished = true
@@ -145,5 +147,17 @@ export class StudyEntry {
     const { accessionNumber, studyInstanceUid } = this.#manifest
     this.#context.log.info({ accession: accessionNumber, study: studyInstanceUid, instances: received, size_bytes: bytes, duration_ms: Math.round(durationMs) }, 'study complete')
     onFetched({ instances: Math.max(0, received - instancesBefore), bytes: Math.max(0, bytes - bytesBefore), durationMs })
+  }
+
+  async #retrieve (session: RequestSession, bytesBefore: number): Promise<void> {
+    const { signal } = this.#controller
+    const claim = await this.#context.disk.claim(() => this.retrieval.progress.bytes - bytesBefore, error => { this.end(error) })
+    try {
+      const fits = this.listed.then(async () => { await claim.expect(this.#manifest) })
+      fits.catch((error: unknown) => { this.end(error) })
+      await this.retrieval.run(await session.open(signal), signal, fits)
+    } finally {
+      claim.release(this.#manifest, this.retrieval.files.values())
+    }
   }
 }

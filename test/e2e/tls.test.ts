@@ -8,6 +8,8 @@ import { startPublisher } from '../../demo/publisher.ts'
 import { writeStudy } from '../../demo/phantoms/catalogue.ts'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { ConfigError, parseConfig } from '../../src/config/load.ts'
+import { examine } from '../../src/doctor/doctor.ts'
+import type { Finding } from '../../src/doctor/finding.ts'
 import { until, type Programs } from '../../src/process.ts'
 import { nothingLeft, programsOf, readDisc, service, temporaryFolder, type Overrides, type Service } from '../world.ts'
 
@@ -51,6 +53,23 @@ t.test('TLS', async t => {
   const DOWNLOAD = '/api/iso/download?accession_number=MR.2024.001'
   const PRINT = '/api/iso/print?accession_number=MR.2024.001'
   const start = async (t: Test, overrides: Overrides = {}): Promise<Service> => await service(t, pacs, port, { cd_publisher: { host: '127.0.0.1', port: publisher.port }, ...overrides })
+
+  t.test('mkiso doctor goes the same way', async t => {
+    const ask = async (tls: Certificates): Promise<Map<string, Finding>> => {
+      const settings = {
+        server: { port: await freePort() }, pacs: { ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port, tls }, our_ae: { base_port: port },
+        patient_api: { base_url: 'http://127.0.0.1:9/api', retries: 0 }, cd_publisher: { host: '127.0.0.1', port: publisher.port, tls }, iso: { temp_dir: folder, microdicom_path: '' }
+      }
+      const findings = await examine(parseConfig(JSON.stringify(settings), 'doctor.yaml', { env: {} }), {
+        file: 'doctor.yaml', accessionNumber: 'MR.2024.001', serviceRuns: false, signal: new AbortController().signal, onFinding: () => {}
+      })
+      return new Map(findings.map(finding => [finding.name, finding]))
+    }
+    const right = await ask(ours)
+    for (const name of ['stunnel', 'CD publisher', 'PACS C-ECHO', 'PACS C-FIND', 'PACS C-MOVE']) t.equal(right.get(name)?.status, 'ok', `${name}: ${right.get(name)?.detail ?? ''}`)
+    const wrong = await ask(stranger)
+    t.match(wrong.get('PACS C-ECHO'), { status: 'down', detail: /TLS/ })
+  })
 
   t.test('a whole study, C-MOVE and back; then the tunnel is killed', async t => {
     const mkiso = await start(t, { pacs: { tls: ours }, cd_publisher: { host: '127.0.0.1', port: publisher.port, tls: ours } })

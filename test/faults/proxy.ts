@@ -93,7 +93,7 @@ export class Proxy {
       const part = chunk.subarray(0, Math.min(left, chunk.length))
       left -= part.length
       this.bytes += part.length
-      if (part.length > 0 && target.writable && !target.write(part)) await Promise.race([once(target, 'drain'), once(target, 'close')])
+      if (part.length > 0 && target.writable && !target.write(part)) await writable(target)
       // with a stall the rest is swallowed: so the end of the connection is noticed
       if (left === 0 && fault?.kind === 'cut') client.resetAndDestroy()
     }
@@ -106,8 +106,13 @@ export class Proxy {
 async function down (target: Socket, client: Socket, fault: NetworkFault | undefined): Promise<void> {
   await pump(target, client, async chunk => {
     if (fault?.delayMs !== undefined) await delay(fault.delayMs)
-    if (client.writable && !client.write(chunk)) await Promise.race([once(client, 'drain'), once(client, 'close')])
+    if (client.writable && !client.write(chunk)) await writable(client)
   })
+}
+
+/** Waits until it can take more, or nothing any more. */
+async function writable (socket: Socket): Promise<void> {
+  await new Promise<void>(resolve => { socket.once('drain', resolve).once('close', resolve) })
 }
 
 /** Hands on chunk by chunk, the end too. */

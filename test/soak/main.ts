@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { Test } from 'tap'
+import { Agent, getGlobalDispatcher, setGlobalDispatcher } from 'undici'
 import { startPublisher } from '../../demo/publisher.ts'
 import { freePort } from '../../demo/ports.ts'
 import { writeStudy } from '../../demo/phantoms/catalogue.ts'
@@ -128,6 +129,9 @@ async function soak (): Promise<boolean> {
 
 /** Waits until nothing of the clients is there any more, then counts; what does not go away is counted too. */
 async function quiet (pid: number, url: string, tempDir: string): Promise<Count> {
+  // connections that the clients keep open are descriptors of the service
+  await getGlobalDispatcher().close()
+  setGlobalDispatcher(new Agent())
   let last = await countOf(pid, url, tempDir)
   await until(async () => {
     last = await countOf(pid, url, tempDir)
