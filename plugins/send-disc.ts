@@ -61,7 +61,7 @@ export function createSendDisc () {
     if (raw.destroyed) disc.close()
     const { sizeBytes } = disc.image
     const range = rangeFor(request, this, disc, beginnings)
-    if (request.activity !== undefined) this.server.audit.exporting(request.activity, disc, range)
+    if (request.activity !== undefined) this.server.audit.exporting(request.activity, request.caller, disc, range)
     raw.setTimeout(this.server.config.server.writeTimeoutMs, () => { raw.destroy() })
     describe(this, disc, linkOf)
     this

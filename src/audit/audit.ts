@@ -10,12 +10,13 @@ import type { Log } from '../process.ts'
 import { PRODUCT } from '../product.ts'
 import { publisherOf } from '../relay/relay.ts'
 import type { CompleteStudies } from '../retrieval/retrieval.ts'
+import type { Caller } from './caller.ts'
 import { studiesAskedFor, studiesOnDisc, studiesSent, type AuditEvent } from './event.ts'
 import { appendAuditLine } from './file.ts'
 import { auditMessage, type AuditSource } from './message.ts'
 import { parseSyslogTarget, syslogMessage, SyslogSender } from './syslog.ts'
 
-type Given = Pick<AuditEvent, 'studies' | 'disc'>
+type Given = Pick<AuditEvent, 'studies' | 'disc' | 'caller'>
 type About = Omit<AuditEvent, 'phase' | 'outcome' | 'code' | 'sentBytes' | 'sentInstances'>
 
 export class Audit {
@@ -42,10 +43,11 @@ export class Audit {
 
   /**
    * Before the first byte of a disc goes out.
+   * @param caller who takes it, who need not be the one that had it made (a page)
    * @throws MkisoError AUDIT_FAILED
    */
-  exporting (activity: Activity, { contents, disc, discs, etag, image: { sizeBytes } }: OpenDisc, range: ByteRange | undefined): void {
-    this.#begin(activity, { studies: studiesOnDisc(contents), disc: { number: disc, of: discs, sizeBytes, etag, range } })
+  exporting (activity: Activity, caller: Caller, { contents, disc, discs, etag, image: { sizeBytes } }: OpenDisc, range: ByteRange | undefined): void {
+    this.#begin(activity, { caller, studies: studiesOnDisc(contents), disc: { number: disc, of: discs, sizeBytes, etag, range } })
   }
 
   /**
@@ -53,7 +55,7 @@ export class Audit {
    * @throws MkisoError AUDIT_FAILED
    */
   transferring (activity: Activity, studies: CompleteStudies): void {
-    this.#begin(activity, { studies: studiesSent(studies), disc: undefined })
+    this.#begin(activity, { caller: activity.caller, studies: studiesSent(studies), disc: undefined })
   }
 
   /** However it ended, and however far it came. */
@@ -80,8 +82,8 @@ export class Audit {
   }
 
   #about (activity: Activity): About {
-    const { kind, requestId, id, caller, accessionNumbers, manifest } = activity
-    const { studies, disc } = this.#given.get(activity) ?? { studies: studiesAskedFor(manifest), disc: undefined }
+    const { kind, requestId, id, accessionNumbers, manifest } = activity
+    const { caller, studies, disc } = this.#given.get(activity) ?? { caller: activity.caller, studies: studiesAskedFor(manifest), disc: undefined }
     return { kind, at: new Date(), requestId, activityId: id, caller, accessionNumbers, studies, disc, destination: kind === 'print' ? this.#publisher : undefined }
   }
 

@@ -173,6 +173,20 @@ t.test('downloads and prints', async t => {
     t.match(await next(1), [{ phase: 'end', outcome: 'failed', code: 'NO_DICOM_DATA', accession_numbers: ['NONE'], studies: [], patients: [] }])
   })
 
+  t.test('a disc that a page has had made, and that another takes', async t => {
+    const answer = await request(`${mkiso.url}/api/iso/progress?accession_number=MR.2024.001`, { headers: { 'x-api-key': 'secret', 'x-forwarded-for': '10.1.2.3' } })
+    let link: string | undefined
+    let text = ''
+    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      text += chunk.toString()
+      link = /"link":"([^"]+)"/.exec(text)?.[1]
+      if (link !== undefined) break
+    }
+    t.match(link, /preparation=/)
+    await ask((link ?? '').replace('/api/iso/', ''), { 'x-forwarded-for': '10.9.9.9' })
+    t.match(await next(2), [{ phase: 'begin', address: '10.9.9.9' }, { phase: 'end', outcome: 'success', address: '10.9.9.9' }])
+  })
+
   t.test('a print, and one that joins it', async t => {
     await Promise.all([ask('print?accession_number=MR.2024.001', { 'x-remote-user': 'one' }), ask('print?accession_number=MR.2024.001', { 'x-remote-user': 'two' })])
     const records = await next(4)
@@ -199,7 +213,7 @@ t.test('downloads and prints', async t => {
 
   t.test('the same as XML over syslog, valid', async t => {
     const codes = (): string[] => repository.messages.map(message => /<EventID csd-code="(\d+)"/.exec(message)?.[1] ?? '')
-    t.ok(await until(() => codes().length === 12, 5_000))
+    t.ok(await until(() => codes().length === 13, 5_000))
     t.equal(await schemaFaults(here.programs, repository.messages.map(xmlOf)), '')
     t.strictSame([...new Set(codes())].sort(), ['110102', '110104', '110106'])
     t.ok(repository.messages.every(message => message.includes(` ${hostname()} `)))
