@@ -8,6 +8,7 @@
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { execa } from 'execa'
 
@@ -38,6 +39,8 @@ export interface SpawnOptions {
   log?: Log | undefined
   /** For a program that forks: its forks too end with this process when that is killed with -9. */
   guard?: boolean | undefined
+  /** Its standard input; still open for the caller to close, and nothing of it may have been read. */
+  socket?: Socket | undefined
 }
 
 export interface RunResult {
@@ -116,7 +119,7 @@ export class Programs {
       reject: false,
       detached: true,
       cleanup: true,
-      stdin: options.input === undefined && options.guard !== true ? 'ignore' : 'pipe',
+      stdin: options.socket ?? (options.input === undefined && options.guard !== true ? 'ignore' : 'pipe'),
       stdout: 'pipe',
       stderr: 'pipe',
       env: { ...withoutSecrets(process.env), ...DICOM_ENVIRONMENT, ...options.env },

@@ -11,6 +11,7 @@ import { isMap, isScalar, LineCounter, parseDocument, type Document } from 'yaml
 import { readKeys } from '../auth/keys.ts'
 import { SECRET_MIN_LENGTH } from '../auth/signed-links.ts'
 import { loadLanguage } from '../disc/pages/language.ts'
+import { isAddressOrNetwork } from '../dicom/receiver.ts'
 import { parseDurationMs, parseSizeBytes } from './duration.ts'
 import { ConfigSchema, type Config, type RawConfig } from './schema.ts'
 
@@ -248,6 +249,11 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
     }
   }
   if (sound('pacs', 'pacs.tls', 'cd_publisher', 'cd_publisher.tls', 'tools.stunnel') && ![...reported].some(name => name.includes('.tls.'))) checkTls(config, at, faults)
+  if (sound('our_ae.allow_from')) {
+    for (const address of config.our_ae.allow_from) {
+      if (!isAddressOrNetwork(address)) faults.push(`${at('our_ae.allow_from')}: our_ae.allow_from: ${JSON.stringify(address)} is not an address (10.0.0.1) or a network (10.0.0.0/8)`)
+    }
+  }
   if (sound('server.trust_proxy')) {
     for (const address of config.server.trust_proxy) {
       if (!isProxyAddress(address)) faults.push(`${at('server.trust_proxy')}: server.trust_proxy: ${JSON.stringify(address)} is not an address (10.0.0.1) or a network (10.0.0.0/8)`)

@@ -107,6 +107,7 @@ export const ConfigSchema = Type.Object({
       'shared: one storescp on base_port for all requests; one AE entry at the PACS. per-request: one storescp a request on base_port + n, each AE title registered at the PACS. Default: per-request when ae_title holds {n}, else shared.')),
     base_port: port(10104, 'Port of the receiver; first of the range with receiver per-request.'),
     port_range: whole(100, 1, 1_000, 'Number of requests that may receive at the same time.'),
+    allow_from: Type.Array(Type.String(), { default: [], description: 'Addresses or networks from which the receiver takes connections, those of the PACS; empty for everybody.' }),
     max_unwanted: size('256M', 'Most that images which nobody asked for may hold until they are removed; an association that sends more of them is ended.')
   }),
   patient_api: section('The HIS, which knows the patient of an accession number; see docs/patient-api-spec.md.', {

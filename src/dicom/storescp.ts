@@ -36,11 +36,11 @@ const READY_TIMEOUT_MS = 10_000
  * @throws PortTakenError
  * @throws ToolMissingError
  */
-export async function storescp (context: ToolContext, { aeTitle, port, folder, idleTimeoutMs, tls }: ReceiverOptions): Promise<Child> {
+export async function storescp (context: ToolContext, options: ReceiverOptions): Promise<Child> {
+  const { aeTitle, port, folder } = options
   const taken = await portTaken(port)
   if (taken !== undefined) throw new PortTakenError(port, taken)
-  const child = context.programs.start(context.dcmtk.storescp, ['--fork', '+B', '+xa', '-pm', '-dhl', '-pdu', '131072', '-ta', '30', '-td', seconds(0.8 * idleTimeoutMs), '-ts', seconds(0.8 * idleTimeoutMs),
-    ...receiverTlsArguments(tls), '-aet', aeTitle, '-od', folder, String(port)], { cwd: folder, guard: true })
+  const child = context.programs.start(context.dcmtk.storescp, ['--fork', ...storescpArguments(options), String(port)], { cwd: folder, guard: true })
   let failure: string | undefined
   const ended = child.ended.then(result => { failure = result.stderr.trim() || `storescp ended with ${result.exitCode}` })
   const ready = until(() => failure !== undefined || listensOn(child.pid, port), READY_TIMEOUT_MS, 5)
@@ -51,6 +51,12 @@ export async function storescp (context: ToolContext, { aeTitle, port, folder, i
   }
   context.log.info({ port, dir: folder, pid: child.pid, ae_title: aeTitle }, 'starting storescp')
   return child
+}
+
+/** Those that do not depend on how it is started. */
+export function storescpArguments ({ aeTitle, folder, idleTimeoutMs, tls }: ReceiverOptions): string[] {
+  return ['+B', '+xa', '-pm', '-dhl', '-pdu', '131072', '-ta', '30', '-td', seconds(0.8 * idleTimeoutMs), '-ts', seconds(0.8 * idleTimeoutMs),
+    ...receiverTlsArguments(tls), '-aet', aeTitle, '-od', folder]
 }
 
 async function portTaken (port: number): Promise<string | undefined> {

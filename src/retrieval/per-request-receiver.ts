@@ -3,9 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import { movescu } from '../dicom/movescu.ts'
-import { PortTakenError, storescp } from '../dicom/storescp.ts'
+import { startReceiver, type Receiver } from '../dicom/receiver.ts'
+import { PortTakenError } from '../dicom/storescp.ts'
 import type { ToolContext } from '../dicom/peer.ts'
-import type { Child } from '../process.ts'
 import { Inbox } from './inbox.ts'
 import { aeTitleAt, receiverTlsOf, type Pacs } from './pacs.ts'
 import type { PortPool, Slot } from './port-pool.ts'
@@ -23,7 +23,7 @@ export function createPerRequestReceiver (options: PerRequestOptions): Retrieval
   return {
     async open (_signal, log): Promise<ReceivingSession> {
       const folder = await mkdtemp(join(workDir, 'receive_'))
-      let started: { slot: Slot, child: Child }
+      let started: { slot: Slot, child: Receiver }
       try {
         started = await startOnFreePort({ ...options, log }, pool, folder)
       } catch (error) {
@@ -32,7 +32,7 @@ export function createPerRequestReceiver (options: PerRequestOptions): Retrieval
       }
       const { slot, child } = started
       const aeTitle = aeTitleAt(config, slot.index)
-      const inbox = new Inbox(folder, () => [child.pid], log, config.our_ae.maxUnwantedBytes)
+      const inbox = new Inbox(folder, () => child.groups(), log, config.our_ae.maxUnwantedBytes)
       return {
         inbox,
         // the series, then lists of what is missing, then one by one
@@ -53,15 +53,15 @@ export function createPerRequestReceiver (options: PerRequestOptions): Retrieval
 }
 
 /** A port that another program holds is passed over; the slot goes back at the end, so that it is tried again another time. */
-async function startOnFreePort (options: PerRequestOptions, pool: PortPool, folder: string): Promise<{ slot: Slot, child: Child }> {
+async function startOnFreePort (options: PerRequestOptions, pool: PortPool, folder: string): Promise<{ slot: Slot, child: Receiver }> {
   const taken = new Set<number>()
   for (;;) {
     const slot = pool.lease(taken)
     const port = options.config.our_ae.base_port + slot.index
     try {
-      const child = await storescp(options, {
+      const child = await startReceiver(options, {
         aeTitle: aeTitleAt(options.config, slot.index), port, folder, idleTimeoutMs: options.pacs.idleTimeoutMs, tls: receiverTlsOf(options.config)
-      })
+      }, options.config.our_ae.allow_from)
       return { slot, child }
     } catch (error) {
       slot.release()

@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../config/schema.ts'
 import { movescu } from '../dicom/movescu.ts'
-import { storescp } from '../dicom/storescp.ts'
+import { startReceiver, type Receiver } from '../dicom/receiver.ts'
 import type { ToolContext } from '../dicom/peer.ts'
 import { MkisoError } from '../errors.ts'
-import { until, type Child } from '../process.ts'
+import { until } from '../process.ts'
 import { Inbox } from './inbox.ts'
 import { aeTitleAt, receiverTlsOf, type Pacs } from './pacs.ts'
 import type { PortPool } from './port-pool.ts'
@@ -29,7 +29,7 @@ export interface SharedReceiverOptions extends ToolContext {
 export class SharedReceiver implements RetrievalWay {
   readonly #options: SharedReceiverOptions
   readonly #stopping = new AbortController()
-  #child: Child | undefined
+  #child: Receiver | undefined
   #reason = 'it is starting'
   #supervisor: Promise<void> | undefined
   #folder = ''
@@ -42,18 +42,18 @@ export class SharedReceiver implements RetrievalWay {
   /** undefined while it listens, else why it does not. */
   get fault (): string | undefined { return this.#child === undefined ? this.#reason : undefined }
 
-  /** Process id of the storescp that runs now. */
-  get pid (): number | undefined { return this.#child?.pid }
-
   /** How often it had to be started again. */
   restarts = 0
+
+  /** Process id of the storescp that runs now; the first of several with our_ae.allow_from. */
+  get pid (): number | undefined { return this.#child?.groups()[0] }
 
   get dropped (): number { return this.#inbox?.dropped ?? 0 }
 
   /** Starts the receiver; one that cannot start is tried again for ever, since the port may become free. */
   async start (): Promise<void> {
     this.#folder = await mkdtemp(join(this.#options.workDir, 'receive_'))
-    this.#inbox = new Inbox(this.#folder, () => this.#child === undefined ? [] : [this.#child.pid], this.#options.log, this.#options.config.our_ae.maxUnwantedBytes)
+    this.#inbox = new Inbox(this.#folder, () => this.#child?.groups() ?? [], this.#options.log, this.#options.config.our_ae.maxUnwantedBytes)
     this.#inbox.guard()
     this.#supervisor = this.#supervise()
   }
@@ -100,7 +100,9 @@ export class SharedReceiver implements RetrievalWay {
     while (!signal.aborted) {
       const startedAt = performance.now()
       try {
-        const child = await storescp(this.#options, { aeTitle: aeTitleAt(config, 0), port, folder: this.#folder, idleTimeoutMs: pacs.idleTimeoutMs, tls: receiverTlsOf(config) })
+        const child = await startReceiver(this.#options, {
+          aeTitle: aeTitleAt(config, 0), port, folder: this.#folder, idleTimeoutMs: pacs.idleTimeoutMs, tls: receiverTlsOf(config)
+        }, config.our_ae.allow_from)
         if (signal.aborted) { await child.stop(); return }
         this.#child = child
         const result = await child.ended

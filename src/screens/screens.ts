@@ -7,7 +7,7 @@ import { PRODUCT } from '../product.ts'
 const eta = new Eta({ views: import.meta.dirname, autoEscape: true, cache: true })
 
 const PHASE_WORDS = ['phase_finding', 'phase_queued', 'phase_receiving', 'phase_making', 'phase_ready', 'phase_streaming', 'phase_sending', 'phase_done']
-const PROGRESS_WORDS = [...PHASE_WORDS, 'connecting', 'connection_lost', 'images_of', 'images_count', 'sent_of', 'megabytes', 'megabytes_of', 'megabytes_per_second', 'seconds_left',
+const PROGRESS_WORDS = [...PHASE_WORDS, 'connecting', 'connection_lost', 'images_of', 'images_count', 'count_of', 'sent_of', 'megabytes', 'megabytes_of', 'megabytes_per_second', 'seconds_left',
   'minutes_left', 'cancelled', 'disc_of', 'no_date', 'no_name', 'study', 'screen_error', 'request_id']
 
 /** Keys of the language file that the script of a page needs. */

@@ -21,6 +21,12 @@ export function imagesText (state) {
   return received > 0 ? say('images_count', { received: number(received) }) : '–'
 }
 
+/** As {@link imagesText} where "images" stands beside it. */
+function countText ({ phase, images_received: received, images_expected: expected, sent_images: sent }) {
+  if (expected !== undefined) return say('count_of', { count: number(phase === 'sending' ? sent : received), total: number(expected) })
+  return received > 0 ? number(received) : '–'
+}
+
 export function bytesText (state) {
   if (state.size_bytes !== undefined && state.sent_bytes > 0) return say('megabytes_of', { count: megabytes(state.sent_bytes), total: megabytes(state.size_bytes) })
   const bytes = state.size_bytes ?? state.received_bytes
@@ -44,7 +50,7 @@ export function showProgress (state) {
   // the only live text: a screen reader says each phase once, and the figures when it is asked
   write($('phase'), say(`phase_${state.phase}`))
   setBar($('bar'), part)
-  write($('images'), imagesText(state))
+  write($('images'), countText(state))
   write($('bytes'), bytesText(state))
   showSpeed(state, part)
   document.title = `${part === undefined ? '' : `${number(part * 100)} % · `}${say(`phase_${state.phase}`)}`
