@@ -46,11 +46,11 @@ export function oddStudies (): PhantomStudy[] {
   ]
 }
 
-/** A CT of 512 x 512 images in two series; for the benchmark. */
-export function ctStudy (accessionNumber: string, images: number, patient: PhantomPatient = BUDI): PhantomStudy {
+/** A CT in two series of square images; for the benchmark. */
+export function ctStudy (accessionNumber: string, images: number, patient: PhantomPatient = BUDI, rows = 512): PhantomStudy {
   const first = Math.ceil(images / 2)
   return {
     accessionNumber, patient, studyDate: '20240501', studyDescription: 'CT benchmark',
-    series: [{ kind: 'CT', count: first, rows: 512, columns: 512 }, { kind: 'CT', count: images - first, rows: 512, columns: 512 }]
+    series: [{ kind: 'CT', count: first, rows, columns: rows }, { kind: 'CT', count: images - first, rows, columns: rows }]
   }
 }
