@@ -29,8 +29,10 @@ FROM build AS pruned
 RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM ${NODE_IMAGE}
+# stunnel4 for DICOM over TLS (pacs.tls, cd_publisher.tls); it brings Perl, 94 MB
+ARG EXTRA_PACKAGES=
 RUN apt-get update \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends dcmtk genisoimage xorriso libgdcm-tools stunnel4 tini util-linux \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends dcmtk genisoimage xorriso libgdcm-tools tini util-linux ${EXTRA_PACKAGES} \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY LICENSE package.json ./

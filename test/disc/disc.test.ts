@@ -186,7 +186,7 @@ t.test('a set of three discs', async t => {
   t.equal(whole.status, 413)
   const links = whole.json()['discs'] as string[]
   t.match(whole.json(), { code: 'DISC_TOO_SMALL', error: 'the studies need more than one disc', detail: /^3 discs/ })
-  t.strictSame(links, [1, 2, 3].map(n => `${link.replace(',', '%2C')}&disc=${n}`))
+  t.strictSame(links, [1, 2, 3].map(n => `${link}&disc=${n}`))
   const seen: string[] = []
   const moves = here.pacs.moves()
   for (const [index, one] of links.entries()) {

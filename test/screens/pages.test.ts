@@ -1,4 +1,5 @@
 /** Languages of the pages, errors for people and for programs, and discs that are prepared for a page. */
+import { createHmac } from 'node:crypto'
 import t from 'tap'
 import { request } from 'undici'
 import { Activities } from '../../src/activity/activities.ts'
@@ -48,6 +49,34 @@ t.test('an error: a page for a person, JSON for a program, from one table', asyn
     t.match(program, { status: 400, type: /^application\/json/ })
     t.match(JSON.parse(program.text), { error: 'invalid accession_number', code: 'INVALID_ACCESSION_NUMBER', request_id: 'the-id' })
   }
+})
+
+t.test('a link that the HIS has signed opens the page of its download, and no other', async t => {
+  const secret = 'a secret of thirty-two characters or more'
+  const mkiso = await service(t, { aeTitle: 'NOBODY', host: '127.0.0.1', port: await freePort() }, await freePort(), { auth: { enabled: true, api_key: 'the-key', signed_links: { secret } } })
+  const expires = String(Math.floor(Date.now() / 1_000) + 600)
+  const signed = (path: string, list: string): string => `accession_number=${list}&expires=${expires}&signature=${createHmac('sha256', secret).update([path, list, expires].join('\n')).digest('hex')}`
+  for (const [path, list] of [['/api/iso/download', 'X'], ['/api/iso/download-multiple', 'X,Y']] as const) {
+    const query = signed(path, list)
+    const page = await mkiso.get(`/download?${query}`)
+    t.equal(page.status, 200)
+    t.match(page.body.toString(), `data-progress="/api/iso/progress?${query.replaceAll('&', '&amp;')}"`, 'the page hands the signature on')
+    const progress = await mkiso.get(`/api/iso/progress?${query}`)
+    t.equal(progress.status, 200)
+    const last = progress.body.toString().trim().split('\n\n').at(-1)?.replace('data: ', '') ?? ''
+    t.match(JSON.parse(last), { outcome: 'failed', error: { code: list === 'X' ? 'PACS_UNREACHABLE' : /./ } })
+    t.equal((await mkiso.get(`/api/iso/progress?${query.replace('=X', '=Z')}`)).status, 401)
+    t.equal((await mkiso.get(`/status/state?${query}`)).status, 401, 'it makes nobody an operator')
+  }
+})
+
+t.test('who only looks on does not hold up the end of the service', async t => {
+  const mkiso = await service(t, { aeTitle: 'NOBODY', host: '127.0.0.1', port: await freePort() }, await freePort())
+  const events = await request(`${mkiso.url}/status/events`)
+  const text = events.body.text()
+  await mkiso.app.close()
+  t.match(await text, /^data: \{"started_at"/, 'the stream has ended')
+  t.match(mkiso.log.find(({ msg }) => msg === 'shutting down'), { active: 0 })
 })
 
 t.test('a disc for a page', async t => {
