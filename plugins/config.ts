@@ -1,7 +1,7 @@
 /** The configuration and the service's temporary folder, for all that follow. */
 import fp from 'fastify-plugin'
 import type { Config } from '../src/config/schema.ts'
-import { createWorkDir, removeWorkDir, sweepStaleWorkDirs } from '../src/work-dir.ts'
+import { createWorkDir, removeWorkDir, sweepStaleWorkDirs, tendWorkDirs } from '../src/work-dir.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -18,5 +18,9 @@ export default fp<ConfigPluginOptions>(async (app, { config }) => {
   await sweepStaleWorkDirs(config.iso.temp_dir, app.log)
   const workDir = await createWorkDir(config.iso.temp_dir)
   app.decorate('workDir', workDir)
-  app.addHook('onClose', async () => { await removeWorkDir(workDir) })
+  const stopTending = tendWorkDirs(config.iso.temp_dir, workDir, app.log)
+  app.addHook('onClose', async () => {
+    stopTending()
+    await removeWorkDir(workDir)
+  })
 }, { name: 'config' })

@@ -4,6 +4,9 @@ import underPressure from '@fastify/under-pressure'
 
 export const options = {
   maxEventLoopDelay: 5_000,
+  // a sample without a turn of the event loop counts as an infinite delay: with the default of 1 s, a process that was held up for a second
+  // refused everybody for another one (measured)
+  sampleInterval: 10_000,
   maxRssBytes: 2 * 1_024 ** 3,
   retryAfter: 10,
   exposeStatusRoute: false
