@@ -1,11 +1,11 @@
 /** The service as users have it: built, a process of its own, over HTTP. */
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { request } from 'undici'
 import type { Pacs } from '../demo/pacs.ts'
 import type { PhantomInstance } from '../demo/phantoms/catalogue.ts'
 import { freePort } from '../demo/ports.ts'
 import { until, type Programs } from '../src/process.ts'
+import { drain } from './client.ts'
 import type { Measured } from './contenders.ts'
 import { watchProcess, type Peaks } from './watch.ts'
 
@@ -57,17 +57,10 @@ export async function startService ({ programs, root, folder, pacs, receiverPort
   const settled = (): boolean => readdirSync(work).every(name => readdirSync(join(work, name)).every(one => one === 'owner' || one.startsWith('receive_')))
   return {
     download: async instances => {
-      const startedAt = performance.now()
-      const answer = await request(`${url}/api/iso/download?accession_number=${instances[0]?.accessionNumber ?? ''}`, { headersTimeout: 600_000, bodyTimeout: 600_000 })
-      if (answer.statusCode !== 200) throw new Error(await answer.body.text())
-      let bytes = 0
       let firstByteMs = NaN
-      for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-        // the receiver's own time of its last write, whatever the service thinks of it
-        if (bytes === 0) firstByteMs = Date.now() - newestImageMs(work, instances)
-        bytes += chunk.length
-      }
-      return { seconds: (performance.now() - startedAt) / 1_000, firstByteMs, bytes }
+      // the receiver's own time of its last write, whatever the service thinks of it
+      const { seconds, bytes } = await drain(port, `/api/iso/download?accession_number=${instances[0]?.accessionNumber ?? ''}`, () => { firstByteMs = Date.now() - newestImageMs(work, instances) })
+      return { seconds, firstByteMs, bytes }
     },
     watched: async task => {
       const peaks = await watchProcess(child.pid, work, task)
