@@ -4,6 +4,8 @@ import { connect } from 'node:net'
 export interface Received {
   /** Of the body. */
   bytes: number
+  /** On the disc, as the service says. */
+  images: number
   seconds: number
 }
 
@@ -38,7 +40,7 @@ export async function drain (port: number, path: string, onFirstByte: () => void
     socket.once('connect', () => { socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n`) })
     socket.once('error', reject)
     socket.once('close', () => {
-      if (bytes === expected) resolve({ bytes, seconds: (performance.now() - startedAt) / 1_000 })
+      if (bytes === expected) resolve({ bytes, images: Number(/^x-mkiso-images: (\d+)/im.exec(head)?.[1]), seconds: (performance.now() - startedAt) / 1_000 })
       else reject(new Error(`${bytes} of ${expected} bytes`))
     })
   })

@@ -59,7 +59,9 @@ export async function startService ({ programs, root, folder, pacs, receiverPort
     download: async instances => {
       let firstByteMs = NaN
       // the receiver's own time of its last write, whatever the service thinks of it
-      const { seconds, bytes } = await drain(port, `/api/iso/download?accession_number=${instances[0]?.accessionNumber ?? ''}`, () => { firstByteMs = Date.now() - newestImageMs(work, instances) })
+      const link = `/api/iso/download?accession_number=${instances[0]?.accessionNumber ?? ''}`
+      const { seconds, bytes, images } = await drain(port, link, () => { firstByteMs = Date.now() - newestImageMs(work, instances) })
+      if (images !== instances.length) throw new Error(`${images} of ${instances.length} images: the PACS does not hold them all`)
       return { seconds, firstByteMs, bytes }
     },
     watched: async task => {
