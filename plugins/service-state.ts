@@ -1,9 +1,9 @@
 /** What the operator sees: running and finished work, resources, health. Looked up only while somebody looks. */
-import { statfs } from 'node:fs/promises'
 import fp from 'fastify-plugin'
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from '@sinclair/typebox'
 import { ACTIVITY_EXAMPLE, ActivityState, activityState } from '../src/activity/state.ts'
+import { diskOf } from '../src/disk.ts'
 
 const Resources = Type.Object({
   slots: Type.Object({ in_use: Type.Integer(), size: Type.Integer({ description: 'our_ae.port_range' }) }),
@@ -61,9 +61,9 @@ export function createServiceState (app: App) {
   let timer: NodeJS.Timeout | undefined
 
   const refresh = async (): Promise<void> => {
-    const [checked, { bavail, blocks, bsize }] = await Promise.all([app.health.check(), statfs(app.workDir)])
+    const [checked, { freeBytes, sizeBytes }] = await Promise.all([app.health.check(), diskOf(app.workDir)])
     health = checked
-    disk = { free_bytes: bavail * bsize, total_bytes: blocks * bsize }
+    disk = { free_bytes: freeBytes, total_bytes: sizeBytes }
     for (const changed of watchers) changed()
   }
   const refreshSoon = (): void => { refresh().catch((error: unknown) => { app.log.error({ err: error }, 'the state of the service cannot be read') }) }

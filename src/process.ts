@@ -287,15 +287,20 @@ function descendantsOf (pid: number): number[] | undefined {
 
 /** True when the program itself listens on the port: a connection would also be taken by a stranger, and a receiver would fork for it. */
 export function listensOn (groupPid: number, port: number): boolean {
+  const open = openFilesOfGroup(groupPid)
+  return listeningSockets(port).some(socket => open.has(socket))
+}
+
+/** The sockets that listen on a port, named as `/proc/PID/fd` names them: `socket:[1234]`. */
+export function listeningSockets (port: number): string[] {
   const hexPort = port.toString(16).toUpperCase().padStart(4, '0')
-  const sockets = openFilesOfGroup(groupPid)
-  return ['/proc/self/net/tcp', '/proc/self/net/tcp6'].some(table => {
+  return ['/proc/self/net/tcp', '/proc/self/net/tcp6'].flatMap(table => {
     let text: string
-    try { text = readFileSync(table, 'utf8') } catch { return false }
-    return text.split('\n').some(line => {
+    try { text = readFileSync(table, 'utf8') } catch { return [] }
+    return text.split('\n').flatMap(line => {
       const fields = line.trim().split(/\s+/)
       // proc(5): local address, state 0A is LISTEN, inode in the tenth column
-      return fields[1]?.endsWith(`:${hexPort}`) === true && fields[3] === '0A' && sockets.has(`socket:[${fields[9] ?? ''}]`)
+      return fields[1]?.endsWith(`:${hexPort}`) === true && fields[3] === '0A' ? [`socket:[${fields[9] ?? ''}]`] : []
     })
   })
 }

@@ -1,7 +1,8 @@
 /** The keys that open the service: each with a name, kept as SHA-256 only. */
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { RawConfig } from '../config/schema.ts'
+import { digestOf } from './digest.ts'
 
 export interface NamedKey {
   /** Stands in log and audit in place of the key. */
@@ -22,7 +23,7 @@ const KNOWN = 'changeme'
  */
 export function readKeys (auth: RawConfig['auth'], fault: (key: string, text: string) => void): NamedKey[] {
   const keys: NamedKey[] = []
-  if (auth.api_key !== '') keys.push({ name: API_KEY_NAME, digest: sha256(auth.api_key) })
+  if (auth.api_key !== '') keys.push({ name: API_KEY_NAME, digest: digestOf(auth.api_key) })
   if (auth.enabled && auth.api_key === KNOWN) fault('auth.api_key', `auth.api_key is "${KNOWN}" while auth.enabled is true: set a secret key, for example from "openssl rand -hex 32"`)
   for (const [index, entry] of auth.keys.entries()) {
     const where = `auth.keys.${index}`
@@ -32,13 +33,13 @@ export function readKeys (auth: RawConfig['auth'], fault: (key: string, text: st
       continue
     }
     if (keys.some(({ name }) => name === entry.name)) fault(where, `auth.keys: the name ${entry.name} is there twice`)
-    const digest = entry.sha256 !== undefined ? Buffer.from(entry.sha256, 'hex') : digestOf(entry.key, entry.key_file, text => { fault(where, `auth.keys: ${entry.name}: ${text}`) })
+    const digest = entry.sha256 !== undefined ? Buffer.from(entry.sha256, 'hex') : digestOfEntry(entry.key, entry.key_file, text => { fault(where, `auth.keys: ${entry.name}: ${text}`) })
     if (digest !== undefined) keys.push({ name: entry.name, digest })
   }
   return keys
 }
 
-function digestOf (key: string | undefined, file: string | undefined, fault: (text: string) => void): Buffer | undefined {
+function digestOfEntry (key: string | undefined, file: string | undefined, fault: (text: string) => void): Buffer | undefined {
   let text = key ?? ''
   if (file !== undefined) {
     try {
@@ -52,7 +53,7 @@ function digestOf (key: string | undefined, file: string | undefined, fault: (te
     fault(text === '' ? 'the key is empty' : `the key is "${KNOWN}": set a secret one`)
     return undefined
   }
-  return sha256(text)
+  return digestOf(text)
 }
 
 /**
@@ -60,12 +61,8 @@ function digestOf (key: string | undefined, file: string | undefined, fault: (te
  * neither how much of a key was right nor which.
  */
 export function nameOfKey (keys: readonly NamedKey[], given: string): string | undefined {
-  const digest = sha256(given)
+  const digest = digestOf(given)
   let name: string | undefined
   for (const key of keys) if (timingSafeEqual(digest, key.digest)) name = key.name
   return name
-}
-
-function sha256 (text: string): Buffer {
-  return createHash('sha256').update(text).digest()
 }

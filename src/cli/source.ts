@@ -1,7 +1,8 @@
 /** Where `make` gets its disc: the service that runs on this machine, or one of its own on a port and with a key that nobody else knows. */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { userInfo } from 'node:os'
 import { buildApp } from '../app.ts'
+import { digestOf } from '../auth/digest.ts'
 import type { Config } from '../config/schema.ts'
 import { loggerOf } from './logger.ts'
 import { findService } from './service.ts'
@@ -42,7 +43,7 @@ async function ownService (config: Config, verbose: boolean): Promise<Source> {
   const app = await buildApp({
     ...config,
     server: { ...config.server, host: '127.0.0.1', port: 0, trust_proxy: ['127.0.0.1'] },
-    auth: { ...config.auth, enabled: true, keys: [{ name: 'mkiso make', digest: createHash('sha256').update(key).digest() }], signedLinks: undefined },
+    auth: { ...config.auth, enabled: true, keys: [{ name: 'mkiso make', digest: digestOf(key) }], signedLinks: undefined },
     audit: { ...config.audit, user_header: USER_HEADER },
     // nobody comes a second time
     iso: { ...config.iso, keepForMs: 0 }

@@ -1,10 +1,11 @@
 /** This machine: configuration, programs, ports, disk. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { stat, statfs } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { ConfigSchema, type Config } from '../config/schema.ts'
 import { findProgram } from '../config/load.ts'
-import type { Programs } from '../process.ts'
+import { diskOf } from '../disk.ts'
+import { listeningSockets, type Programs } from '../process.ts'
 import { ok, type Finding } from './finding.ts'
 
 const LOOPBACK = /^(127\.|::1$|localhost$)/
@@ -96,16 +97,10 @@ async function checkPort (name: string, port: number, key: string, host?: string
 
 /** Who listens on a port, as far as this user may see: `storescp (process 123)`. */
 function listenerOn (port: number): string | undefined {
-  const hexPort = port.toString(16).toUpperCase().padStart(4, '0')
-  const inodes = new Set(['/proc/net/tcp', '/proc/net/tcp6'].flatMap(table => {
-    try {
-      // proc(5): local address, state 0A is LISTEN, inode in the tenth column
-      return readFileSync(table, 'utf8').split('\n').map(line => line.trim().split(/\s+/)).filter(fields => fields[1]?.endsWith(`:${hexPort}`) === true && fields[3] === '0A').map(fields => `socket:[${fields[9] ?? ''}]`)
-    } catch { return [] }
-  }))
+  const sockets = new Set(listeningSockets(port))
   for (const pid of readdirSync('/proc').filter(name => /^\d+$/.test(name))) {
     try {
-      if (!readdirSync(`/proc/${pid}/fd`).some(descriptor => { try { return inodes.has(readlinkSync(`/proc/${pid}/fd/${descriptor}`)) } catch { return false } })) continue
+      if (!readdirSync(`/proc/${pid}/fd`).some(descriptor => { try { return sockets.has(readlinkSync(`/proc/${pid}/fd/${descriptor}`)) } catch { return false } })) continue
       return `${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()} (process ${pid})`
     } catch { /* ended, or another user's */ }
   }
@@ -114,8 +109,7 @@ function listenerOn (port: number): string | undefined {
 
 export async function checkDisk (config: Config): Promise<Finding> {
   const { temp_dir: folder, keep_max_bytes: keep, keepForMs, keepMaxBytes } = config.iso
-  const { bavail, bsize, type } = await statfs(folder)
-  const free = bavail * bsize
+  const { freeBytes: free, type } = await diskOf(folder)
   const detail = `${(free / GIB).toFixed(1)} GiB free in ${folder}`
   // statfs(2): TMPFS_MAGIC
   if (type === 0x01021994) return { name: 'disk', status: 'warning', detail: `${detail}, which is memory (tmpfs)`, advice: ['set iso.temp_dir to a folder on a disk'] }

@@ -1,9 +1,9 @@
 /** Questions to the real things that a disc needs, each with what to do about a bad answer. The service's health and `mkiso doctor` share them. */
 import { accessSync, constants } from 'node:fs'
-import { statfs } from 'node:fs/promises'
 import type { Config } from '../config/schema.ts'
 import { echoscu } from '../dicom/echoscu.ts'
 import { addressOf, type Peer, type ToolContext } from '../dicom/peer.ts'
+import { diskOf } from '../disk.ts'
 import { viewerFault } from '../disc/viewer.ts'
 import type { PatientClient } from '../patient/patient-client.ts'
 import { publisherOf } from '../relay/relay.ts'
@@ -42,9 +42,8 @@ export function createProbes ({ config, dcmtk, patientClient, workDir }: ProbeCo
       return missing.length === 0 ? { status: 'ok' } : { status: 'down', detail: `cannot be run: ${missing.join(', ')}; apt-get install dcmtk genisoimage` }
     },
     disk: async (): Promise<Check> => {
-      const { bavail, bsize } = await statfs(workDir)
-      const free = bavail * bsize
-      return free >= config.iso.diskReserveBytes ? { status: 'ok' } : { status: 'down', detail: `${Math.floor(free / 1_024 ** 2)} MiB free in iso.temp_dir, less than iso.disk_reserve ${config.iso.disk_reserve}` }
+      const { freeBytes } = await diskOf(workDir)
+      return freeBytes >= config.iso.diskReserveBytes ? { status: 'ok' } : { status: 'down', detail: `${Math.floor(freeBytes / 1_024 ** 2)} MiB free in iso.temp_dir, less than iso.disk_reserve ${config.iso.disk_reserve}` }
     },
     patient_api: async (): Promise<Check> => {
       const startedAt = performance.now()

@@ -3,7 +3,7 @@
  * patient's name, an accession number or a UID: metrics leave the machine.
  */
 import type { EventEmitter } from 'node:events'
-import { statfs } from 'node:fs/promises'
+import { diskOf } from '../disk.ts'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Activities } from '../activity/activities.ts'
 import type { Activity } from '../activity/activity.ts'
@@ -137,12 +137,8 @@ function watchState (registers: Registry[], { config, turns, portPool, receiverF
   gauge(registers, 'mkiso_receiver_up', '1 while images can be received.', () => receiverFault() === undefined ? 1 : 0)
   counted(registers, 'mkiso_receiver_restarts_total', 'How often the shared receiver had to be started again.', () => sharedReceiver?.restarts ?? 0)
   counted(registers, 'mkiso_receiver_dropped_instances_total', 'Images that the shared receiver got and nobody had asked for.', () => sharedReceiver?.dropped ?? 0)
-  const disk = async (): Promise<{ free: number, size: number }> => {
-    const { bavail, blocks, bsize } = await statfs(workDir)
-    return { free: bavail * bsize, size: blocks * bsize }
-  }
-  gauge(registers, 'mkiso_disk_free_bytes', 'Free space in iso.temp_dir.', async () => (await disk()).free)
-  gauge(registers, 'mkiso_disk_size_bytes', 'Size of the disk that iso.temp_dir is on.', async () => (await disk()).size)
+  gauge(registers, 'mkiso_disk_free_bytes', 'Free space in iso.temp_dir.', async () => (await diskOf(workDir)).freeBytes)
+  gauge(registers, 'mkiso_disk_size_bytes', 'Size of the disk that iso.temp_dir is on.', async () => (await diskOf(workDir)).sizeBytes)
 }
 
 function watchHealth (registers: Registry[], { health }: MetricsSources): void {

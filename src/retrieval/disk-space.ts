@@ -3,9 +3,9 @@
  * average size of what came before; and when the disk fills all the same, the youngest retrieval ends before the disk is full, so that the
  * others, the log and the machine go on.
  */
-import { statfs } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Study } from '../dicom/manifest.ts'
+import { diskOf } from '../disk.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
 import type { ReceivedFile } from './study-retrieval.ts'
@@ -140,8 +140,7 @@ export class DiskSpace {
 }
 
 async function freeBytes (folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder)
-  return bavail * bsize
+  return (await diskOf(folder)).freeBytes
 }
 
 function mib (bytes: number): number {
