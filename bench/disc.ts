@@ -2,7 +2,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseConfig } from '../src/config/load.ts'
-import type { ToolContext } from '../src/dicom/peer.ts'
+import type { ToolContext } from '../src/dcmtk/peer.ts'
 import { readPart10 } from '../src/dicom/part10.ts'
 import { buildDicomdir } from '../src/disc/dicomdir/dicomdir.ts'
 import { DirectoryRecords } from '../src/disc/dicomdir/directory-records.ts'

@@ -1,8 +1,8 @@
 /** What runs and what has ended: each download and print is begun here by its route, and ends with its answer. */
 import fp from 'fastify-plugin'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { Activities } from '../src/activity/activities.ts'
-import { Activity, type ActivityKind } from '../src/activity/activity.ts'
+import { Activities } from '../src/work/activities.ts'
+import { Activity, type ActivityKind } from '../src/work/activity.ts'
 
 declare module 'fastify' {
   interface FastifyInstance { activities: Activities }

@@ -2,10 +2,10 @@
 import { EventEmitter } from 'node:events'
 import fp from 'fastify-plugin'
 import { Programs } from '../src/process.ts'
-import type { Operation, ToolContext } from '../src/dicom/peer.ts'
-import { endpointArguments, Tunnels } from '../src/dicom/tunnel.ts'
-import { publisherOf } from '../src/relay/relay.ts'
-import { pacsOf } from '../src/retrieval/pacs.ts'
+import type { Operation, ToolContext } from '../src/dcmtk/peer.ts'
+import { endpointArguments, Tunnels } from '../src/dcmtk/tunnel.ts'
+import { publisherOf } from '../src/print/relay.ts'
+import { pacsOf } from '../src/archive/dimse/pacs.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -6,9 +6,9 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { ClientGoneError } from '../src/abort.ts'
 import { ERRORS, MkisoError } from '../src/errors.ts'
 import { ACCESSION_NUMBER_RULE } from '../src/dicom/accession-number.ts'
-import { localUrl } from '../src/links.ts'
-import { errorBody } from '../src/schemas.ts'
-import { errorScreen } from '../src/screens/screens.ts'
+import { localUrl } from '../src/http/links.ts'
+import { errorBody } from '../src/http/schemas.ts'
+import { errorScreen } from '../src/http/screens/screens.ts'
 import { asPage, screenContext, wantsPage } from './screens.ts'
 
 declare module 'fastify' {

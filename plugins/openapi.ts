@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import fp from 'fastify-plugin'
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import swaggerUi, { type FastifySwaggerUiOptions } from '@fastify/swagger-ui'
-import { withAnswerExamples } from '../src/openapi-examples.ts'
+import { withAnswerExamples } from '../src/http/openapi-examples.ts'
 import { PRODUCT } from '../src/product.ts'
 
 export const options: FastifyDynamicSwaggerOptions = {
@@ -18,7 +18,7 @@ export const options: FastifyDynamicSwaggerOptions = {
 }
 
 function asset (name: string): string {
-  return readFileSync(join(import.meta.dirname, '../src/screens', name), 'utf8')
+  return readFileSync(join(import.meta.dirname, '../src/http/screens', name), 'utf8')
 }
 
 export const uiOptions: FastifySwaggerUiOptions = {

@@ -1,6 +1,6 @@
 /** The receive slots, `our_ae.port_range` of them. */
 import fp from 'fastify-plugin'
-import { PortPool } from '../src/retrieval/port-pool.ts'
+import { PortPool } from '../src/archive/dimse/port-pool.ts'
 
 declare module 'fastify' {
   interface FastifyInstance { portPool: PortPool }

@@ -1,9 +1,9 @@
 /** Discs that are made for a page before its download asks for them. */
 import fp from 'fastify-plugin'
 import type { FastifyReply } from 'fastify'
-import type { Activity } from '../src/activity/activity.ts'
-import { Preparations } from '../src/activity/preparations.ts'
-import { discNumber } from '../src/schemas.ts'
+import type { Activity } from '../src/work/activity.ts'
+import { Preparations } from '../src/work/preparations.ts'
+import { discNumber } from '../src/http/schemas.ts'
 import { toMkisoError } from './errors.ts'
 
 declare module 'fastify' {

@@ -1,11 +1,11 @@
 /** Prints: studies to the CD publisher. */
 import fp from 'fastify-plugin'
-import type { Activity } from '../src/activity/activity.ts'
-import { SharedWatch } from '../src/retrieval/watch.ts'
+import type { Activity } from '../src/work/activity.ts'
+import { SharedWatch } from '../src/studies/watch.ts'
 import type { Audit } from '../src/audit/audit.ts'
 import type { Log } from '../src/process.ts'
-import { relay, type RelayOptions, type RelayResult } from '../src/relay/relay.ts'
-import type { CompleteStudies } from '../src/retrieval/retrieval.ts'
+import { relay, type RelayOptions, type RelayResult } from '../src/print/relay.ts'
+import type { CompleteStudies } from '../src/studies/retrieval.ts'
 import { SharedWork } from '../src/shared-work.ts'
 import { toMkisoError } from './errors.ts'
 

@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import proxyAddr from '@fastify/proxy-addr'
 import fp from 'fastify-plugin'
 import type { FastifyRequest } from 'fastify'
-import type { Caller } from '../src/audit/caller.ts'
+import type { Caller } from '../src/work/caller.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -1,11 +1,11 @@
 /** Find to complete: iso and relay stand on it. */
 import fp from 'fastify-plugin'
-import { createCGet } from '../src/retrieval/c-get.ts'
-import { aeTitleAt, pacsOf } from '../src/retrieval/pacs.ts'
-import { createPerRequestReceiver } from '../src/retrieval/per-request-receiver.ts'
-import { Retrievals } from '../src/retrieval/retrievals.ts'
-import { SharedReceiver } from '../src/retrieval/shared-receiver.ts'
-import { Turns } from '../src/retrieval/turns.ts'
+import { createCGet } from '../src/archive/dimse/c-get.ts'
+import { aeTitleAt, pacsOf } from '../src/archive/dimse/pacs.ts'
+import { createPerRequestReceiver } from '../src/archive/dimse/per-request-receiver.ts'
+import { Retrievals } from '../src/studies/study-store.ts'
+import { SharedReceiver } from '../src/archive/dimse/shared-receiver.ts'
+import { Turns } from '../src/archive/dimse/turns.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

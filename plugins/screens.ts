@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import fp from 'fastify-plugin'
 import fastifyStatic from '@fastify/static'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { chooseLanguage } from '../src/screens/choose-language.ts'
-import { localUrl } from '../src/links.ts'
-import { renderScreen, type ScreenContext, type ScreenName } from '../src/screens/screens.ts'
+import { chooseLanguage } from '../src/http/screens/choose-language.ts'
+import { localUrl } from '../src/http/links.ts'
+import { renderScreen, type ScreenContext, type ScreenName } from '../src/http/screens/screens.ts'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -36,5 +36,5 @@ function sendScreen (this: FastifyReply, name: ScreenName, data: object = {}): F
 
 export default fp(async app => {
   app.decorateReply('sendScreen', sendScreen)
-  await app.register(fastifyStatic, { root: join(import.meta.dirname, '../src/screens/assets'), prefix: '/assets/', decorateReply: false, index: false })
+  await app.register(fastifyStatic, { root: join(import.meta.dirname, '../src/http/screens/assets'), prefix: '/assets/', decorateReply: false, index: false })
 }, { name: 'screens', dependencies: ['config'] })

@@ -2,7 +2,7 @@
 import fp from 'fastify-plugin'
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from '@sinclair/typebox'
-import { ACTIVITY_EXAMPLE, ActivityState, activityState } from '../src/activity/state.ts'
+import { ACTIVITY_EXAMPLE, ActivityState, activityState } from '../src/http/activity-state.ts'
 import { diskOf } from '../src/disk.ts'
 
 const Resources = Type.Object({

@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { parseAccessionNumbers } from '../src/dicom/accession-number.ts'
-import { downloadPath, withQuery } from '../src/links.ts'
-import { AccessionNumberList, DiscNumber, errorResponses, LanguageCode, page, SIGNED_LINK_QUERY } from '../src/schemas.ts'
+import { downloadPath, withQuery } from '../src/http/links.ts'
+import { AccessionNumberList, DiscNumber, errorResponses, LanguageCode, page, SIGNED_LINK_QUERY } from '../src/http/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/download', {

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { isBearer } from '../src/auth/bearer.ts'
 import { MkisoError } from '../src/errors.ts'
-import { errorResponses } from '../src/schemas.ts'
+import { errorResponses } from '../src/http/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   const { enabled, token } = app.config.metrics

@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { addressOf } from '../src/dicom/peer.ts'
+import { addressOf } from '../src/dcmtk/peer.ts'
 import { parseAccessionNumbers } from '../src/dicom/accession-number.ts'
-import { withQuery } from '../src/links.ts'
-import { publisherOf } from '../src/relay/relay.ts'
-import { AccessionNumberList, errorResponses, LanguageCode, page, SIGNED_LINK_QUERY } from '../src/schemas.ts'
+import { withQuery } from '../src/http/links.ts'
+import { publisherOf } from '../src/print/relay.ts'
+import { AccessionNumberList, errorResponses, LanguageCode, page, SIGNED_LINK_QUERY } from '../src/http/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/print', {

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { SERVICE_STATE_EXAMPLE, ServiceState } from '../plugins/service-state.ts'
 import { MkisoError } from '../src/errors.ts'
-import { errorResponses, eventStream, LanguageCode, page } from '../src/schemas.ts'
+import { errorResponses, eventStream, LanguageCode, page } from '../src/http/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/status', {

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type Static } from '@sinclair/typebox'
 import { CHECKS } from '../../src/health/health.ts'
 import { PRODUCT } from '../../src/product.ts'
-import { errorResponses } from '../../src/schemas.ts'
+import { errorResponses } from '../../src/http/schemas.ts'
 
 const Check = Type.Object({
   status: Type.String({ enum: ['ok', 'warning', 'down'] }),

@@ -1,10 +1,10 @@
 /** What an audit record tells, before it takes the form of JSON or of DICOM's XML. */
-import type { Activity } from '../activity/activity.ts'
-import type { Manifest, Patient, Study } from '../dicom/manifest.ts'
+import type { Activity } from '../work/activity.ts'
+import type { Manifest, Patient, Study } from '../dicom/study.ts'
 import type { DiscContents } from '../disc/contents.ts'
 import type { ErrorCode } from '../errors.ts'
-import type { CompleteStudies } from '../retrieval/retrieval.ts'
-import type { Caller } from './caller.ts'
+import type { CompleteStudies } from '../studies/retrieval.ts'
+import type { Caller } from '../work/caller.ts'
 
 /** `begin` is written before the first image leaves, `end` when it is over, however it went. */
 export type AuditPhase = 'begin' | 'end'

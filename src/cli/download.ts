@@ -1,9 +1,9 @@
 /** A disc from the service, as a page gets it: made ready while it tells how far it is, then fetched. */
 import type { Readable } from 'node:stream'
 import { request } from 'undici'
-import type { ActivityState } from '../activity/state.ts'
+import type { ActivityState } from '../http/activity-state.ts'
 import { ERRORS, type ErrorCode } from '../errors.ts'
-import type { ErrorBody } from '../schemas.ts'
+import type { ErrorBody } from '../http/schemas.ts'
 import { EXIT } from './exit-codes.ts'
 import type { Source } from './source.ts'
 

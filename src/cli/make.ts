@@ -1,5 +1,5 @@
 /** `mkiso make`: a disc image into a file. The disc is a download like any other: of the service that runs here, else of one that lives as long as this command. */
-import type { ActivityState } from '../activity/state.ts'
+import type { ActivityState } from '../http/activity-state.ts'
 import type { Config } from '../config/schema.ts'
 import { parseAccessionNumbers } from '../dicom/accession-number.ts'
 import { isoFileName } from '../disc/file-name.ts'

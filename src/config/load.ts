@@ -11,7 +11,7 @@ import { isMap, isScalar, LineCounter, parseDocument, type Document } from 'yaml
 import { readKeys } from '../auth/keys.ts'
 import { SECRET_MIN_LENGTH } from '../auth/signed-links.ts'
 import { loadLanguage } from '../disc/pages/language.ts'
-import { isAddressOrNetwork } from '../dicom/receiver.ts'
+import { isAddressOrNetwork } from '../dcmtk/receiver.ts'
 import { parseDurationMs, parseSizeBytes } from './duration.ts'
 import { ConfigSchema, type Config, type RawConfig } from './schema.ts'
 

@@ -1,5 +1,5 @@
 /** What a disc holds, as its writer (layout), its index (DICOMDIR) and its pages all see it. */
-import type { Instance, Patient, Series, Study } from '../dicom/manifest.ts'
+import type { Instance, Patient, Series, Study } from '../dicom/study.ts'
 
 /** One DICOM file of the file-set. */
 export interface DiscFile {

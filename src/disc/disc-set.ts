@@ -1,8 +1,8 @@
 /** Splits what is larger than the medium into a set of discs: studies are kept together where they fit. */
 import type { Config } from '../config/schema.ts'
-import { sopInstanceUidsOf, type Manifest } from '../dicom/manifest.ts'
+import { sopInstanceUidsOf, type Manifest } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
-import type { ReceivedFile } from '../retrieval/study-retrieval.ts'
+import type { ReceivedFile } from '../studies/fetch-study.ts'
 import { layOut } from './layout.ts'
 import type { DiscContents } from './contents.ts'
 

@@ -1,9 +1,9 @@
 /** Where each image goes on the disc: legal File IDs (PS3.10 8.2), patient/study/series in the order in which a reader pages them. */
 import { linkSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { Instance, Manifest, Series, Study } from '../dicom/manifest.ts'
-import { samePatient } from '../retrieval/patient-guard.ts'
-import type { ReceivedFile } from '../retrieval/study-retrieval.ts'
+import type { Instance, Manifest, Series, Study } from '../dicom/study.ts'
+import { samePatient } from '../studies/same-patient.ts'
+import type { ReceivedFile } from '../studies/fetch-study.ts'
 import type { DiscContents, DiscFile, DiscPatient, DiscSeries } from './contents.ts'
 import { filesOf } from './contents.ts'
 

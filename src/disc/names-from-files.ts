@@ -4,9 +4,9 @@
  * poorer spelling of the image's, the image's is taken; where they differ in substance, the PACS is right, since it may have been corrected.
  */
 import { decodeText } from '../dicom/character-set.ts'
-import type { Manifest } from '../dicom/manifest.ts'
+import type { Manifest } from '../dicom/study.ts'
 import { readElements } from '../dicom/part10.ts'
-import type { ReceivedFile } from '../retrieval/study-retrieval.ts'
+import type { ReceivedFile } from '../studies/fetch-study.ts'
 
 const SPECIFIC_CHARACTER_SET = 0x00080005
 const STUDY_DESCRIPTION = 0x00081030

@@ -3,8 +3,8 @@ import { mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
 import type { Config } from '../config/schema.ts'
-import type { ToolContext } from '../dicom/peer.ts'
-import type { ReceivedFile } from '../retrieval/study-retrieval.ts'
+import type { ToolContext } from '../dcmtk/peer.ts'
+import type { ReceivedFile } from '../studies/fetch-study.ts'
 
 const EXPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2.1'
 const AT_ONCE = 2

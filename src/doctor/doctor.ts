@@ -1,9 +1,9 @@
 /** `mkiso doctor`: everything that a disc needs, asked of the real things, and for each fault what to change. */
 import { silentLog, Programs } from '../process.ts'
 import type { Config } from '../config/schema.ts'
-import { publisherOf } from '../relay/relay.ts'
-import { addressOf } from '../dicom/peer.ts'
-import { Tunnels } from '../dicom/tunnel.ts'
+import { publisherOf } from '../print/relay.ts'
+import { addressOf } from '../dcmtk/peer.ts'
+import { Tunnels } from '../dcmtk/tunnel.ts'
 import { createPatientClient } from '../patient/patient-client.ts'
 import { createProbes, type Check } from '../health/probes.ts'
 import { createWorkDir, removeWorkDir } from '../work-dir.ts'

@@ -1,5 +1,5 @@
 /** Is everything there that a disc needs? Asked of the real things, at most once in a few seconds. */
-import type { PortPool } from '../retrieval/port-pool.ts'
+import type { PortPool } from '../archive/dimse/port-pool.ts'
 import { createProbes, type Check, type ProbeContext } from './probes.ts'
 
 export const CHECKS = ['pacs', 'receiver', 'tools', 'disk', 'patient_api', 'cd_publisher', 'port_pool', 'viewer'] as const

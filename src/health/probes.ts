@@ -1,13 +1,13 @@
 /** Questions to the real things that a disc needs, each with what to do about a bad answer. The service's health and `mkiso doctor` share them. */
 import { accessSync, constants } from 'node:fs'
 import type { Config } from '../config/schema.ts'
-import { echoscu } from '../dicom/echoscu.ts'
-import { addressOf, type Peer, type ToolContext } from '../dicom/peer.ts'
+import { echoscu } from '../dcmtk/echoscu.ts'
+import { addressOf, type Peer, type ToolContext } from '../dcmtk/peer.ts'
 import { diskOf } from '../disk.ts'
 import { viewerFault } from '../disc/viewer.ts'
 import type { PatientClient } from '../patient/patient-client.ts'
-import { publisherOf } from '../relay/relay.ts'
-import { aeTitleAt, pacsOf } from '../retrieval/pacs.ts'
+import { publisherOf } from '../print/relay.ts'
+import { aeTitleAt, pacsOf } from '../archive/dimse/pacs.ts'
 
 export interface Check {
   status: 'ok' | 'warning' | 'down'

@@ -5,17 +5,17 @@
 import type { EventEmitter } from 'node:events'
 import { diskOf } from '../disk.ts'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { Activities } from '../activity/activities.ts'
-import type { Activity } from '../activity/activity.ts'
+import type { Activities } from '../work/activities.ts'
+import type { Activity } from '../work/activity.ts'
 import type { Config } from '../config/schema.ts'
-import type { Operation } from '../dicom/peer.ts'
+import type { Operation } from '../dcmtk/peer.ts'
 import { ERRORS, MkisoError, type ErrorCode } from '../errors.ts'
 import { CHECKS, type Health } from '../health/health.ts'
 import type { PatientClient } from '../patient/patient-client.ts'
 import { PRODUCT } from '../product.ts'
-import type { PortPool } from '../retrieval/port-pool.ts'
-import type { Retrievals } from '../retrieval/retrievals.ts'
-import type { Turns } from '../retrieval/turns.ts'
+import type { PortPool } from '../archive/dimse/port-pool.ts'
+import type { Retrievals } from '../studies/study-store.ts'
+import type { Turns } from '../archive/dimse/turns.ts'
 
 export interface MetricsSources {
   config: Config

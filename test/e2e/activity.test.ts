@@ -5,7 +5,7 @@ import { request } from 'undici'
 import t from 'tap'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { startPublisher } from '../../demo/publisher.ts'
-import type { Activity, Phase } from '../../src/activity/activity.ts'
+import type { Activity, Phase } from '../../src/work/activity.ts'
 import { until } from '../../src/process.ts'
 import { nothingLeft, service, world } from '../world.ts'
 

@@ -4,8 +4,8 @@ import { DISC_ANSWERS } from '../../../plugins/send-disc.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { isoFileNameForPatient, nameFromDicom } from '../../../src/disc/file-name.ts'
 import { MkisoError } from '../../../src/errors.ts'
-import { withQuery } from '../../../src/links.ts'
-import { AccessionNumberList, DiscNumber, discNumber, errorResponses, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/schemas.ts'
+import { withQuery } from '../../../src/http/links.ts'
+import { AccessionNumberList, DiscNumber, discNumber, errorResponses, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/api/iso/download-multiple', {

@@ -3,8 +3,8 @@ import { Type } from '@sinclair/typebox'
 import { DISC_ANSWERS } from '../../../plugins/send-disc.ts'
 import { checkAccessionNumber } from '../../../src/dicom/accession-number.ts'
 import { isoFileName } from '../../../src/disc/file-name.ts'
-import { withQuery } from '../../../src/links.ts'
-import { AccessionNumber, DiscNumber, discNumber, errorResponses, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/schemas.ts'
+import { withQuery } from '../../../src/http/links.ts'
+import { AccessionNumber, DiscNumber, discNumber, errorResponses, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/api/iso/download', {

@@ -3,12 +3,12 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from '@sinclair/typebox'
 import { toMkisoError } from '../../../plugins/errors.ts'
 import { wantsPage } from '../../../plugins/screens.ts'
-import type { Activity } from '../../../src/activity/activity.ts'
-import { ACTIVITY_EXAMPLE, activityState } from '../../../src/activity/state.ts'
+import type { Activity } from '../../../src/work/activity.ts'
+import { ACTIVITY_EXAMPLE, activityState } from '../../../src/http/activity-state.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { nameFromDicom } from '../../../src/disc/file-name.ts'
 import type { MkisoError } from '../../../src/errors.ts'
-import { AccessionNumberList, errorBody, errorResponses, eventStream, page, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/schemas.ts'
+import { AccessionNumberList, errorBody, errorResponses, eventStream, page, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
 const Printed = Type.Object({
   status: Type.Literal('success'),

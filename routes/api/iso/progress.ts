@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { ACTIVITY_EXAMPLE, activityState } from '../../../src/activity/state.ts'
+import { ACTIVITY_EXAMPLE, activityState } from '../../../src/http/activity-state.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { MkisoError } from '../../../src/errors.ts'
-import { downloadPath, withQuery } from '../../../src/links.ts'
-import { AccessionNumberList, DiscNumber, discNumber, errorBody, errorResponses, eventStream, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/schemas.ts'
+import { downloadPath, withQuery } from '../../../src/http/links.ts'
+import { AccessionNumberList, DiscNumber, discNumber, errorBody, errorResponses, eventStream, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/api/iso/progress', {

@@ -1,9 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { summaryOf } from '../../../src/activity/activity.ts'
-import { StudiesState, studiesState } from '../../../src/activity/state.ts'
+import { summaryOf } from '../../../src/work/activity.ts'
+import { StudiesState, studiesState } from '../../../src/http/activity-state.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
-import { AccessionNumberList, errorResponses, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/schemas.ts'
+import { AccessionNumberList, errorResponses, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/api/iso/studies', {

@@ -1,0 +1,44 @@
+/** A PACS as a value, and what its refusals mean to an administrator. */
+import type { Config } from '../../config/schema.ts'
+import { addressOf, type AssociationFault, type Peer } from '../../dcmtk/peer.ts'
+import type { ReceiverTls } from '../../dcmtk/tunnel.ts'
+import { MkisoError } from '../../errors.ts'
+
+export interface Pacs extends Peer {
+  findTimeoutMs: number
+  /** Longest silence in a move: no answer and no image. */
+  idleTimeoutMs: number
+  moveTimeoutMs: number
+  /** Longest wait for late images after a move has ended. */
+  settleTimeoutMs: number
+}
+
+/** The PACS of the configuration. */
+export function pacsOf (config: Config): Pacs {
+  const { ae_title: aeTitle, host, port, tls, connectTimeoutMs, findTimeoutMs, idleTimeoutMs, moveTimeoutMs, settleTimeoutMs } = config.pacs
+  return {
+    aeTitle, host, port, connectTimeoutMs, findTimeoutMs, idleTimeoutMs, moveTimeoutMs, settleTimeoutMs, ...(tls === undefined ? {} : { tls: { ...tls, unreachable: 'PACS_UNREACHABLE' } })
+  }
+}
+
+/** With TLS at the PACS the receiver takes TLS only, unless the configuration says that this side is plain. */
+export function receiverTlsOf ({ pacs: { tls } }: Config): ReceiverTls | undefined {
+  return tls === undefined || tls.incoming === 'plain' ? undefined : tls
+}
+
+/** The AE title that we call with at index `n`: `CDREC{n}` is `CDREC0`, `CDREC1` ...; a title without `{n}` is the same for all. */
+export function aeTitleAt (config: Config, n: number): string {
+  return config.our_ae.ae_title.replaceAll('{n}', String(n))
+}
+
+/** The error for an association that did not come about, with what to change. */
+export function pacsFault (pacs: Peer, callingAeTitle: string, fault: AssociationFault): MkisoError {
+  const address = addressOf(pacs)
+  switch (fault.kind) {
+    case 'unreachable':
+    case 'broken': return new MkisoError('PACS_UNREACHABLE', `${pacs.aeTitle} at ${address}: ${fault.reason}`)
+    case 'called-title-unknown': return new MkisoError('PACS_REFUSED', `the system at ${address} does not have the AE title ${pacs.aeTitle}: set pacs.ae_title to what it has`)
+    case 'calling-title-unknown': return new MkisoError('PACS_REFUSED', `${pacs.aeTitle} does not know the AE title ${callingAeTitle}: register it at the PACS`)
+    case 'rejected': return new MkisoError('PACS_REFUSED', `${pacs.aeTitle} at ${address} rejected the association: ${fault.reason}`)
+  }
+}

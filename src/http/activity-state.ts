@@ -1,0 +1,97 @@
+/** An activity as it goes over the wire, to pages and programs. */
+import { Type, type Static } from '@sinclair/typebox'
+import { EXAMPLE_REQUEST_ID } from './error-examples.ts'
+import { ERRORS, type ErrorCode } from '../errors.ts'
+import { PHASES, type Activity } from '../work/activity.ts'
+
+export const StudyState = Type.Object({
+  accession_number: Type.String(),
+  date: Type.String({ description: 'DICOM date, YYYYMMDD, or empty.' }),
+  description: Type.String(),
+  modalities: Type.Array(Type.String())
+})
+
+export const StudiesState = Type.Object({ patient_name: Type.String({ description: 'Empty while it is not known, or where it is not shown.' }), studies: Type.Array(StudyState) },
+  { examples: [{ patient_name: 'DOE JOHN', studies: [{ accession_number: 'MR.2024.001', date: '20240506', description: 'MRI Brain', modalities: ['MR'] }] }] })
+
+export const ErrorState = Type.Object({
+  error: Type.String(),
+  code: Type.Unsafe<ErrorCode>(Type.String({ enum: Object.keys(ERRORS) })),
+  detail: Type.Optional(Type.String()),
+  destination: Type.Optional(Type.String()),
+  discs: Type.Optional(Type.Array(Type.String())),
+  request_id: Type.String()
+})
+
+export const ActivityState = Type.Object({
+  id: Type.String(),
+  request_id: Type.String(),
+  kind: Type.Union([Type.Literal('download'), Type.Literal('print')]),
+  accession_numbers: Type.Array(Type.String()),
+  started_at: Type.String({ description: 'ISO 8601.' }),
+  duration_ms: Type.Integer({ description: 'Until now, or until the end.' }),
+  phase: Type.Union(PHASES.map(phase => Type.Literal(phase))),
+  ...StudiesState.properties,
+  images_received: Type.Integer(),
+  images_expected: Type.Optional(Type.Integer({ description: 'Absent while nobody knows.' })),
+  received_bytes: Type.Integer({ description: 'Of the images.' }),
+  size_bytes: Type.Optional(Type.Integer({ description: 'Of the disc, once it is made.' })),
+  sent_bytes: Type.Integer({ description: 'Of the disc.' }),
+  sent_images: Type.Integer({ description: 'Taken by the CD publisher.' }),
+  outcome: Type.Optional(Type.Union([Type.Literal('success'), Type.Literal('failed'), Type.Literal('cancelled')], { description: 'Absent while it runs.' })),
+  cancelled_by: Type.Optional(Type.Union([Type.Literal('client'), Type.Literal('operator')])),
+  error: Type.Optional(ErrorState)
+})
+
+export type ActivityState = Static<typeof ActivityState>
+
+/** @param names false where patients' names are not for everybody */
+export function activityState (activity: Activity, names = true): ActivityState {
+  const { outcome, images: { received, expected }, sizeBytes } = activity
+  return {
+    id: activity.id,
+    request_id: activity.requestId,
+    kind: activity.kind,
+    accession_numbers: [...activity.accessionNumbers],
+    started_at: activity.startedAt.toISOString(),
+    duration_ms: activity.durationMs,
+    phase: activity.phase,
+    ...studiesState(activity, names),
+    images_received: received,
+    ...(expected === undefined ? {} : { images_expected: expected }),
+    received_bytes: activity.receivedBytes,
+    ...(sizeBytes === undefined ? {} : { size_bytes: sizeBytes }),
+    sent_bytes: activity.sentBytes,
+    sent_images: activity.sentImages,
+    ...(outcome === undefined ? {} : { outcome: outcome.kind }),
+    ...(outcome?.kind === 'cancelled' ? { cancelled_by: outcome.by } : {}),
+    ...(outcome?.kind === 'failed'
+      ? { error: { error: ERRORS[outcome.code].error, code: outcome.code, ...(outcome.detail === undefined ? {} : { detail: outcome.detail }), request_id: activity.requestId } }
+      : {})
+  }
+}
+
+export function studiesState ({ patientName, studies }: Pick<Activity, 'patientName' | 'studies'>, names = true): Static<typeof StudiesState> {
+  return {
+    patient_name: names ? patientName : '',
+    studies: studies.map(({ accessionNumber, date, description, modalities }) => ({ accession_number: accessionNumber, date, description, modalities }))
+  }
+}
+
+/** For the documentation. */
+export const ACTIVITY_EXAMPLE: ActivityState = {
+  id: '3f0c1f9e-6f5b-4d0e-9a52-2b7a4f1d1c11',
+  request_id: EXAMPLE_REQUEST_ID,
+  kind: 'download',
+  accession_numbers: ['MR.2024.001'],
+  started_at: '2024-05-06T07:08:09.000Z',
+  duration_ms: 1_250,
+  phase: 'receiving',
+  patient_name: 'DOE JOHN',
+  studies: [{ accession_number: 'MR.2024.001', date: '20240506', description: 'MRI Brain', modalities: ['MR'] }],
+  images_received: 120,
+  images_expected: 240,
+  received_bytes: 63_000_000,
+  sent_bytes: 0,
+  sent_images: 0
+}

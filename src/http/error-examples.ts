@@ -1,0 +1,27 @@
+/** An example of each error's answer, for the OpenAPI document. */
+import { ERRORS, type ErrorCode, type ErrorFields } from '../errors.ts'
+
+const SAMPLES: Partial<Record<ErrorCode, { detail?: string } & Pick<ErrorFields, 'destination' | 'discs'>>> = {
+  INVALID_REQUEST: { detail: 'querystring must have required property \'accession_number\'' },
+  NO_DICOM_DATA: { detail: 'the PACS holds no study for MR.2024.001' },
+  ACCESSION_UNKNOWN: { detail: 'the HIS does not know accession number MR.2024.001' },
+  DISC_TOO_SMALL: {
+    detail: '2 discs are needed (disc.capacity); download each by its link',
+    discs: ['/api/iso/download?accession_number=CT.2024.200&disc=1', '/api/iso/download?accession_number=CT.2024.200&disc=2']
+  },
+  PACS_UNREACHABLE: { detail: 'ABPACS at localhost:11112: connection refused' },
+  PACS_REFUSED: { detail: 'ABPACS does not know the AE title CDRECORD: register it at the PACS' },
+  PACS_REFUSED_MOVE: { detail: 'ABPACS: it does not know the move destination; register AE title CDRECORD at this machine, port 10104, at the PACS, and check that the port can be reached from there' },
+  INCOMPLETE_RETRIEVAL: { detail: '238 of 240 images of accession number MR.2024.001 arrived' },
+  CD_PUBLISHER_UNREACHABLE: { detail: 'CDPUBLISHER: connection refused', destination: '172.16.0.120:104' },
+  CD_PUBLISHER_REFUSED: { detail: '238 of 240 images were taken: out of resources', destination: '172.16.0.120:104' },
+  TOO_MANY_CONCURRENT: { detail: 'no turn at the PACS within 120 s (pacs.max_moves)' },
+  PACS_TIMEOUT: { detail: 'neither an answer nor an image within 120 s (pacs.idle_timeout)' }
+}
+
+export const EXAMPLE_REQUEST_ID = '9f4f0b1e2c7d4a6f8e3b5a7c9d1e0f42'
+
+export function errorExample (code: ErrorCode): object {
+  const { detail, ...fields } = SAMPLES[code] ?? {}
+  return { error: ERRORS[code].error, code, ...(detail === undefined ? {} : { detail }), ...fields, request_id: EXAMPLE_REQUEST_ID }
+}

@@ -1,0 +1,96 @@
+/** Schema atoms, composed per route: one schema gives validation, types, the error map and OpenAPI. */
+import { Type, type TObject } from '@sinclair/typebox'
+import { ACCESSION_NUMBER_MAX_LENGTH, ACCESSION_NUMBER_PATTERN } from '../dicom/accession-number.ts'
+import { errorExample } from './error-examples.ts'
+import { ERRORS, type ErrorCode, type MkisoError } from '../errors.ts'
+
+/** The body of an error, in the original's shape. */
+export interface ErrorBody {
+  error: string
+  code: ErrorCode
+  detail?: string
+  destination?: string
+  discs?: string[]
+  request_id: string
+}
+
+export function errorBody (error: MkisoError, requestId: string): ErrorBody {
+  return {
+    error: ERRORS[error.code].error,
+    code: error.code,
+    ...(error.detail === undefined ? {} : { detail: error.detail }),
+    ...(error.fields.destination === undefined ? {} : { destination: error.fields.destination }),
+    ...(error.fields.discs === undefined ? {} : { discs: error.fields.discs }),
+    request_id: requestId
+  }
+}
+
+/** What any route can answer. */
+const ALWAYS: ErrorCode[] = ['INVALID_REQUEST', 'INTERNAL', 'SHUTTING_DOWN', 'OVERLOADED']
+
+/** What every route that retrieves can answer. */
+export const RETRIEVAL_ERRORS: ErrorCode[] = [
+  'INVALID_ACCESSION_NUMBER', 'UNAUTHORIZED', 'TOO_MANY_REQUESTS', 'NO_DICOM_DATA', 'DIFFERENT_PATIENTS', 'PACS_UNREACHABLE', 'PACS_REFUSED', 'PACS_REFUSED_MOVE',
+  'INCOMPLETE_RETRIEVAL', 'TOO_MANY_CONCURRENT', 'RECEIVER_DOWN', 'CANCELLED', 'PACS_TIMEOUT', 'INSUFFICIENT_DISK_SPACE'
+]
+
+/** The response map for a list of codes: one schema a status, with the sentences and codes that can stand in it. */
+export function errorResponses (...codes: ErrorCode[]): Record<number, TObject> {
+  const byStatus = new Map<number, ErrorCode[]>()
+  for (const code of new Set([...codes, ...ALWAYS])) byStatus.set(ERRORS[code].status, [...byStatus.get(ERRORS[code].status) ?? [], code])
+  return Object.fromEntries([...byStatus].sort(([a], [b]) => a - b).map(([status, codes]) => [status, Type.Object({
+    error: Type.String({ description: 'What happened.', enum: [...new Set(codes.map(code => ERRORS[code].error))] }),
+    code: Type.String({ description: 'The same for a program; never changes.', enum: codes }),
+    detail: Type.Optional(Type.String({ description: 'What exactly, and what to change.' })),
+    destination: Type.Optional(Type.String({ description: 'The CD publisher, host:port.' })),
+    discs: Type.Optional(Type.Array(Type.String(), { description: 'Links to the discs of a set.' })),
+    request_id: Type.String({ description: 'Stands in the log, and in the header X-Request-Id.' })
+  }, { description: codes.map(code => ERRORS[code].error).filter((text, index, all) => all.indexOf(text) === index).join(' · '), examples: codes.map(errorExample) })]))
+}
+
+const BLANKS = ' *'
+
+export const AccessionNumber = Type.String({
+  minLength: 1,
+  maxLength: ACCESSION_NUMBER_MAX_LENGTH,
+  pattern: `^${BLANKS}${ACCESSION_NUMBER_PATTERN.slice(1, -1)}${BLANKS}$`,
+  description: 'Accession number of the study. Wildcards are refused.',
+  examples: ['MR.2024.001']
+})
+
+export const AccessionNumberList = Type.String({
+  minLength: 1,
+  maxLength: 500 * (ACCESSION_NUMBER_MAX_LENGTH + 1),
+  // no control character reaches the parser; what each item may hold is checked one by one
+  pattern: '^[\\x20-\\x7e]+$',
+  description: 'Accession numbers of one patient, separated by commas.',
+  examples: ['MR.2024.001,CT.2024.200']
+})
+
+/** What a link that the HIS has signed holds beside (auth.signed_links). */
+export const SIGNED_LINK_QUERY = {
+  expires: Type.Optional(Type.String({ pattern: '^[0-9]{1,12}$', description: 'Signed link: end of its validity, seconds since 1970.' })),
+  signature: Type.Optional(Type.String({ pattern: '^[0-9a-fA-F]{64}$', description: 'Signed link: HMAC-SHA256 in hexadecimal; see docs/security.md.' }))
+}
+
+/** A query is text, and nothing is coerced. */
+export const DiscNumber = Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,2}$', description: 'Which disc of a set, from 1 (disc.capacity).', examples: ['1'] }))
+
+export const PreparationId = Type.Optional(Type.String({ format: 'uuid', description: 'Of the disc that a page has had made (/api/iso/progress).' }))
+
+/** The number that {@link DiscNumber} has let through. */
+export function discNumber (text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Number(text)
+}
+
+/** An answer that goes on: Server-Sent Events. @param example one event's data */
+export function eventStream (description: string, example: object) {
+  return { description, content: { 'text/event-stream': { schema: Type.String({ description: 'Lines "data: {...}", each a whole state.', examples: [`data: ${example}\n\n`] }) } } }
+}
+
+/** An answer for people. */
+export function page (description: string) {
+  return { description, content: { 'text/html': { schema: Type.String({ examples: ['<!DOCTYPE html> ...'] }) } } }
+}
+
+export const LanguageCode = Type.Optional(Type.String({ pattern: '^[a-z]{2}$', description: 'Language of the page; else the browser\'s, else the site\'s (disc.language).', examples: ['id'] }))

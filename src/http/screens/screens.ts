@@ -1,0 +1,58 @@
+/** The pages of the service. Their scripts and styles are files of their own (strict CSP); the words for the scripts stand in the page. */
+import { Eta } from 'eta'
+import type { Language } from '../../disc/pages/language.ts'
+import { ERRORS, errorTexts, type MkisoError } from '../../errors.ts'
+import { PRODUCT } from '../../product.ts'
+
+const eta = new Eta({ views: import.meta.dirname, autoEscape: true, cache: true })
+
+const PHASE_WORDS = ['phase_finding', 'phase_queued', 'phase_receiving', 'phase_making', 'phase_ready', 'phase_streaming', 'phase_sending', 'phase_done']
+const PROGRESS_WORDS = [...PHASE_WORDS, 'connecting', 'connection_lost', 'images_of', 'images_count', 'count_of', 'sent_of', 'megabytes', 'megabytes_of', 'megabytes_per_second', 'seconds_left',
+  'minutes_left', 'cancelled', 'disc_of', 'no_date', 'no_name', 'study', 'screen_error', 'request_id']
+
+/** Keys of the language file that the script of a page needs. */
+const SCRIPT_WORDS = {
+  download: [...PROGRESS_WORDS, 'download_ready_text', 'saved', 'saved_text', 'download_again', 'download_now', 'download_stopped', 'cancelled_text', 'start_again', 'try_again', 'set_title', 'set_text'],
+  print: [...PROGRESS_WORDS, 'printed', 'printed_text', 'print_failed', 'print_lost', 'print_stay', 'try_again'],
+  printed: [],
+  status: [...PROGRESS_WORDS, 'key_wrong', 'nothing_runs', 'no_results', 'kind_download', 'kind_print', 'started', 'took', 'cancel', 'outcome_success', 'outcome_failed', 'outcome_cancelled_client',
+    'outcome_cancelled_operator', 'names_hidden', 'moves_waiting', 'disk_free_of', 'status_ok', 'status_warning', 'status_down', 'check_pacs', 'check_receiver', 'check_tools', 'check_disk',
+    'check_patient_api', 'check_cd_publisher', 'check_port_pool', 'check_viewer'],
+  error: []
+}
+
+export type ScreenName = keyof typeof SCRIPT_WORDS
+
+export interface ScreenContext {
+  language: Language
+  /** Name of the institution, or empty. */
+  institution: string
+  /** Path and query of the page, for the link to the other language. */
+  url: string
+}
+
+/** @returns HTML */
+export function renderScreen (name: ScreenName, { language, institution, url }: ScreenContext, data: object = {}): string {
+  const keys = SCRIPT_WORDS[name]
+  const words = keys.length === 0 ? '' : JSON.stringify(Object.fromEntries([...keys, ...Object.keys(errorTexts())].map(key => [key, language.say(key)])))
+  return eta.render(`./${name}`, { ...data, name, language, say: language.say, institution, words, product: PRODUCT, otherUrl: inLanguage(url, language.say('other_language_code')) })
+}
+
+/** The page of an error: what happened, what to do next, the request id. @param retryUrl where another try begins; undefined when it makes no sense */
+export function errorScreen (context: ScreenContext, error: MkisoError, requestId: string, retryUrl: string | undefined): string {
+  const { status } = ERRORS[error.code]
+  return renderScreen('error', context, {
+    code: error.code,
+    detail: error.detail,
+    discs: error.fields.discs ?? [],
+    destination: error.fields.destination,
+    requestId,
+    retryUrl: status === 429 || status >= 500 ? retryUrl : undefined
+  })
+}
+
+function inLanguage (url: string, code: string): string {
+  const link = new URL(url, 'http://localhost')
+  link.searchParams.set('lang', code)
+  return link.pathname + link.search
+}

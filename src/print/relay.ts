@@ -1,0 +1,86 @@
+/** A print: retrieval, then C-STORE of every image to the CD publisher in one association. */
+import { randomUUID } from 'node:crypto'
+import { linkSync } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Watch } from '../studies/watch.ts'
+import type { Config } from '../config/schema.ts'
+import { dcmsend } from '../dcmtk/dcmsend.ts'
+import { addressOf, type Peer, type ToolContext } from '../dcmtk/peer.ts'
+import { storescu } from '../dcmtk/storescu.ts'
+import type { Manifest } from '../dicom/study.ts'
+import { MkisoError } from '../errors.ts'
+import type { Log } from '../process.ts'
+import { aeTitleAt } from '../archive/dimse/pacs.ts'
+import type { CompleteStudies } from '../studies/retrieval.ts'
+import type { Retrievals } from '../studies/study-store.ts'
+
+export interface RelayOptions extends Omit<ToolContext, 'log'> {
+  config: Config
+  retrievals: Retrievals
+  workDir: string
+  /** Before the first image goes out; what it throws stops the print. */
+  onTransfer?: ((studies: CompleteStudies) => void) | undefined
+}
+
+export interface RelayResult {
+  manifest: Manifest
+  /** `host:port` of the CD publisher. */
+  destination: string
+  /** Instances that the CD publisher confirmed: all of them, or there is an error. */
+  filesSent: number
+}
+
+/** The CD publisher of the configuration. */
+export function publisherOf (config: Config): Peer {
+  const { ae_title: aeTitle, host, port, tls, connectTimeoutMs } = config.cd_publisher
+  return { aeTitle, host, port, connectTimeoutMs, ...(tls === undefined ? {} : { tls: { ...tls, unreachable: 'CD_PUBLISHER_UNREACHABLE' } }) }
+}
+
+/**
+ * Sends the studies of a list of accession numbers.
+ *
+ * Until the first image goes out the signal ends it; from then on it runs to its end, since half a disc at the robot is worse than a
+ * disc that nobody waits for.
+ * @throws MkisoError as the retrieval, CD_PUBLISHER_UNREACHABLE, CD_PUBLISHER_REFUSED
+ */
+export async function relay (options: RelayOptions, accessionNumbers: readonly string[], signal: AbortSignal, log: Log, watch?: Watch): Promise<RelayResult> {
+  const retrieval = await options.retrievals.begin(accessionNumbers, { signal, log, watch })
+  const folder = join(options.workDir, `request_${randomUUID()}`)
+  try {
+    const studies = await retrieval.complete(signal)
+    if (studies.missing > 0) throw new MkisoError('INCOMPLETE_RETRIEVAL', `${studies.missing} images are missing; a print is never made of an incomplete study`)
+    signal.throwIfAborted()
+    options.onTransfer?.(studies)
+    watch?.onSent(0, studies.files.size)
+    return await send(options, studies, folder, log, watch)
+  } finally {
+    retrieval.release()
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function send (options: RelayOptions, { manifest, files }: CompleteStudies, folder: string, log: Log, watch?: Watch): Promise<RelayResult> {
+  const { config } = options
+  const publisher = publisherOf(config)
+  const destination = addressOf(publisher)
+  const images = join(folder, 'images')
+  await mkdir(images, { recursive: true, mode: 0o700 })
+  for (const [uid, { path }] of files) linkSync(path, join(images, uid))
+  const sender = config.relay.sender === 'storescu' ? storescu : dcmsend
+  const result = await sender({ ...options, log }, publisher, {
+    callingAeTitle: aeTitleAt(config, 0), folder: images, fileCount: files.size, timeoutMs: config.cd_publisher.sendTimeoutMs, tempDir: folder,
+    onSent: count => { watch?.onSent(count, files.size) }
+  })
+  if (result.kind === 'no-association') {
+    log.error({ destination, stderr: result.fault.reason }, 'CD publisher unreachable')
+    throw new MkisoError('CD_PUBLISHER_UNREACHABLE', `${publisher.aeTitle}: ${result.fault.reason}`, { destination })
+  }
+  const expected = files.size
+  if (result.confirmed < expected) {
+    const reasons = result.kind === 'timeout' ? ['it took too long (cd_publisher.send_timeout)'] : result.reasons
+    log.error({ destination, sent: result.confirmed, expected, reasons }, 'CD publisher refused images')
+    throw new MkisoError('CD_PUBLISHER_REFUSED', `${result.confirmed} of ${expected} images were taken: ${reasons.join('; ')}`, { destination })
+  }
+  return { manifest, destination, filesSent: result.confirmed }
+}

@@ -1,0 +1,177 @@
+/** One download or print, from the request to its outcome. It listens to the work ({@link Watch}) and tells its registry of every change. */
+import { randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
+import type { Caller } from './caller.ts'
+import type { Manifest } from '../dicom/study.ts'
+import { personName } from '../dicom/person-name.ts'
+import { MkisoError, type ErrorCode } from '../errors.ts'
+import type { Progress } from '../studies/fetch-study.ts'
+import type { Watch } from '../studies/watch.ts'
+
+export type ActivityKind = 'download' | 'print'
+
+/** `queued`: waits for a turn at the PACS. `ready`: the disc is made and waits to be fetched by the page that asked for it. */
+export const PHASES = ['finding', 'queued', 'receiving', 'making', 'ready', 'streaming', 'sending', 'done'] as const
+export type Phase = typeof PHASES[number]
+
+export type Outcome =
+  | { kind: 'success' }
+  | { kind: 'failed', code: ErrorCode, detail: string | undefined }
+  /** Nobody waits any more, or the operator has ended it. */
+  | { kind: 'cancelled', by: 'client' | 'operator' }
+
+export interface StudySummary {
+  accessionNumber: string
+  /** DICOM date, `YYYYMMDD`, or empty. */
+  date: string
+  description: string
+  modalities: string[]
+}
+
+export interface NewActivity {
+  requestId: string
+  kind: ActivityKind
+  accessionNumbers: readonly string[]
+  caller: Caller
+  /** Ends with the client; absent for work that no single request waits for. */
+  signal?: AbortSignal
+}
+
+export class Activity implements Watch {
+  /** Ours, and never the same for two; a client may choose its request id. */
+  readonly id = randomUUID()
+  readonly requestId: string
+  readonly kind: ActivityKind
+  readonly accessionNumbers: readonly string[]
+  readonly caller: Caller
+  readonly startedAt = new Date()
+  /** For the work: aborted when the client leaves or the operator cancels. */
+  readonly signal: AbortSignal
+  readonly #cancelled = new AbortController()
+  readonly #changed: (activity: Activity) => void
+  #startedMs = performance.now()
+  #phase: Phase = 'finding'
+  #phaseSinceMs = this.#startedMs
+  #endedMs: number | undefined
+  #outcome: Outcome | undefined
+  /** For people with the key only: never for log or metrics. Empty until the PACS has told. */
+  patientName = ''
+  studies: readonly StudySummary[] = []
+  /** What the PACS has told, for the audit. */
+  manifest: Manifest | undefined
+  images: { received: number, expected: number | undefined } = { received: 0, expected: undefined }
+  /** Bytes of the images that are here. */
+  receivedBytes = 0
+  /** Size of the disc, once it is known. */
+  sizeBytes: number | undefined
+  /** Bytes of the disc that have gone to the client. */
+  sentBytes = 0
+  /** Images that the CD publisher has taken. */
+  sentImages = 0
+
+  constructor ({ requestId, kind, accessionNumbers, caller, signal }: NewActivity, changed: (activity: Activity) => void) {
+    this.requestId = requestId
+    this.kind = kind
+    this.accessionNumbers = accessionNumbers
+    this.caller = caller
+    this.#changed = changed
+    this.signal = AbortSignal.any([...(signal === undefined ? [] : [signal]), this.#cancelled.signal])
+    setMaxListeners(0, this.signal, this.#cancelled.signal)
+  }
+
+  get phase (): Phase { return this.#phase }
+  get outcome (): Outcome | undefined { return this.#outcome }
+  /** Milliseconds from the request to now, or to the end. */
+  get durationMs (): number { return Math.round((this.#endedMs ?? performance.now()) - this.#startedMs) }
+  /** Milliseconds in the present phase. */
+  get phaseMs (): number { return Math.round((this.#endedMs ?? performance.now()) - this.#phaseSinceMs) }
+  get endedAt (): Date | undefined { return this.#endedMs === undefined ? undefined : new Date(this.startedAt.getTime() + this.durationMs) }
+
+  onManifest (manifest: Manifest): void {
+    this.manifest = manifest
+    Object.assign(this, summaryOf(manifest))
+    // what runs shows by its progress
+    this.#enter('finding')
+  }
+
+  onProgress ({ received, expected, bytes, waiting }: Progress): void {
+    this.images = { received, expected }
+    this.receivedBytes = bytes
+    this.#enter(waiting ? 'queued' : 'receiving')
+  }
+
+  onComplete (): void { this.#enter('making') }
+
+  onSent (sent: number, of: number): void {
+    this.images = { received: of, expected: of }
+    this.sentImages = sent
+    this.#enter('sending')
+  }
+
+  /** The disc is made and waits. */
+  ready (sizeBytes: number): void {
+    this.sizeBytes = sizeBytes
+    this.#enter('ready')
+  }
+
+  /** The disc goes out, from this byte on. */
+  streaming (sizeBytes: number, fromByte = 0): void {
+    this.sizeBytes = sizeBytes
+    this.sentBytes = fromByte
+    this.#enter('streaming')
+  }
+
+  /** So many more bytes have gone out. */
+  sent (bytes: number): void {
+    this.sentBytes += bytes
+    this.#enter('streaming')
+  }
+
+  /** True from the first image that goes to the CD publisher: half a disc at the robot is worse than one that nobody waits for. */
+  get committed (): boolean { return this.kind === 'print' && this.#phase === 'sending' }
+
+  /** Ends the work, as far as nobody else waits for it. @returns false when it cannot be ended any more */
+  cancel (by: 'client' | 'operator'): boolean {
+    if (this.#outcome !== undefined || this.committed) return false
+    this.end({ kind: 'cancelled', by })
+    this.#cancelled.abort(new MkisoError('CANCELLED'))
+    return true
+  }
+
+  fail ({ code, detail }: MkisoError): void { this.end({ kind: 'failed', code, detail }) }
+
+  /** Ends the work with an error. */
+  abort (error: MkisoError): void {
+    this.fail(error)
+    this.#cancelled.abort(error)
+  }
+
+  /** The first outcome counts. */
+  end (outcome: Outcome): void {
+    if (this.#outcome !== undefined) return
+    this.#endedMs = performance.now()
+    this.#outcome = outcome
+    this.#phase = 'done'
+    this.#changed(this)
+  }
+
+  #enter (phase: Phase): void {
+    if (this.#outcome !== undefined) return
+    // never back: a disc that was prepared for a page is opened again for its download
+    if (PHASES.indexOf(phase) > PHASES.indexOf(this.#phase)) {
+      this.#phase = phase
+      this.#phaseSinceMs = performance.now()
+    }
+    this.#changed(this)
+  }
+}
+
+/** Whose studies these are. */
+export function summaryOf ({ studies }: Manifest): Pick<Activity, 'patientName' | 'studies'> {
+  return {
+    patientName: personName(studies[0]?.patient.patientName ?? ''),
+    studies: studies.map(({ accessionNumber, studyDate, studyDescription, series }) => ({
+      accessionNumber, date: studyDate, description: studyDescription, modalities: [...new Set(series.map(({ modality }) => modality).filter(modality => modality !== ''))]
+    }))
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * Discs that are made for a page: begun by it, followed by it, fetched by the download that it starts. A page that is loaded again, or whose
+ * connection broke, finds its own again; one that is closed is given up after a moment.
+ */
+import type { Caller } from './caller.ts'
+import type { Discs, OpenDisc } from '../disc/discs.ts'
+import { MkisoError } from '../errors.ts'
+import type { Log } from '../process.ts'
+import type { Activities } from './activities.ts'
+import type { Activity } from './activity.ts'
+
+export interface PreparationsOptions {
+  discs: Pick<Discs, 'open'>
+  activities: Activities
+  /** Errors in the terms of the table. */
+  toMkisoError: (error: Error) => MkisoError
+  /** What must be so before anything is fetched. */
+  check: (accessionNumbers: readonly string[], signal: AbortSignal, log: Log) => Promise<void>
+  /** How long a page may be away: long enough for a reload. */
+  lingerMs?: number
+  /** How long a disc waits for its download. */
+  waitMs?: number
+}
+
+export interface PreparationRequest {
+  requestId: string
+  caller: Caller
+  accessionNumbers: readonly string[]
+  disc: number | undefined
+  linkOf: (disc: number) => string
+  log: Log
+}
+
+export interface Preparation {
+  readonly activity: Activity
+  readonly disc: number | undefined
+  /** Number of discs of the set, once it is known. */
+  readonly discs: number | undefined
+  readonly error: MkisoError | undefined
+  /** A page follows it. @returns the way to stop */
+  follow (): () => void
+}
+
+interface Entry {
+  activity: Activity
+  disc: number | undefined
+  discs: number | undefined
+  error: MkisoError | undefined
+  followers: number
+  taken: boolean
+  opened: OpenDisc | undefined
+  timer: NodeJS.Timeout | undefined
+  follow: () => () => void
+}
+
+export class Preparations {
+  readonly #options: PreparationsOptions
+  readonly #entries = new Map<string, Entry>()
+
+  constructor (options: PreparationsOptions) {
+    this.#options = options
+    options.activities.on('ended', activity => { this.#onEnded(activity) })
+  }
+
+  /** The page's own, by the id that it was given, or a new one. */
+  join (id: string | undefined, request: PreparationRequest): Preparation {
+    const own = this.#find(id, request.accessionNumbers, request.disc)
+    return own ?? this.#begin(request)
+  }
+
+  /** Ends it, as far as nobody else waits for the studies. @returns false when there is nothing to end */
+  cancel (id: string, accessionNumbers: readonly string[]): boolean {
+    const entry = this.#entries.get(id)
+    return entry !== undefined && same(entry.activity.accessionNumbers, accessionNumbers) && entry.activity.cancel('client')
+  }
+
+  /** The activity of a preparation goes on with its download; undefined when another download has it already. */
+  take (id: string | undefined, accessionNumbers: readonly string[], disc: number | undefined): Activity | undefined {
+    const entry = this.#find(id, accessionNumbers, disc)
+    if (entry === undefined || entry.taken) return undefined
+    entry.taken = true
+    clearTimeout(entry.timer)
+    return entry.activity
+  }
+
+  /** @returns true once a download has it */
+  taken (id: string): boolean { return this.#entries.get(id)?.taken === true }
+
+  /** The service ends. */
+  close (): void {
+    for (const { activity } of this.#entries.values()) activity.abort(new MkisoError('SHUTTING_DOWN'))
+  }
+
+  #find (id: string | undefined, accessionNumbers: readonly string[], disc: number | undefined): Entry | undefined {
+    const entry = id === undefined ? undefined : this.#entries.get(id)
+    return entry !== undefined && entry.disc === disc && same(entry.activity.accessionNumbers, accessionNumbers) ? entry : undefined
+  }
+
+  #begin ({ requestId, caller, accessionNumbers, disc, linkOf, log }: PreparationRequest): Entry {
+    const activity = this.#options.activities.begin({ requestId, kind: 'download', accessionNumbers, caller })
+    const entry: Entry = {
+      activity, disc, discs: undefined, error: undefined, followers: 0, taken: false, opened: undefined, timer: undefined,
+      follow: () => {
+        entry.followers++
+        this.#schedule(entry)
+        return () => {
+          entry.followers--
+          this.#schedule(entry)
+        }
+      }
+    }
+    this.#entries.set(activity.id, entry)
+    void this.#make(entry, linkOf, log)
+    return entry
+  }
+
+  async #make (entry: Entry, linkOf: (disc: number) => string, log: Log): Promise<void> {
+    const { discs, check, toMkisoError } = this.#options
+    const { activity, disc } = entry
+    const { accessionNumbers, signal } = activity
+    try {
+      await check(accessionNumbers, signal, log)
+      const opened = await discs.open({ accessionNumbers, disc, linkOf, signal, log, watch: activity })
+      if (activity.outcome !== undefined) { opened.close(); return }
+      entry.opened = opened
+      entry.discs = opened.discs
+      activity.ready(opened.image.sizeBytes)
+      this.#schedule(entry)
+    } catch (error) {
+      const failure = toMkisoError(error as Error)
+      entry.error = failure
+      if (failure.statusCode >= 500 && !signal.aborted) log.error({ err: failure.cause ?? failure, code: failure.code, detail: failure.detail }, 'a disc for a page failed')
+      activity.fail(failure)
+    }
+  }
+
+  /** When it is given up, unless something happens before. */
+  #schedule (entry: Entry): void {
+    const { lingerMs = 10_000, waitMs = 600_000 } = this.#options
+    clearTimeout(entry.timer)
+    if (entry.taken || entry.activity.outcome !== undefined || (entry.followers > 0 && entry.activity.phase !== 'ready')) return
+    // nobody may hold the disk for ever with a page that is left open
+    entry.timer = setTimeout(() => { entry.activity.cancel('client') }, entry.followers > 0 ? waitMs : lingerMs)
+    entry.timer.unref()
+  }
+
+  #onEnded (activity: Activity): void {
+    const entry = this.#entries.get(activity.id)
+    if (entry === undefined) return
+    clearTimeout(entry.timer)
+    entry.opened?.close()
+    this.#entries.delete(activity.id)
+  }
+}
+
+function same (a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((item, index) => item === b[index])
+}

@@ -1,0 +1,27 @@
+import t from 'tap'
+import type { Patient, Study } from '../../src/dicom/study.ts'
+import { guardOnePatient } from '../../src/studies/same-patient.ts'
+
+const patient = (over: Partial<Patient>): Patient => ({ patientId: '1', issuerOfPatientId: '', patientName: 'A^B', birthDate: '19700101', sex: 'M', ...over })
+const study = (over: Partial<Patient>, accessionNumber = 'X'): Study =>
+  ({ studyInstanceUid: '1', accessionNumber, patient: patient(over), studyDate: '', studyTime: '', studyDescription: '', studyId: '', series: [] })
+
+t.test('one patient', async () => {
+  guardOnePatient({ studies: [] })
+  guardOnePatient({ studies: [study({}), study({ patientName: 'A^B^C' })] })
+  guardOnePatient({ studies: [study({ issuerOfPatientId: 'HOSPITAL' }), study({})] })
+  guardOnePatient({ studies: [study({ patientId: '' }), study({ patientId: '' })] })
+})
+
+t.test('two patients', async t => {
+  const different: Array<[Partial<Patient>, Partial<Patient>]> = [
+    [{}, { patientId: '2' }],
+    [{}, { patientId: '' }],
+    [{ issuerOfPatientId: 'A' }, { issuerOfPatientId: 'B' }],
+    [{ patientId: '' }, { patientId: '', patientName: 'C^D' }],
+    [{ patientId: '' }, { patientId: '', birthDate: '19800101' }],
+    [{ patientId: '', patientName: '' }, { patientId: '', patientName: '' }]
+  ]
+  for (const [a, b] of different) t.throws(() => { guardOnePatient({ studies: [study(a), study(b, 'Y')] }) }, { code: 'DIFFERENT_PATIENTS', message: /X and Y/ })
+  t.throws(() => { guardOnePatient({ studies: [study({}), study({ patientId: '2' })] }) }, { message: /accession number X names studies of more than one patient/ })
+})
