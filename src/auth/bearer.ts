@@ -1,6 +1,6 @@
 /** A bearer token (RFC 6750 2.1). */
 import { timingSafeEqual } from 'node:crypto'
-import { digestOf } from './digest.ts'
+import { digestOf } from '../digest.ts'
 
 /** @param header the value of Authorization */
 export function isBearer (header: string | undefined, token: string): boolean {

@@ -4,13 +4,8 @@
  * Which disc of a set is asked for is not signed: a link is good for the whole set.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { SignedLinkSettings } from '../config/schema.ts'
 import { MkisoError } from '../errors.ts'
-
-export interface SignedLinkSettings {
-  secret: string
-  /** Longest time from now that a link may be valid, in milliseconds. */
-  maxAgeMs: number
-}
 
 /** What a link says. */
 export interface SignedLink {
@@ -23,9 +18,6 @@ export interface SignedLink {
   /** 64 hexadecimal digits. */
   signature: string
 }
-
-/** A secret of fewer characters could be guessed from one link. */
-export const SECRET_MIN_LENGTH = 32
 
 export function signatureOf (secret: string, { path, accessionNumbers, expires }: Omit<SignedLink, 'signature'>): string {
   return createHmac('sha256', secret).update(`${path}\n${accessionNumbers}\n${expires}`).digest('hex')

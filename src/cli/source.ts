@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { userInfo } from 'node:os'
 import { buildApp } from '../app.ts'
-import { digestOf } from '../auth/digest.ts'
+import { digestOf } from '../digest.ts'
 import type { Config } from '../config/schema.ts'
 import { loggerOf } from './logger.ts'
 import { findService } from './service.ts'

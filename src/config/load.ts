@@ -8,12 +8,11 @@ import proxyAddr from '@fastify/proxy-addr'
 import { FormatRegistry, Kind, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { isMap, isScalar, LineCounter, parseDocument, type Document } from 'yaml'
-import { readKeys } from '../auth/keys.ts'
-import { SECRET_MIN_LENGTH } from '../auth/signed-links.ts'
-import { loadLanguage } from '../disc/pages/language.ts'
-import { isAddressOrNetwork } from '../dcmtk/receiver.ts'
+import { readKeys } from './keys.ts'
+import { loadLanguage } from '../language/language.ts'
+import { isAddressOrNetwork } from '../addresses.ts'
 import { parseDurationMs, parseSizeBytes } from './duration.ts'
-import { ConfigSchema, type Config, type RawConfig } from './schema.ts'
+import { ConfigSchema, SECRET_MIN_LENGTH, type Config, type RawConfig } from './schema.ts'
 
 FormatRegistry.Set('duration', value => parseDurationMs(value) !== undefined)
 FormatRegistry.Set('size', value => parseSizeBytes(value) !== undefined)

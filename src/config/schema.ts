@@ -3,8 +3,6 @@
  * two cannot drift apart. Durations and sizes are text here (`10s`, `20G`); {@link Config} carries them as numbers with the unit in the name.
  */
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
-import type { NamedKey } from '../auth/keys.ts'
-import type { SignedLinkSettings } from '../auth/signed-links.ts'
 
 const text = (fallback: string, description: string) => Type.String({ default: fallback, description })
 const flag = (fallback: boolean, description: string) => Type.Boolean({ default: fallback, description })
@@ -173,6 +171,23 @@ export const ConfigSchema = Type.Object({
     pretty: Type.Optional(Type.Boolean({ description: 'Lines for people instead of JSON. Default: on a terminal.' }))
   })
 }, { additionalProperties: false })
+
+/** A key that opens the service. */
+export interface NamedKey {
+  /** Stands in log and audit in place of the key. */
+  name: string
+  /** SHA-256 of the key, 32 bytes. */
+  digest: Buffer
+}
+
+export interface SignedLinkSettings {
+  secret: string
+  /** Longest time from now that a link may be valid, in milliseconds. */
+  maxAgeMs: number
+}
+
+/** A secret of signed links that is shorter could be guessed from one link, characters. */
+export const SECRET_MIN_LENGTH = 32
 
 /** The configuration as it is written. */
 export type RawConfig = Static<typeof ConfigSchema>

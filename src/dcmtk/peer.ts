@@ -1,7 +1,7 @@
 /** What every DCMTK tool that opens an association shares: the peer, the context it runs in, and what a failed association means. */
 import type { Config } from '../config/schema.ts'
+import type { ErrorCode } from '../errors.ts'
 import type { Log, Programs, RunResult } from '../process.ts'
-import type { PeerTls, Tunnels } from './tunnel.ts'
 
 /** A DICOM node. A PACS is such a value; nothing in the code assumes that there is one only. */
 export interface Peer {
@@ -14,12 +14,38 @@ export interface Peer {
   tls?: PeerTls | undefined
 }
 
+/** How a peer is reached over TLS; texts are paths of PEM files, empty for none. */
+export interface PeerTls {
+  ca: string
+  cert: string
+  key: string
+  verify: boolean
+  /** The name in the peer's certificate; empty for its host. */
+  server_name: string
+  /** What it means when the tunnel is not there. */
+  unreachable: ErrorCode
+}
+
+/** The receiver's own TLS, which storescp can do. */
+export type ReceiverTls = Pick<PeerTls, 'ca' | 'cert' | 'key' | 'verify'>
+
+/** The way to peers with TLS. */
+export interface PeerTunnels {
+  /**
+   * Where a tool connects to instead of the peer.
+   * @throws MkisoError as the peer's `unreachable`
+   */
+  endpoint (peer: Peer, tls: PeerTls): Promise<{ host: string, port: number }>
+  /** What was last said of a peer: the tools only see a connection that closes. */
+  lastError (peer: Peer): string | undefined
+}
+
 export interface ToolContext {
   programs: Programs
   dcmtk: Config['dcmtk']
   log: Log
   /** The way to peers with TLS; without it they are not reached. */
-  tunnels?: Tunnels | undefined
+  tunnels?: PeerTunnels | undefined
   /** Told of each operation when it has ended. */
   onOperation?: ((operation: Operation) => void) | undefined
 }

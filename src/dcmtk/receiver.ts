@@ -4,6 +4,7 @@
  * 300 images take as long as with `--fork` (measured). Others are cut off before they have said anything.
  */
 import { BlockList, createServer, isIP, type Server, type Socket } from 'node:net'
+import { addressList } from '../addresses.ts'
 import type { Child } from '../process.ts'
 import type { ToolContext } from './peer.ts'
 import { PortTakenError, storescp, storescpArguments, type ReceiverOptions } from './storescp.ts'
@@ -29,23 +30,6 @@ export async function startReceiver (context: ToolContext, options: ReceiverOpti
 }
 
 /** `10.0.0.1`, `10.0.0.0/8`, `fe80::1`, `fd00::/8` */
-export function isAddressOrNetwork (text: string): boolean {
-  const [address = '', prefix, ...rest] = text.split('/')
-  const family = isIP(address)
-  return family !== 0 && rest.length === 0 && (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128)))
-}
-
-function addressList (allowFrom: readonly string[]): BlockList {
-  const list = new BlockList()
-  for (const text of allowFrom) {
-    const [address = '', prefix] = text.split('/')
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-    if (prefix === undefined) list.addAddress(address, family)
-    else list.addSubnet(address, Number(prefix), family)
-  }
-  return list
-}
-
 async function startGate (context: ToolContext, options: ReceiverOptions, allowed: BlockList): Promise<Receiver> {
   const { port, folder, aeTitle } = options
   const { log } = context

@@ -1,8 +1,8 @@
 /** storescp: the C-STORE receiver that a PACS moves images to. */
 import { createServer } from 'node:net'
 import { listensOn, until, type Child } from '../process.ts'
-import { receiverTlsArguments, type ReceiverTls } from './tunnel.ts'
-import { seconds, type ToolContext } from './peer.ts'
+import { receiverTlsArguments } from './tunnel.ts'
+import { seconds, type ReceiverTls, type ToolContext } from './peer.ts'
 
 export interface ReceiverOptions {
   aeTitle: string

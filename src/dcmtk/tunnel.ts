@@ -6,24 +6,9 @@
 import { writeFile } from 'node:fs/promises'
 import { createServer, isIP } from 'node:net'
 import { join } from 'node:path'
-import { MkisoError, type ErrorCode } from '../errors.ts'
+import { MkisoError } from '../errors.ts'
 import { listensOn, until, type Child, type Log, type Programs } from '../process.ts'
-import { addressOf, type AssociationFault, type Peer, type ToolContext } from './peer.ts'
-
-/** How a peer is reached over TLS; texts are paths of PEM files, empty for none. */
-export interface PeerTls {
-  ca: string
-  cert: string
-  key: string
-  verify: boolean
-  /** The name in the peer's certificate; empty for its host. */
-  server_name: string
-  /** What it means when the tunnel is not there. */
-  unreachable: ErrorCode
-}
-
-/** The receiver's own TLS, which storescp can do. */
-export type ReceiverTls = Pick<PeerTls, 'ca' | 'cert' | 'key' | 'verify'>
+import { addressOf, type AssociationFault, type Peer, type PeerTls, type PeerTunnels, type ReceiverTls, type ToolContext } from './peer.ts'
 
 export interface TunnelsOptions {
   programs: Programs
@@ -42,7 +27,7 @@ interface Tunnel {
   ended: boolean
 }
 
-export class Tunnels {
+export class Tunnels implements PeerTunnels {
   readonly #options: TunnelsOptions
   readonly #running = new Map<string, Promise<Tunnel>>()
   readonly #lastErrors = new Map<string, string>()

@@ -1,7 +1,7 @@
 /** A PACS as a value, and what its refusals mean to an administrator. */
 import type { Config } from '../../config/schema.ts'
-import { addressOf, type AssociationFault, type Peer } from '../../dcmtk/peer.ts'
-import type { ReceiverTls } from '../../dcmtk/tunnel.ts'
+import { addressOf, type AssociationFault, type Peer, type ReceiverTls } from '../../dcmtk/peer.ts'
+
 import { MkisoError } from '../../errors.ts'
 
 export interface Pacs extends Peer {

@@ -5,7 +5,7 @@ import { PRODUCT } from '../../product.ts'
 import type { DiscContents } from '../contents.ts'
 import type { NotListed } from '../dicomdir/dicomdir.ts'
 import { WEB_FOLDER, type WebContent, type WebSeries } from '../web/web-content.ts'
-import { loadLanguage, type Language } from './language.ts'
+import { loadLanguage, type Language } from '../../language/language.ts'
 import { personName } from '../../dicom/person-name.ts'
 
 export interface PageInput {

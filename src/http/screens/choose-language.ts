@@ -1,6 +1,6 @@
 /** The language of a page: what its address says, else the browser's first choice, else the site's. */
 import type { Config } from '../../config/schema.ts'
-import { loadLanguage, type Language } from '../../disc/pages/language.ts'
+import { loadLanguage, type Language } from '../../language/language.ts'
 
 const SHIPPED = ['en', 'id']
 

@@ -1,6 +1,6 @@
 /** The pages of the service. Their scripts and styles are files of their own (strict CSP); the words for the scripts stand in the page. */
 import { Eta } from 'eta'
-import type { Language } from '../../disc/pages/language.ts'
+import type { Language } from '../../language/language.ts'
 import { ERRORS, errorTexts, type MkisoError } from '../../errors.ts'
 import { PRODUCT } from '../../product.ts'
 

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-import { errorTexts } from '../../errors.ts'
+import { errorTexts } from '../errors.ts'
 
 const FOLDER = join(import.meta.dirname, 'languages')
 
