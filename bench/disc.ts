@@ -33,9 +33,9 @@ export async function discCosts (images: number, rounds: number, folder: string,
   const manifest = {
     studies: [{
       studyInstanceUid: instances[0]?.studyInstanceUid ?? '', accessionNumber: 'DISC', patient: { patientId, patientName, birthDate, sex, issuerOfPatientId: '' },
-      studyDate: study.studyDate, studyTime: '', studyDescription: study.studyDescription, studyId: 'DISC',
+      studyDate: study.studyDate, studyTime: '', studyDescription: study.studyDescription, studyId: 'DISC', seriesCount: undefined, instanceCount: undefined, seriesListing: 'whole' as const,
       series: [...new Set(instances.map(({ seriesInstanceUid }) => seriesInstanceUid))].map((seriesInstanceUid, index) => ({
-        seriesInstanceUid, modality: 'CT', seriesNumber: index + 1, seriesDescription: '', instanceCount: undefined,
+        seriesInstanceUid, modality: 'CT', seriesNumber: index + 1, seriesDescription: '', instanceCount: undefined, listing: 'whole' as const,
         instances: instances.filter(instance => instance.seriesInstanceUid === seriesInstanceUid)
       }))
     }]

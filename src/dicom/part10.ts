@@ -2,7 +2,15 @@
  * Reads as much of a DICOM file (PS3.10 7) as completeness needs: who it is, and that it is whole, which is that its last element ends
  * where the file ends. It reads headers and skips values, so a file of gigabytes costs a few reads.
  */
+import type { Patient } from './study.ts'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+
+/** What an object says of itself, read once. */
+export interface DicomObject extends Part10Facts {
+  /** As it stands in the file, in UTF-8. */
+  patient: Patient
+  instanceNumber: number | undefined
+}
 
 export interface Part10Facts {
   sopInstanceUid: string

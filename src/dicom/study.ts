@@ -1,26 +1,33 @@
 /**
- * The manifest: what the PACS says a request consists of, down to every SOP Instance UID. It is read by C-FIND before anything moves
- * (DICOM PS3.4 C.4.1, Study Root), and a retrieval is complete when every instance it names is on disk.
+ * What an archive says of a study (DICOM PS3.4 C.4.1, Study Root): who, which series, and how many instances. How far each list can be trusted
+ * stands beside it, since archives cut lists, some without a word.
  */
 
-/** One image, report, waveform ...: an IMAGE-level answer. */
+/** One image, report, waveform ...: an answer at IMAGE level, or what has come. */
 export interface Instance {
   sopInstanceUid: string
   /** Empty until the file is here. */
   sopClassUid: string
-  /** Instance Number (0020,0013), where the PACS knows one. */
+  /** Instance Number (0020,0013), where there is one. */
   instanceNumber: number | undefined
 }
+
+/**
+ * How the list of a series' instances ended. `whole`: with success. `cut`: with a status that says that there are more (0xFE00, 0xA700): what it
+ * names is there, and it is not all. `none`: not asked for, refused, or empty, which says nothing.
+ */
+export type Listing = 'none' | 'cut' | 'whole'
 
 export interface Series {
   seriesInstanceUid: string
   modality: string
   seriesNumber: number | undefined
   seriesDescription: string
-  /** Empty when the PACS does not answer IMAGE-level queries; then `instanceCount` alone is known, or nothing. */
-  instances: readonly Instance[]
-  /** Number of Series Related Instances (0020,1209), where the PACS gives it. */
+  /** Number of Series Related Instances (0020,1209), where the archive gives it. */
   instanceCount: number | undefined
+  listing: Listing
+  /** What the list names; after a study has come, what has come. */
+  instances: readonly Instance[]
 }
 
 export interface Patient {
@@ -43,11 +50,45 @@ export interface Study {
   studyTime: string
   studyDescription: string
   studyId: string
+  /** Number of Study Related Series (0020,1206) and Instances (0020,1208), where the archive gives them. */
+  seriesCount: number | undefined
+  instanceCount: number | undefined
+  /** `cut`: the archive says that it has more series than it lists. */
+  seriesListing: Exclude<Listing, 'none'>
   series: readonly Series[]
 }
 
+/** The studies of a request. */
 export interface Manifest {
   studies: readonly Study[]
+}
+
+/** Who an object is: one SOP Instance UID may stand in two series and in two studies (copied studies; Orthanc keeps both, measured). */
+export interface InstanceIdentity {
+  studyInstanceUid: string
+  seriesInstanceUid: string
+  sopInstanceUid: string
+}
+
+/** The same text for the same object, and for no other: UIDs hold no blanks. */
+export function identityKey ({ studyInstanceUid, seriesInstanceUid, sopInstanceUid }: InstanceIdentity): string {
+  return `${studyInstanceUid} ${seriesInstanceUid} ${sopInstanceUid}`
+}
+
+/** Every instance that a study lists. */
+export function listedInstances ({ studyInstanceUid, series }: Study): InstanceIdentity[] {
+  return series.flatMap(({ seriesInstanceUid, instances }) => instances.map(({ sopInstanceUid }) => ({ studyInstanceUid, seriesInstanceUid, sopInstanceUid })))
+}
+
+/**
+ * What may stand where a UID is expected. The form of PS3.5 9.1 is digits and dots; real archives hold letters, hyphens and leading zeros
+ * (Horos: `LOCALIZER1.2...`), and up to 64 characters. Nothing that is a path, a pattern, an option or a list fits.
+ */
+const UID = /^[0-9A-Za-z](?:[0-9A-Za-z._-]{0,62}[0-9A-Za-z])?$/
+
+/** A UID is checked before it is used anywhere but in a comparison. */
+export function isUid (text: string): boolean {
+  return UID.test(text) && !text.includes('..')
 }
 
 /** Every SOP Instance UID of a study. */

@@ -15,7 +15,7 @@ import { until, type Log } from '../process.ts'
 import type { Subscriber } from '../archive/dimse/inbox.ts'
 import { aeTitleAt, pacsFault, type Pacs } from '../archive/dimse/pacs.ts'
 import type { Turns } from '../archive/dimse/turns.ts'
-import type { ReceivingSession } from '../archive/archive.ts'
+import type { ReceivingSession } from '../archive/dimse/way.ts'
 import type { Config } from '../config/schema.ts'
 
 /** A file that is whole and is the instance that it says. */

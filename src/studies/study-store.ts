@@ -14,7 +14,7 @@ import { RequestSession } from '../archive/dimse/request-session.ts'
 import { asRetrieval, followProgress, type Retrieval } from './retrieval.ts'
 import { StudyEntry, type Fetched, type StudyContext } from './held-study.ts'
 import type { Watch } from './watch.ts'
-import type { RetrievalWay } from '../archive/archive.ts'
+import type { RetrievalWay } from '../archive/dimse/way.ts'
 
 export interface RetrievalsOptions extends Omit<StudyContext, 'disk'> {
   way: RetrievalWay

@@ -22,10 +22,10 @@ interface Made { root: string, notListed: string[], dicomdir: string }
 function manifestOf (instances: readonly PhantomInstance[]): { manifest: Manifest, files: Map<string, ReceivedFile> } {
   const files = new Map(instances.map(({ path }) => { const facts = readPart10(path); return [facts.sopInstanceUid, { ...facts, path }] }))
   const studies = [...new Set(instances.map(({ studyInstanceUid }) => studyInstanceUid))].map((studyInstanceUid, index) => ({
-    studyInstanceUid, accessionNumber: 'X', studyDate: '', studyTime: '', studyDescription: '', studyId: '',
+    studyInstanceUid, accessionNumber: 'X', studyDate: '', studyTime: '', studyDescription: '', studyId: '', seriesCount: undefined, instanceCount: undefined, seriesListing: 'whole' as const,
     patient: { patientId: `P${index}`, issuerOfPatientId: '', patientName: '', birthDate: '', sex: '' },
     series: [...new Set(instances.filter(one => one.studyInstanceUid === studyInstanceUid).map(({ seriesInstanceUid }) => seriesInstanceUid))].map(seriesInstanceUid => ({
-      seriesInstanceUid, modality: 'CT', seriesNumber: undefined, seriesDescription: '', instanceCount: undefined,
+      seriesInstanceUid, modality: 'CT', seriesNumber: undefined, seriesDescription: '', instanceCount: undefined, listing: 'whole' as const,
       instances: instances.filter(one => one.seriesInstanceUid === seriesInstanceUid).map(({ sopInstanceUid }) => ({ sopInstanceUid, sopClassUid: '', instanceNumber: undefined }))
     }))
   }))

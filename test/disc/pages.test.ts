@@ -15,9 +15,9 @@ const DISC = parseConfig('iso: {temp_dir: /tmp}', 'test', { env: {} }).disc
 
 function pages (over: Partial<PageInput> = {}, patientName = 'A^B', studyDescription = 'Chest'): Map<string, string> {
   const instance = { sopInstanceUid: '1', sopClassUid: '', instanceNumber: 1 }
-  const series = { seriesInstanceUid: '1.1', modality: 'CR', seriesNumber: 1, seriesDescription: 'PA', instances: [instance], instanceCount: 1 }
+  const series = { seriesInstanceUid: '1.1', modality: 'CR', seriesNumber: 1, seriesDescription: 'PA', instances: [instance], instanceCount: 1, listing: 'whole' as const }
   const patient = { patientId: 'P1', issuerOfPatientId: '', patientName, birthDate: '', sex: '' }
-  const study = { studyInstanceUid: '1.2', accessionNumber: 'X', patient, studyDate: '20240305', studyTime: '', studyDescription, studyId: '', series: [series] }
+  const study = { studyInstanceUid: '1.2', accessionNumber: 'X', patient, studyDate: '20240305', studyTime: '', studyDescription, studyId: '', seriesCount: undefined, instanceCount: undefined, seriesListing: 'whole' as const, series: [series] }
   const file = { instance, sourcePath: '', sizeBytes: 1, transferSyntaxUid: '', fileId: 'DICOM/PT000001/ST000001/SE000001/IM000001' }
   const contents: DiscContents = { patients: [{ patient, studies: [{ study, series: [{ series, files: [file] }] }] }], disc: 1, discs: 1 }
   const made = renderPages({ contents, disc: DISC, viewer: undefined, web: NO_WEB_CONTENT, notListed: [], missing: 0, profile: 'STD-GEN-CD', createdAt: new Date('2024-03-06T00:00:00Z'), ...over })

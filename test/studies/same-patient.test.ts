@@ -4,7 +4,7 @@ import { guardOnePatient } from '../../src/studies/same-patient.ts'
 
 const patient = (over: Partial<Patient>): Patient => ({ patientId: '1', issuerOfPatientId: '', patientName: 'A^B', birthDate: '19700101', sex: 'M', ...over })
 const study = (over: Partial<Patient>, accessionNumber = 'X'): Study =>
-  ({ studyInstanceUid: '1', accessionNumber, patient: patient(over), studyDate: '', studyTime: '', studyDescription: '', studyId: '', series: [] })
+  ({ studyInstanceUid: '1', accessionNumber, patient: patient(over), studyDate: '', studyTime: '', studyDescription: '', studyId: '', seriesCount: undefined, instanceCount: undefined, seriesListing: 'whole' as const, series: [] })
 
 t.test('one patient', async () => {
   guardOnePatient({ studies: [] })

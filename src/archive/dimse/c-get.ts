@@ -7,7 +7,7 @@ import type { ToolContext } from '../../dcmtk/peer.ts'
 import { Inbox } from './inbox.ts'
 import { aeTitleAt, type Pacs } from './pacs.ts'
 import type { PortPool } from './port-pool.ts'
-import type { ReceivingSession, RetrievalWay } from '../archive.ts'
+import type { ReceivingSession, RetrievalWay } from './way.ts'
 
 export interface GetOptions extends ToolContext {
   config: Config

@@ -69,6 +69,9 @@ async function findByAccessionNumber (context: FindContext, accessionNumber: str
       studyTime: text('0008,0030'),
       studyDescription: text('0008,1030'),
       studyId: text('0020,0010'),
+      seriesCount: undefined,
+      instanceCount: undefined,
+      seriesListing: 'whole',
       series: []
     }]
   })
@@ -84,6 +87,7 @@ async function findSeries (context: FindContext, studyInstanceUid: string, signa
     seriesNumber: number(answer.get('0020,0011')),
     seriesDescription: answer.get('0008,103e') ?? '',
     instanceCount: number(answer.get('0020,1209')),
+    listing: 'none',
     instances: []
   }))
 }

@@ -9,7 +9,7 @@ import type { ToolContext } from '../../dcmtk/peer.ts'
 import { Inbox } from './inbox.ts'
 import { aeTitleAt, receiverTlsOf, type Pacs } from './pacs.ts'
 import type { PortPool, Slot } from './port-pool.ts'
-import type { ReceivingSession, RetrievalWay } from '../archive.ts'
+import type { ReceivingSession, RetrievalWay } from './way.ts'
 
 export interface PerRequestOptions extends ToolContext {
   config: Config

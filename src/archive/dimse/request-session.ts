@@ -1,7 +1,7 @@
 /** The receiving of one request: all its studies come through one session, which takes one slot. */
 import { abortable } from '../../abort.ts'
 import type { Log } from '../../process.ts'
-import type { ReceivingSession, RetrievalWay } from '../archive.ts'
+import type { ReceivingSession, RetrievalWay } from './way.ts'
 
 export class RequestSession {
   readonly #way: RetrievalWay

@@ -11,7 +11,7 @@ import { until } from '../../process.ts'
 import { Inbox } from './inbox.ts'
 import { aeTitleAt, receiverTlsOf, type Pacs } from './pacs.ts'
 import type { PortPool } from './port-pool.ts'
-import type { ReceivingSession, RetrievalWay } from '../archive.ts'
+import type { ReceivingSession, RetrievalWay } from './way.ts'
 
 const READY_TIMEOUT_MS = 3_000
 const FIRST_BACKOFF_MS = 250
