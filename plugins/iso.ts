@@ -7,8 +7,8 @@ declare module 'fastify' {
 }
 
 export default fp(async app => {
-  const { config, retrievals, workDir, dcmtk } = app
-  const discs = new Discs({ ...dcmtk, config, retrievals, workDir })
+  const { config, studyStore: studies, workDir, dcmtk } = app
+  const discs = new Discs({ ...dcmtk, config, studies, workDir })
   app.decorate('discs', discs)
   app.addHook('onClose', async () => { await discs.close() })
 }, { name: 'iso', dependencies: ['config', 'dcmtk', 'retrieval'] })

@@ -5,7 +5,7 @@ import { SharedWatch } from '../src/studies/watch.ts'
 import type { Audit } from '../src/audit/audit.ts'
 import type { Log } from '../src/process.ts'
 import { relay, type RelayOptions, type RelayResult } from '../src/print/relay.ts'
-import type { CompleteStudies } from '../src/studies/retrieval.ts'
+import type { CompleteStudies } from '../src/studies/holding.ts'
 import { SharedWork } from '../src/shared-work.ts'
 import { toMkisoError } from './errors.ts'
 
@@ -50,6 +50,6 @@ async function endWith (activity: Activity, work: Promise<unknown>): Promise<voi
 }
 
 export default fp(async app => {
-  const { config, retrievals, workDir, dcmtk } = app
-  app.decorate('relay', createRelay({ ...dcmtk, config, retrievals, workDir }, app.audit))
+  const { config, studyStore: studies, workDir, dcmtk } = app
+  app.decorate('relay', createRelay({ ...dcmtk, config, studies, workDir }, app.audit))
 }, { name: 'relay', dependencies: ['config', 'errors', 'dcmtk', 'retrieval', 'audit'] })

@@ -19,7 +19,7 @@ const headers = {
   'x-mkiso-images': Type.String({ description: 'Number of DICOM files on the disc.' }),
   'x-mkiso-discs': Type.String({ description: 'Number of discs of the set; absent when there is one.' }),
   'x-mkiso-not-listed': Type.String({ description: 'Number of files on the disc that its DICOMDIR could not list; absent when there is none.' }),
-  'x-mkiso-missing': Type.String({ description: 'Number of images that are missing (disc.allow_incomplete); absent when there is none.' })
+  'x-mkiso-missing': Type.String({ description: 'Number of images that are missing, or `unknown` (disc.allow_incomplete); absent when there is none.' })
 }
 const content = { 'application/octet-stream': { schema: Type.String({ format: 'binary' }) } }
 
@@ -32,7 +32,7 @@ export const DISC_ANSWERS = {
 export interface SendOptions {
   /** Without `.iso`. */
   fileName: string
-  linkOf: (disc: number) => string
+  linkOf: (disc: number, set: string) => string
 }
 
 declare module 'fastify' {
@@ -79,14 +79,14 @@ export function createSendDisc () {
   }
 }
 
-function describe (reply: FastifyReply, disc: OpenDisc, linkOf: (disc: number) => string): void {
+function describe (reply: FastifyReply, disc: OpenDisc, linkOf: SendOptions['linkOf']): void {
   if (disc.discs > 1) {
     reply.header('x-mkiso-discs', String(disc.discs))
     const relations: Array<[string, number]> = [['first', 1], ['prev', disc.disc - 1], ['next', disc.disc + 1], ['last', disc.discs]]
-    reply.header('link', relations.filter(([, n]) => n >= 1 && n <= disc.discs).map(([rel, n]) => `<${linkOf(n)}>; rel="${rel}"`).join(', '))
+    reply.header('link', relations.filter(([, n]) => n >= 1 && n <= disc.discs).map(([rel, n]) => `<${linkOf(n, disc.set)}>; rel="${rel}"`).join(', '))
   }
   if (disc.notListed.length > 0) reply.header('x-mkiso-not-listed', String(disc.notListed.length))
-  if (disc.missing > 0) reply.header('x-mkiso-missing', String(disc.missing))
+  if (disc.missing !== 0) reply.header('x-mkiso-missing', String(disc.missing ?? 'unknown'))
   reply.header('x-mkiso-images', String(disc.instances))
   reply.header('etag', disc.etag)
   deliverable(reply)

@@ -49,10 +49,10 @@ declare module 'fastify' {
 
 const REFRESH_MS = 5_000
 
-type App = Pick<FastifyInstance, 'activities' | 'config' | 'health' | 'portPool' | 'retrievals' | 'turns' | 'workDir' | 'log'>
+type App = Pick<FastifyInstance, 'activities' | 'config' | 'health' | 'portPool' | 'studyStore' | 'turns' | 'workDir' | 'log'>
 
 export function createServiceState (app: App) {
-  const { activities, config, portPool, retrievals, turns } = app
+  const { activities, config, portPool, studyStore, turns } = app
   const startedAt = new Date().toISOString()
   const names = config.auth.enabled
   let health: ServiceState['health']
@@ -78,7 +78,7 @@ export function createServiceState (app: App) {
       resources: {
         slots: { in_use: portPool.inUse, size: portPool.size },
         moves: { active: turns.active, waiting: turns.waiting, max: config.pacs.max_moves },
-        kept: { studies: retrievals.kept, bytes: retrievals.keptBytes, max_bytes: config.iso.keepMaxBytes },
+        kept: { studies: studyStore.kept, bytes: studyStore.keptBytes, max_bytes: config.iso.keepMaxBytes },
         ...(disk === undefined ? {} : { disk })
       },
       ...(health === undefined ? {} : { health })

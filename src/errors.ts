@@ -10,6 +10,7 @@ export const ERRORS = {
   NO_DICOM_DATA: { status: 404, error: 'no DICOM data for accession_number', sentence: 'The picture archive (PACS) has no images for this accession number.', advice: 'Check the number, or ask radiology whether the images have been sent.' },
   ACCESSION_UNKNOWN: { status: 404, error: 'accession_number not found', sentence: 'The hospital system (HIS) does not know this accession number.', advice: 'Check the number in the hospital system.' },
   DIFFERENT_PATIENTS: { status: 409, error: 'accession numbers belong to different patients', sentence: 'These accession numbers belong to different patients.', advice: 'Ask for each patient by itself; if they are one person, have the record corrected in the PACS.' },
+  SET_CHANGED: { status: 409, error: 'the set of discs has changed', sentence: 'The images have changed since the first disc of this set was made.', advice: 'Begin again with the first disc, and do not hand out discs of the old set together with new ones.' },
   DISC_TOO_SMALL: { status: 413, error: 'the studies need more than one disc', sentence: 'The images do not fit on one disc.', advice: 'Download each disc of the set by its own link.' },
   RANGE_NOT_SATISFIABLE: { status: 416, error: 'range not satisfiable', sentence: 'The download cannot go on where it broke off.', advice: 'Download the disc from the start.' },
   TOO_MANY_REQUESTS: { status: 429, error: 'too many requests', sentence: 'There were too many requests from this computer.', advice: 'Wait a minute and try again.' },

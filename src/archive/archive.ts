@@ -60,6 +60,8 @@ export interface FetchSession {
   mayStillSend (studyInstanceUid: string): boolean
   /** What was turned away since the session was opened, as a sentence for the administrator; undefined for nothing: a peer that may not send to us. */
   turnedAway (): string | undefined
+  /** So often a study may be asked for without anything new before it is of no use: more than once where each try asks in another way (C-GET). */
+  readonly triesInVain: number
   /** What must be registered at the archive, for a message: `CDRECORD at this machine, port 10104`. */
   readonly destination: string
   close (): Promise<void>

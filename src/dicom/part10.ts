@@ -10,6 +10,8 @@ export interface DicomObject extends Part10Facts {
   /** As it stands in the file, in UTF-8. */
   patient: Patient
   instanceNumber: number | undefined
+  /** What the parser could not follow. */
+  remarks: readonly string[]
 }
 
 export interface Part10Facts {

@@ -14,9 +14,10 @@ export interface Instance {
 
 /**
  * How the list of a series' instances ended. `whole`: with success. `cut`: with a status that says that there are more (0xFE00, 0xA700): what it
- * names is there, and it is not all. `none`: not asked for, refused, or empty, which says nothing.
+ * names is there, and it is not all. `empty`: with success and without an answer, as it is where an archive knows no IMAGE level, and where a series
+ * holds nothing. `none`: not asked for, or refused, which says nothing.
  */
-export type Listing = 'none' | 'cut' | 'whole'
+export type Listing = 'none' | 'empty' | 'cut' | 'whole'
 
 export interface Series {
   seriesInstanceUid: string
@@ -54,7 +55,7 @@ export interface Study {
   seriesCount: number | undefined
   instanceCount: number | undefined
   /** `cut`: the archive says that it has more series than it lists. */
-  seriesListing: Exclude<Listing, 'none'>
+  seriesListing: 'cut' | 'whole'
   series: readonly Series[]
 }
 

@@ -1,10 +1,13 @@
 /** What a disc holds, as its writer (layout), its index (DICOMDIR) and its pages all see it. */
+import type { DicomObject } from '../dicom/part10.ts'
 import type { Instance, Patient, Series, Study } from '../dicom/study.ts'
 
 /** One DICOM file of the file-set. */
 export interface DiscFile {
   instance: Instance
-  /** Where the object lies now, as it came from the PACS. */
+  /** What it says of itself, as it came from the archive. */
+  object: DicomObject
+  /** The file that goes onto the disc: as it came, or decoded. */
   sourcePath: string
   sizeBytes: number
   transferSyntaxUid: string

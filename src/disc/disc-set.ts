@@ -1,9 +1,7 @@
 /** Splits what is larger than the medium into a set of discs: studies are kept together where they fit. */
 import type { Config } from '../config/schema.ts'
-import { sopInstanceUidsOf, type Manifest } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
-import type { ReceivedFile } from '../studies/fetch-study.ts'
-import { layOut } from './layout.ts'
+import { layOut, type DiscSource, type StudySources } from './layout.ts'
 import type { DiscContents } from './contents.ts'
 
 /** Bytes of user data: CD-R of 80 minutes (360000 sectors), DVD-R, BD-R of one layer. */
@@ -25,39 +23,40 @@ export interface SetOptions {
 }
 
 /**
- * The same manifest and files always give the same set, so that each disc can be asked for by itself.
+ * The same studies and files always give the same set, so that each disc can be asked for by itself.
  * @returns one disc or more; together they hold every file once
  * @throws MkisoError DISC_TOO_SMALL when one image is larger than the medium
  */
-export function planSet (manifest: Manifest, files: ReadonlyMap<string, ReceivedFile>, { capacityBytes, viewerBytes, webContent }: SetOptions): DiscContents[] {
+export function planSet (studies: readonly StudySources[], { capacityBytes, viewerBytes, webContent }: SetOptions): DiscContents[] {
   const budget = capacityBytes - viewerBytes - OVERHEAD_PER_DISC_BYTES
-  const cost = ({ sizeBytes }: ReceivedFile): number => Math.ceil(sizeBytes / SECTOR_BYTES) * SECTOR_BYTES + OVERHEAD_PER_FILE_BYTES +
+  const cost = ({ sizeBytes }: DiscSource): number => Math.ceil(sizeBytes / SECTOR_BYTES) * SECTOR_BYTES + OVERHEAD_PER_FILE_BYTES +
     (webContent === 'all' ? PICTURE_BYTES + Math.ceil(sizeBytes / 2) : 0)
-  const discs: Array<{ files: Map<string, ReceivedFile>, used: number }> = []
-  const put = (group: ReceivedFile[]): boolean => {
+  const discs: Array<{ files: Set<DiscSource>, used: number }> = []
+  const put = (group: readonly DiscSource[]): boolean => {
     const size = group.reduce((sum, file) => sum + cost(file), 0)
     if (size > budget) return false
     let disc = discs.find(({ used }) => used + size <= budget)
-    if (disc === undefined) discs.push(disc = { files: new Map(), used: 0 })
-    for (const file of group) disc.files.set(file.sopInstanceUid, file)
+    if (disc === undefined) discs.push(disc = { files: new Set(), used: 0 })
+    for (const file of group) disc.files.add(file)
     disc.used += size
     return true
   }
-  const whole = layOut(manifest, files)
-  const all = [...files.values()]
-  if (put(all)) return [whole]
-  const present = (uids: readonly string[]): ReceivedFile[] => uids.flatMap(uid => files.get(uid) ?? [])
-  for (const { studies } of whole.patients) {
-    for (const { study, series } of studies) {
-      if (put(present(sopInstanceUidsOf(study)))) continue
-      for (const { files: images } of series) {
-        const group = present(images.map(({ instance }) => instance.sopInstanceUid))
-        if (put(group)) continue
-        for (const file of group) {
-          if (!put([file])) throw new MkisoError('DISC_TOO_SMALL', 'one image is larger than the medium (disc.capacity)')
-        }
+  const whole = layOut(studies)
+  if (put(studies.flatMap(({ files }) => files))) return [whole]
+  // in the order in which a reader pages
+  const bySource = new Map(studies.flatMap(({ files }) => files.map(file => [file.object, file])))
+  for (const { series } of whole.patients.flatMap(({ studies }) => studies)) {
+    const groups = series.map(({ files }) => files.flatMap(({ object }) => bySource.get(object) ?? []))
+    if (put(groups.flat())) continue
+    for (const group of groups) {
+      if (put(group)) continue
+      for (const file of group) {
+        if (!put([file])) throw new MkisoError('DISC_TOO_SMALL', 'one image is larger than the medium (disc.capacity)')
       }
     }
   }
-  return discs.map(({ files }, index) => ({ ...layOut(manifest, files), disc: index + 1, discs: discs.length }))
+  return discs.map(({ files }, index) => {
+    const own = studies.map(one => ({ ...one, files: one.files.filter(file => files.has(file)) })).filter(one => one.files.length > 0)
+    return { ...layOut(own), disc: index + 1, discs: discs.length }
+  })
 }

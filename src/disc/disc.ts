@@ -4,6 +4,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import type { ToolContext } from '../dcmtk/peer.ts'
+import { MkisoError } from '../errors.ts'
 import { writeChecksums, type Checksums } from './checksums.ts'
 import { filesOf, type DiscContents } from './contents.ts'
 import { buildDicomdir, type NotListed } from './dicomdir/dicomdir.ts'
@@ -26,8 +27,8 @@ export interface DiscOptions {
   records: DirectoryRecords
   renderer: Renderer | undefined
   checksums: Checksums | undefined
-  /** Images that the PACS did not deliver. */
-  missing: number
+  /** Images that the archive did not deliver; undefined where nobody can tell. */
+  missing: number | undefined
   signal: AbortSignal
 }
 
@@ -75,5 +76,20 @@ export async function makeDisc (context: ToolContext, { config, contents, folder
   await writeFile(sortFile, `${join(root, 'DICOMDIR')} 1\n`)
   const source = { root, grafts, sortFile, largestFileBytes: Math.max(0, ...files.map(({ sizeBytes }) => sizeBytes)) }
   const image = await authorImage({ programs: context.programs, tools: config.tools, iso: config.iso, log: context.log }, source, join(folder, 'head'), signal)
+  guardAllOnImage(image, root, contents)
   return { root, image, etag: `"${randomUUID()}"`, notListed }
+}
+
+/**
+ * The last guard: the image holds every file of the file-set, whole.
+ * @throws MkisoError ISO_CREATION_FAILED, which is a fault of ours
+ */
+export function guardAllOnImage ({ segments }: Image, root: string, contents: DiscContents): void {
+  const bytesByPath = new Map<string, number>()
+  for (const { path, lengthBytes } of segments) {
+    const text = path.toString()
+    bytesByPath.set(text, (bytesByPath.get(text) ?? 0) + lengthBytes)
+  }
+  const short = filesOf(contents).filter(({ fileId, sizeBytes }) => sizeBytes > 0 && bytesByPath.get(join(root, fileId)) !== sizeBytes)
+  if (short.length > 0) throw new MkisoError('ISO_CREATION_FAILED', `the image lacks ${short.length} of ${filesOf(contents).length} files`)
 }

@@ -1,18 +1,18 @@
 /**
- * The discs of the service: made on request, shared by requests for the same studies, kept as long as their retrieval is kept, so that a
+ * The discs of the service: made on request, shared by requests for the same studies, kept as long as their studies are kept, so that a
  * download that broke goes on where it was.
  */
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { abortable } from '../abort.ts'
 import type { Watch } from '../studies/watch.ts'
 import type { Config } from '../config/schema.ts'
-import type { Manifest, Patient } from '../dicom/study.ts'
+import { identityKey, type Manifest, type Patient } from '../dicom/study.ts'
 import type { ToolContext } from '../dcmtk/peer.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
-import type { Retrieval } from '../studies/retrieval.ts'
-import type { Retrievals } from '../studies/study-store.ts'
+import type { Holding } from '../studies/holding.ts'
+import type { StudyStore } from '../studies/study-store.ts'
 import { filesOf, type DiscContents } from './contents.ts'
 import type { NotListed } from './dicomdir/dicomdir.ts'
 import type { Image } from './image/image.ts'
@@ -20,7 +20,7 @@ import { Material } from './material.ts'
 
 export interface DiscsOptions extends ToolContext {
   config: Config
-  retrievals: Retrievals
+  studies: StudyStore
   workDir: string
 }
 
@@ -28,8 +28,10 @@ export interface DiscRequest {
   accessionNumbers: readonly string[]
   /** Which disc of a set, from 1; undefined when none was asked for. */
   disc: number | undefined
-  /** The link to a disc of the set. */
-  linkOf: (disc: number) => string
+  /** The set of which a disc is asked for, as its links name it; undefined when none was named. */
+  set: string | undefined
+  /** The link to a disc of a set. */
+  linkOf: (disc: number, set: string) => string
   signal: AbortSignal
   log: Log
   watch?: Pick<Watch, 'onManifest' | 'onProgress' | 'onComplete'> | undefined
@@ -49,8 +51,10 @@ export interface OpenDisc {
   discs: number
   instances: number
   notListed: readonly NotListed[]
-  /** Images that are missing, with disc.allow_incomplete. */
-  missing: number
+  /** The set that it belongs to, the same for the same discs of the same studies. */
+  set: string
+  /** Images that are missing, with disc.allow_incomplete: 0 for none, undefined where nobody can tell. */
+  missing: number | undefined
   /** Was made before this request, which may go on with bytes that an earlier one got. */
   kept: boolean
   close (): void
@@ -58,12 +62,13 @@ export interface OpenDisc {
 
 interface Shared {
   material: Material
-  entryIds: readonly string[]
+  studyIds: readonly string[]
   users: number
-  /** The retrieval's files have gone, or it has failed: nobody may join. */
+  /** The studies' files have gone, or one has failed: nobody may join. */
   closed: boolean
 }
 
+const SET_NAME_LENGTH = 16
 const NOBODY: Patient = { patientId: '', issuerOfPatientId: '', patientName: '', birthDate: '', sex: '' }
 
 export class Discs {
@@ -73,22 +78,22 @@ export class Discs {
 
   constructor (options: DiscsOptions) {
     this.#options = options
-    options.retrievals.on('removed', entryId => { this.#forget(entryId) })
+    options.studies.on('removed', studyId => { this.#forget(studyId) })
   }
 
   /**
    * Fetches, makes, and holds a disc.
-   * @throws MkisoError as the retrieval, DISC_TOO_SMALL, ISO_CREATION_FAILED
+   * @throws MkisoError as StudyStore.hold, DISC_TOO_SMALL, SET_CHANGED, ISO_CREATION_FAILED
    * @throws the signal's reason
    */
   async open (request: DiscRequest): Promise<OpenDisc> {
-    return await this.#open(request, await this.#options.retrievals.begin(request.accessionNumbers, request))
+    return await this.#open(request, await this.#options.studies.hold(request.accessionNumbers, request))
   }
 
   /** As {@link open} where nothing must be moved for it; @returns undefined where something must. */
   async openKept (request: DiscRequest): Promise<OpenDisc | undefined> {
-    const retrieval = await this.#options.retrievals.beginKept(request.accessionNumbers, request)
-    return retrieval === undefined ? undefined : await this.#open(request, retrieval)
+    const holding = await this.#options.studies.holdKept(request.accessionNumbers, request)
+    return holding === undefined ? undefined : await this.#open(request, holding)
   }
 
   /** Waits until everything that was made has been removed. */
@@ -97,21 +102,22 @@ export class Discs {
     await Promise.all(this.#ending)
   }
 
-  async #open (request: DiscRequest, retrieval: Retrieval): Promise<OpenDisc> {
+  async #open (request: DiscRequest, holding: Holding): Promise<OpenDisc> {
     const startedAt = performance.now()
     const { signal, log } = request
-    const shared = this.#join(retrieval, log)
+    const shared = this.#join(holding, log)
     let closed = false
     const close = (): void => {
       if (closed) return
       closed = true
       // first the files' owner: with nothing kept it tells us that they go
-      retrieval.release()
-      this.#leave(retrieval.identity, shared)
+      holding.release()
+      this.#leave(holding.identity, shared)
     }
     try {
       const { contents: set, missing } = await abortable(shared.material.ready, signal)
-      const contents = choose(set, request)
+      const name = nameOfSet(set)
+      const contents = choose(set, name, request)
       request.watch?.onComplete()
       const kept = shared.material.has(contents.disc)
       const { image, notListed, etag, root } = await abortable(shared.material.disc(contents.disc), signal)
@@ -120,22 +126,22 @@ export class Discs {
         path: root, size_bytes: image.sizeBytes, instances, disc: contents.disc, discs: contents.discs, kept, duration_ms: Math.round(performance.now() - startedAt)
       }, 'iso created')
       const { disc, discs, patients: [first] } = contents
-      return { contents, image, etag, manifest: retrieval.manifest, patient: first?.patient ?? NOBODY, disc, discs, instances, notListed, missing, kept, close }
+      return { contents, image, etag, manifest: holding.manifest, patient: first?.patient ?? NOBODY, disc, discs, instances, notListed, set: name, missing, kept, close }
     } catch (error) {
       close()
       throw error
     }
   }
 
-  #join (retrieval: Retrieval, log: Log): Shared {
-    let shared = this.#shared.get(retrieval.identity)
+  #join (holding: Holding, log: Log): Shared {
+    let shared = this.#shared.get(holding.identity)
     if (shared === undefined || shared.closed) {
-      const { config, workDir } = this.#options
+      const { config, workDir, studies } = this.#options
       const created: Shared = {
-        material: new Material({ ...this.#options, log }, config, retrieval, join(workDir, `disc_${randomUUID()}`)), entryIds: retrieval.entryIds, users: 0, closed: false
+        material: new Material({ ...this.#options, log }, config, holding, join(workDir, `disc_${randomUUID()}`), studies.disk), studyIds: holding.studyIds, users: 0, closed: false
       }
       created.material.ready.catch(() => { created.closed = true })
-      this.#shared.set(retrieval.identity, shared = created)
+      this.#shared.set(holding.identity, shared = created)
     }
     shared.users++
     return shared
@@ -148,10 +154,10 @@ export class Discs {
     if (shared.closed || keepForMs === 0 || !shared.material.planned) this.#end(identity, shared)
   }
 
-  /** The files of a retrieval go. */
-  #forget (entryId: string): void {
+  /** The files of a study go. */
+  #forget (studyId: string): void {
     for (const [identity, shared] of this.#shared) {
-      if (!shared.entryIds.includes(entryId)) continue
+      if (!shared.studyIds.includes(studyId)) continue
       shared.closed = true
       if (shared.users === 0) this.#end(identity, shared)
     }
@@ -167,8 +173,20 @@ export class Discs {
   }
 }
 
-function choose (set: readonly DiscContents[], { disc, linkOf }: DiscRequest): DiscContents {
-  const links = set.map((_, index) => linkOf(index + 1))
+/** What is on each disc of a set, in few characters: a study that has changed at the archive makes another set. */
+function nameOfSet (set: readonly DiscContents[]): string {
+  const content = set.map(contents => [
+    contents.patients.map(({ patient, studies }) => [patient, studies.map(({ study: { studyInstanceUid, studyDate, studyDescription } }) => [studyInstanceUid, studyDate, studyDescription])]),
+    filesOf(contents).map(({ fileId, object, sizeBytes }) => [fileId, identityKey(object), sizeBytes])
+  ])
+  return createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, SET_NAME_LENGTH)
+}
+
+function choose (set: readonly DiscContents[], name: string, { disc, set: wanted, linkOf }: DiscRequest): DiscContents {
+  const links = set.map((_, index) => linkOf(index + 1, name))
+  if (wanted !== undefined && wanted !== name) {
+    throw new MkisoError('SET_CHANGED', 'the studies have changed at the PACS since the set was begun: its other discs belong together no more; begin with the first', { discs: links })
+  }
   if (disc === undefined && set.length > 1) throw new MkisoError('DISC_TOO_SMALL', `${set.length} discs are needed (disc.capacity); download each by its link`, { discs: links })
   const contents = set[(disc ?? 1) - 1]
   if (contents === undefined) throw new MkisoError('INVALID_REQUEST', `there is no disc ${disc ?? 1}: the set has ${set.length}`, { discs: links })

@@ -1,27 +1,47 @@
 /** Where each image goes on the disc: legal File IDs (PS3.10 8.2), patient/study/series in the order in which a reader pages them. */
 import { linkSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { Instance, Manifest, Series, Study } from '../dicom/study.ts'
-import { samePatient } from '../studies/same-patient.ts'
-import type { ReceivedFile } from '../studies/fetch-study.ts'
+import type { DicomObject } from '../dicom/part10.ts'
+import { samePerson } from '../dicom/person.ts'
+import type { Instance, Patient, Series, Study } from '../dicom/study.ts'
 import type { DiscContents, DiscFile, DiscPatient, DiscSeries } from './contents.ts'
 import { filesOf } from './contents.ts'
 
 /** The folder of the file-set. */
 export const FILE_SET_FOLDER = 'DICOM'
 
-/**
- * Lays a manifest out as one disc. A file's name has two letters and six digits: 8 characters of A-Z and 0-9, no extension, 5 levels.
- * @param files by SOP Instance UID; instances without a file are left out
- */
-export function layOut (manifest: Manifest, files: ReadonlyMap<string, ReceivedFile>): DiscContents {
+/** A file that is to go onto a disc. */
+export interface DiscSource {
+  /** As it came. */
+  object: DicomObject
+  /** As it came, or decoded, with what the copy is. */
+  path: string
+  sizeBytes: number
+  transferSyntaxUid: string
+}
+
+/** A study to be laid out, of one patient. */
+export interface StudySources {
+  study: Study
+  patient: Patient
+  files: readonly DiscSource[]
+}
+
+/** Lays studies out as one disc. A file's name has two letters and six digits: 8 characters of A-Z and 0-9, no extension, 5 levels. */
+export function layOut (studies: readonly StudySources[]): DiscContents {
   const patients: DiscPatient[] = []
-  for (const study of [...manifest.studies].sort(byStudyDate)) {
-    let patient = patients.find(({ patient }) => samePatient(patient, study.patient))
-    if (patient === undefined) patients.push(patient = { patient: study.patient, studies: [] })
+  for (const { study, patient: whose, files } of [...studies].sort((a, b) => byStudyDate(a.study, b.study))) {
+    let patient = patients.find(({ patient }) => samePerson(patient, whose).same)
+    if (patient === undefined) patients.push(patient = { patient: whose, studies: [] })
     const folder = join(FILE_SET_FOLDER, component('PT', patients.indexOf(patient)), component('ST', patient.studies.length))
+    const bySeries = new Map<string, DiscSource[]>()
+    for (const file of files) {
+      const own = bySeries.get(file.object.seriesInstanceUid)
+      if (own === undefined) bySeries.set(file.object.seriesInstanceUid, [file])
+      else own.push(file)
+    }
     const series = [...study.series].sort(bySeriesNumber)
-      .map((one, index): DiscSeries => ({ series: one, files: filesOfSeries(one, join(folder, component('SE', index)), files) }))
+      .map((one, index): DiscSeries => ({ series: one, files: filesOfSeries(one, join(folder, component('SE', index)), bySeries.get(one.seriesInstanceUid) ?? []) }))
       .filter(({ files }) => files.length > 0)
     patient.studies.push({ study, series })
   }
@@ -42,15 +62,16 @@ export function linkFiles (contents: DiscContents, root: string): void {
   }
 }
 
-function filesOfSeries (series: Series, folder: string, files: ReadonlyMap<string, ReceivedFile>): DiscFile[] {
+function filesOfSeries (series: Series, folder: string, files: readonly DiscSource[]): DiscFile[] {
+  const byUid = new Map(files.map(file => [file.object.sopInstanceUid, file]))
   return inReadingOrder(series.instances)
     .flatMap(instance => {
-      const file = files.get(instance.sopInstanceUid)
+      const file = byUid.get(instance.sopInstanceUid)
       return file === undefined ? [] : [{ instance, file }]
     })
     .map(({ instance, file }, index) => ({
-      // what the file itself says counts more than a PACS that names no class
-      instance: { ...instance, sopClassUid: file.sopClassUid },
+      instance,
+      object: file.object,
       sourcePath: file.path,
       sizeBytes: file.sizeBytes,
       transferSyntaxUid: file.transferSyntaxUid,

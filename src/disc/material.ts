@@ -7,25 +7,27 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import type { ToolContext } from '../dcmtk/peer.ts'
-import type { Manifest } from '../dicom/study.ts'
+import { identityKey, type Manifest } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
-import type { Retrieval } from '../studies/retrieval.ts'
-import type { ReceivedFile } from '../studies/fetch-study.ts'
+import type { DiskSpace } from '../studies/disk-space.ts'
+import type { HeldFile } from '../studies/held-study.ts'
+import { filesOfStudies, type Holding } from '../studies/holding.ts'
 import { Checksums } from './checksums.ts'
-import type { DiscContents } from './contents.ts'
+import { filesOf, type DiscContents } from './contents.ts'
 import { DirectoryRecords } from './dicomdir/directory-records.ts'
 import { CAPACITY_BYTES, planSet } from './disc-set.ts'
 import { makeDisc, type Disc } from './disc.ts'
-import { inReadingOrder } from './layout.ts'
+import { inReadingOrder, type StudySources } from './layout.ts'
 import { withNamesFromFiles } from './names-from-files.ts'
-import { uncompress } from './uncompress.ts'
+import { asItCame, Decoder } from './uncompress.ts'
 import { findViewer, type Viewer } from './viewer.ts'
 import { Renderer } from './web/renderer.ts'
 
 interface Ready {
   contents: DiscContents[]
   viewer: Viewer | undefined
-  missing: number
+  /** undefined where nobody can tell. */
+  missing: number | undefined
 }
 
 export class Material {
@@ -36,13 +38,14 @@ export class Material {
   readonly #records: DirectoryRecords
   readonly #renderer: Renderer | undefined
   readonly #checksums: Checksums | undefined
+  readonly #decoder: Decoder | undefined
   readonly #discs = new Map<number, Promise<Disc>>()
   #planned = false
   /** Settles when every image is here and the set of discs is planned; rejects as the retrieval does. */
   readonly ready: Promise<Ready>
 
   /** @param folder one that does not exist yet, on the file system of the images; {@link end} removes it */
-  constructor (context: ToolContext, config: Config, retrieval: Retrieval, folder: string) {
+  constructor (context: ToolContext, config: Config, holding: Holding, folder: string, disk: DiskSpace) {
     this.#config = config
     this.#context = context
     this.#folder = folder
@@ -53,10 +56,11 @@ export class Material {
     this.#records = new DirectoryRecords(context, join(folder, 'converted'), signal)
     this.#renderer = mode === 'none'
       ? undefined
-      : new Renderer({ programs, dcmtk, tools: config.tools, mode, folder: join(folder, 'pictures'), log, signal }, thumbnailsOf(retrieval.manifest))
+      : new Renderer({ programs, dcmtk, tools: config.tools, mode, folder: join(folder, 'pictures'), log, signal }, thumbnailsOf(holding.manifest))
     this.#checksums = config.iso.checksums ? new Checksums() : undefined
-    const stopListening = retrieval.onFile(file => { this.#take(file) })
-    this.ready = this.#prepare(retrieval).finally(stopListening)
+    this.#decoder = config.disc.transfer_syntax === 'uncompressed' ? new Decoder(context, config.tools, join(folder, 'uncompressed'), disk) : undefined
+    const stopListening = holding.onFile(file => { this.#take(file) })
+    this.ready = this.#prepare(holding).finally(stopListening)
     this.ready.catch(() => {})
   }
 
@@ -89,23 +93,23 @@ export class Material {
     await rm(this.#folder, { recursive: true, force: true, maxRetries: 3, retryDelay: 50 })
   }
 
-  #take (file: ReceivedFile): void {
-    this.#renderer?.add(file)
-    this.#records.add(file)
-    if (this.#config.disc.transfer_syntax === 'as-stored') this.#checksums?.add(file.path)
+  #take (file: HeldFile): void {
+    this.#renderer?.add({ ...file, transferSyntaxUid: file.object.transferSyntaxUid })
+    if (this.#decoder === undefined) this.#checksums?.add(file.path)
   }
 
-  async #prepare (retrieval: Retrieval): Promise<Ready> {
-    const { disc, tools } = this.#config
-    const signal = this.#ended.signal
-    const { manifest, files: received, missing } = await retrieval.complete(signal)
-    const files = disc.transfer_syntax === 'uncompressed' ? await uncompress(this.#context, tools, received, join(this.#folder, 'uncompressed'), signal) : received
+  async #prepare (holding: Holding): Promise<Ready> {
+    const { disc } = this.#config
+    const complete = await holding.complete(this.#ended.signal)
+    const studies = await Promise.all(withNamesFromFiles(complete.studies).map(async (one): Promise<StudySources> => ({
+      ...one,
+      files: this.#decoder === undefined ? one.files.map(asItCame) : await this.#decoder.uncompress(one.files, this.#ended.signal)
+    })))
     const viewer = await findViewer(this.#config.iso.microdicom_path)
-    const contents = planSet(withNamesFromFiles(manifest, received), files, {
-      capacityBytes: CAPACITY_BYTES[disc.capacity], viewerBytes: viewer?.sizeBytes ?? 0, webContent: disc.web_content
-    })
+    const contents = planSet(studies, { capacityBytes: CAPACITY_BYTES[disc.capacity], viewerBytes: viewer?.sizeBytes ?? 0, webContent: disc.web_content })
+    guardAllLaidOut(filesOfStudies(complete), contents)
     this.#planned = true
-    return { contents, viewer, missing }
+    return { contents, viewer, missing: complete.missing }
   }
 
   async #make (number: number): Promise<Disc> {
@@ -134,7 +138,21 @@ export class Material {
   }
 }
 
-/** The image that stands for each series: the middle one. */
+/**
+ * The last guard but one: what is laid out is what was received, each object once.
+ * @throws MkisoError INTERNAL, which is a fault of ours
+ */
+export function guardAllLaidOut (received: readonly HeldFile[], contents: readonly DiscContents[]): void {
+  const wanted = new Set(received.map(({ object }) => identityKey(object)))
+  const laidOut = contents.flatMap(filesOf).map(({ object }) => identityKey(object))
+  if (laidOut.length === received.length && wanted.size === laidOut.length && laidOut.every(key => wanted.delete(key))) return
+  throw new MkisoError('INTERNAL', `${received.length} images were received and ${laidOut.length} laid out`)
+}
+
+/** The image that stands for each series, by {@link identityKey}: the middle one. */
 function thumbnailsOf (manifest: Manifest): Set<string> {
-  return new Set(manifest.studies.flatMap(({ series }) => series.flatMap(({ instances }) => inReadingOrder(instances)[Math.floor(instances.length / 2)]?.sopInstanceUid ?? [])))
+  return new Set(manifest.studies.flatMap(({ studyInstanceUid, series }) => series.flatMap(({ seriesInstanceUid, instances }) => {
+    const middle = inReadingOrder(instances)[Math.floor(instances.length / 2)]
+    return middle === undefined ? [] : [identityKey({ studyInstanceUid, seriesInstanceUid, sopInstanceUid: middle.sopInstanceUid })]
+  })))
 }

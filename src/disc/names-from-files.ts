@@ -3,40 +3,23 @@
  * with its default encoding drops the ideographic group of a name and turns Cyrillic into nothing (measured). Where the PACS's text is a
  * poorer spelling of the image's, the image's is taken; where they differ in substance, the PACS is right, since it may have been corrected.
  */
-import { decodeText } from '../dicom/character-set.ts'
-import type { Manifest } from '../dicom/study.ts'
-import { readElements } from '../dicom/part10.ts'
-import type { ReceivedFile } from '../studies/fetch-study.ts'
+import type { DicomObject } from '../dicom/part10.ts'
+import type { CompleteStudy } from '../studies/holding.ts'
 
-const SPECIFIC_CHARACTER_SET = 0x00080005
 const STUDY_DESCRIPTION = 0x00081030
 const SERIES_DESCRIPTION = 0x0008103E
-const PATIENT_NAME = 0x00100010
-const TAGS: ReadonlySet<number> = new Set([SPECIFIC_CHARACTER_SET, STUDY_DESCRIPTION, SERIES_DESCRIPTION, PATIENT_NAME])
 
-/** Reads one file a series. */
-export function withNamesFromFiles (manifest: Manifest, files: ReadonlyMap<string, ReceivedFile>): Manifest {
-  return {
-    studies: manifest.studies.map(study => {
-      const series = study.series.map(one => {
-        const file = one.instances.map(({ sopInstanceUid }) => files.get(sopInstanceUid)).find(found => found !== undefined)
-        return { one, texts: file === undefined ? undefined : textsOf(file.path) }
-      })
-      const first = series.find(({ texts }) => texts !== undefined)?.texts
-      return {
-        ...study,
-        studyDescription: richer(study.studyDescription, first?.(STUDY_DESCRIPTION)),
-        patient: { ...study.patient, patientName: richer(study.patient.patientName, first?.(PATIENT_NAME)) },
-        series: series.map(({ one, texts }) => ({ ...one, seriesDescription: richer(one.seriesDescription, texts?.(SERIES_DESCRIPTION)) }))
-      }
-    })
-  }
-}
-
-function textsOf (path: string): (tag: number) => string {
-  const { values } = readElements(path, TAGS)
-  const characterSet = values.get(SPECIFIC_CHARACTER_SET)?.toString('latin1') ?? ''
-  return tag => decodeText(values.get(tag) ?? Buffer.alloc(0), characterSet).replace(/[ \0]+$/, '').trim()
+/** Asks one file a series. */
+export function withNamesFromFiles (studies: readonly CompleteStudy[]): CompleteStudy[] {
+  return studies.map(one => {
+    const firstOf = new Map<string, DicomObject>()
+    for (const { object } of one.files) if (!firstOf.has(object.seriesInstanceUid)) firstOf.set(object.seriesInstanceUid, object)
+    const [first] = firstOf.values()
+    const patient = { ...one.patient, patientName: richer(one.patient.patientName, first?.patient.patientName) }
+    const series = one.study.series.map(described =>
+      ({ ...described, seriesDescription: richer(described.seriesDescription, firstOf.get(described.seriesInstanceUid)?.attributes.text(SERIES_DESCRIPTION)) }))
+    return { ...one, patient, study: { ...one.study, patient, series, studyDescription: richer(one.study.studyDescription, first?.attributes.text(STUDY_DESCRIPTION)) } }
+  })
 }
 
 /** The image's spelling when the PACS's is the same without the characters that it could not write. */

@@ -3,8 +3,11 @@ import { mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
 import type { Config } from '../config/schema.ts'
+import type { DicomObject } from '../dicom/part10.ts'
 import type { ToolContext } from '../dcmtk/peer.ts'
-import type { ReceivedFile } from '../studies/fetch-study.ts'
+import type { HeldFile } from '../studies/held-study.ts'
+import type { DiskSpace } from '../studies/disk-space.ts'
+import type { DiscSource } from './layout.ts'
 
 const EXPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2.1'
 const AT_ONCE = 2
@@ -20,24 +23,63 @@ function decoderFor (transferSyntaxUid: string, dcmtk: Config['dcmtk'], tools: C
   return undefined
 }
 
-/**
- * Decodes what is not explicit VR little endian into `folder`; what cannot be decoded stays as it is, with a warning.
- * @returns the files to put onto the disc, by SOP Instance UID
- */
-export async function uncompress (context: ToolContext, tools: Config['tools'], files: ReadonlyMap<string, ReceivedFile>, folder: string, signal: AbortSignal): Promise<Map<string, ReceivedFile>> {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const limit = pLimit(AT_ONCE)
-  const entries = await Promise.all([...files].map(async ([uid, file]) => await limit(async (): Promise<[string, ReceivedFile]> => {
-    if (file.transferSyntaxUid === EXPLICIT_LITTLE_ENDIAN) return [uid, file]
-    const decoder = decoderFor(file.transferSyntaxUid, context.dcmtk, tools)
-    const path = join(folder, uid)
+/** A file as it came. */
+export function asItCame ({ path, object }: HeldFile): DiscSource {
+  return { object, path, sizeBytes: object.sizeBytes, transferSyntaxUid: object.transferSyntaxUid }
+}
+
+/** Decodes files, one folder for all their copies. What cannot be decoded stays as it is, with a warning. */
+export class Decoder {
+  readonly #context: ToolContext
+  readonly #tools: Config['tools']
+  readonly #folder: string
+  readonly #disk: DiskSpace
+  readonly #limit = pLimit(AT_ONCE)
+  #copies = 0
+
+  /** @param folder need not exist; whoever owns it removes it */
+  constructor (context: ToolContext, tools: Config['tools'], folder: string, disk: DiskSpace) {
+    this.#context = context
+    this.#tools = tools
+    this.#folder = folder
+    this.#disk = disk
+  }
+
+  /**
+   * @returns the files to put onto the disc, in the same order
+   * @throws MkisoError INSUFFICIENT_DISK_SPACE
+   */
+  async uncompress (files: readonly HeldFile[], signal: AbortSignal): Promise<DiscSource[]> {
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
+    let written = 0
+    const expected = files.reduce((sum, { object }) => sum + decodedBytes(object), 0)
+    return await this.#disk.withRoomFor(expected, () => written, async () => await Promise.all(files.map(async file => await this.#limit(async () => {
+      const decoded = await this.#decode(file, signal)
+      if (decoded.path !== file.path) written += decoded.sizeBytes
+      return decoded
+    }))))
+  }
+
+  async #decode (file: HeldFile, signal: AbortSignal): Promise<DiscSource> {
+    const { transferSyntaxUid, sopInstanceUid } = file.object
+    const { programs, dcmtk, log } = this.#context
+    if (transferSyntaxUid === EXPLICIT_LITTLE_ENDIAN) return asItCame(file)
+    const decoder = decoderFor(transferSyntaxUid, dcmtk, this.#tools)
+    const path = join(this.#folder, String(++this.#copies))
     if (decoder !== undefined) {
       const [program, ...args] = decoder
-      const result = await context.programs.run(program, [...args, file.path, path], { signal, timeoutMs: TIMEOUT_MS })
-      if (result.exitCode === 0) return [uid, { ...file, path, transferSyntaxUid: EXPLICIT_LITTLE_ENDIAN, sizeBytes: statSync(path).size }]
+      const result = await programs.run(program, [...args, file.path, path], { signal, timeoutMs: TIMEOUT_MS })
+      if (result.exitCode === 0) return { object: file.object, path, transferSyntaxUid: EXPLICIT_LITTLE_ENDIAN, sizeBytes: statSync(path).size }
     }
-    context.log.warn({ sop_instance_uid: uid, transfer_syntax: file.transferSyntaxUid }, 'an image could not be decoded; it is on the disc as it was stored')
-    return [uid, file]
-  })))
-  return new Map(entries)
+    log.warn({ sop_instance_uid: sopInstanceUid, transfer_syntax: transferSyntaxUid }, 'an image could not be decoded; it is on the disc as it was stored')
+    return asItCame(file)
+  }
+}
+
+/** Bytes of a copy in explicit VR little endian, about. */
+function decodedBytes ({ transferSyntaxUid, sizeBytes, attributes }: DicomObject): number {
+  if (transferSyntaxUid === EXPLICIT_LITTLE_ENDIAN) return 0
+  const [rows = 0, columns = 0, bits = 8, samples = 1] = [0x00280010, 0x00280011, 0x00280100, 0x00280002].map(tag => attributes.unsigned(tag))
+  const frames = Math.max(1, Number.parseInt(attributes.text(0x00280008) ?? '1', 10) || 1)
+  return sizeBytes + rows * columns * frames * samples * Math.ceil(bits / 8)
 }

@@ -76,6 +76,8 @@ export const SIGNED_LINK_QUERY = {
 /** A query is text, and nothing is coerced. */
 export const DiscNumber = Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,2}$', description: 'Which disc of a set, from 1 (disc.capacity).', examples: ['1'] }))
 
+export const DiscSet = Type.Optional(Type.String({ pattern: '^[0-9a-f]{16}$', description: 'The set that the disc belongs to, as the links of a set name it: 409 when the studies have changed since.' }))
+
 export const PreparationId = Type.Optional(Type.String({ format: 'uuid', description: 'Of the disc that a page has had made (/api/iso/progress).' }))
 
 /** The number that {@link DiscNumber} has let through. */

@@ -14,13 +14,13 @@ import { CHECKS, type Health } from '../health/health.ts'
 import type { PatientClient } from '../patient/patient-client.ts'
 import { PRODUCT } from '../product.ts'
 import type { PortPool } from '../archive/dimse/port-pool.ts'
-import type { Retrievals } from '../studies/study-store.ts'
+import type { StudyStore } from '../studies/study-store.ts'
 import type { Turns } from '../archive/dimse/turns.ts'
 
 export interface MetricsSources {
   config: Config
   activities: Activities
-  retrievals: Retrievals
+  studies: StudyStore
   turns: Pick<Turns, 'active' | 'waiting'>
   portPool: Pick<PortPool, 'inUse' | 'size'>
   operations: EventEmitter<{ ended: [Operation] }>
@@ -88,21 +88,21 @@ function watchRequests (registers: Registry[], { activities }: MetricsSources): 
 }
 
 /** Studies from the PACS; several requests can wait for one. */
-function watchRetrievals (registers: Registry[], { retrievals }: MetricsSources): void {
+function watchRetrievals (registers: Registry[], { studies }: MetricsSources): void {
   const seconds = new Histogram({ name: 'mkiso_retrieval_seconds', help: 'From the wish for a study to its last image.', buckets: LONG_SECONDS, registers })
   const instances = new Counter({ name: 'mkiso_retrieval_instances_total', help: 'Images that were retrieved from the PACS.', registers })
   const bytes = new Counter({ name: 'mkiso_retrieval_bytes_total', help: 'Bytes of the images that were retrieved from the PACS.', registers })
   const failures = new Counter({ name: 'mkiso_retrieval_failures_total', help: 'Studies that did not come, by the code of the error.', labelNames: ['code'], registers })
   for (const code of CODES) failures.inc({ code }, 0)
-  retrievals.on('fetched', fetched => {
+  studies.on('fetched', fetched => {
     seconds.observe(fetched.durationMs / 1_000)
     instances.inc(fetched.instances)
     bytes.inc(fetched.bytes)
   })
-  retrievals.on('failed', error => { failures.inc({ code: error instanceof MkisoError ? error.code : 'INTERNAL' }) })
-  gauge(registers, 'mkiso_retrievals_active', 'Studies that are being retrieved.', () => retrievals.running)
-  gauge(registers, 'mkiso_retrievals_kept', 'Studies that are kept for another request (iso.keep_for).', () => retrievals.kept)
-  gauge(registers, 'mkiso_retrievals_kept_bytes', 'Bytes of the studies that are kept (iso.keep_max_bytes).', () => retrievals.keptBytes)
+  studies.on('failed', error => { failures.inc({ code: error instanceof MkisoError ? error.code : 'INTERNAL' }) })
+  gauge(registers, 'mkiso_retrievals_active', 'Studies that are being retrieved.', () => studies.running)
+  gauge(registers, 'mkiso_retrievals_kept', 'Studies that are kept for another request (iso.keep_for).', () => studies.kept)
+  gauge(registers, 'mkiso_retrievals_kept_bytes', 'Bytes of the studies that are kept (iso.keep_max_bytes).', () => studies.keptBytes)
 }
 
 function watchOperations (registers: Registry[], { operations, config }: MetricsSources): void {

@@ -12,12 +12,12 @@ import type { Manifest } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
 import { aeTitleAt } from '../archive/dimse/pacs.ts'
-import type { CompleteStudies } from '../studies/retrieval.ts'
-import type { Retrievals } from '../studies/study-store.ts'
+import { filesOfStudies, manifestOf, type CompleteStudies } from '../studies/holding.ts'
+import type { StudyStore } from '../studies/study-store.ts'
 
 export interface RelayOptions extends Omit<ToolContext, 'log'> {
   config: Config
-  retrievals: Retrievals
+  studies: StudyStore
   workDir: string
   /** Before the first image goes out; what it throws stops the print. */
   onTransfer?: ((studies: CompleteStudies) => void) | undefined
@@ -42,45 +42,49 @@ export function publisherOf (config: Config): Peer {
  *
  * Until the first image goes out the signal ends it; from then on it runs to its end, since half a disc at the robot is worse than a
  * disc that nobody waits for.
- * @throws MkisoError as the retrieval, CD_PUBLISHER_UNREACHABLE, CD_PUBLISHER_REFUSED
+ * @throws MkisoError as StudyStore.hold, CD_PUBLISHER_UNREACHABLE, CD_PUBLISHER_REFUSED
  */
 export async function relay (options: RelayOptions, accessionNumbers: readonly string[], signal: AbortSignal, log: Log, watch?: Watch): Promise<RelayResult> {
-  const retrieval = await options.retrievals.begin(accessionNumbers, { signal, log, watch })
+  const holding = await options.studies.hold(accessionNumbers, { signal, log, watch })
   const folder = join(options.workDir, `request_${randomUUID()}`)
   try {
-    const studies = await retrieval.complete(signal)
-    if (studies.missing > 0) throw new MkisoError('INCOMPLETE_RETRIEVAL', `${studies.missing} images are missing; a print is never made of an incomplete study`)
+    const studies = await holding.complete(signal)
+    if (studies.missing !== 0) {
+      throw new MkisoError('INCOMPLETE_RETRIEVAL', `${studies.missing ?? 'an unknown number of'} images are missing; a print is never made of an incomplete study`)
+    }
     signal.throwIfAborted()
     options.onTransfer?.(studies)
-    watch?.onSent(0, studies.files.size)
+    watch?.onSent(0, filesOfStudies(studies).length)
     return await send(options, studies, folder, log, watch)
   } finally {
-    retrieval.release()
+    holding.release()
     await rm(folder, { recursive: true, force: true })
   }
 }
 
-async function send (options: RelayOptions, { manifest, files }: CompleteStudies, folder: string, log: Log, watch?: Watch): Promise<RelayResult> {
+async function send (options: RelayOptions, studies: CompleteStudies, folder: string, log: Log, watch?: Watch): Promise<RelayResult> {
   const { config } = options
   const publisher = publisherOf(config)
   const destination = addressOf(publisher)
   const images = join(folder, 'images')
   await mkdir(images, { recursive: true, mode: 0o700 })
-  for (const [uid, { path }] of files) linkSync(path, join(images, uid))
+  // names of ours: one SOP Instance UID may stand in two series
+  const files = filesOfStudies(studies)
+  for (const [index, { path }] of files.entries()) linkSync(path, join(images, String(index)))
   const sender = config.relay.sender === 'storescu' ? storescu : dcmsend
   const result = await sender({ ...options, log }, publisher, {
-    callingAeTitle: aeTitleAt(config, 0), folder: images, fileCount: files.size, timeoutMs: config.cd_publisher.sendTimeoutMs, tempDir: folder,
-    onSent: count => { watch?.onSent(count, files.size) }
+    callingAeTitle: aeTitleAt(config, 0), folder: images, fileCount: files.length, timeoutMs: config.cd_publisher.sendTimeoutMs, tempDir: folder,
+    onSent: count => { watch?.onSent(count, files.length) }
   })
   if (result.kind === 'no-association') {
     log.error({ destination, stderr: result.fault.reason }, 'CD publisher unreachable')
     throw new MkisoError('CD_PUBLISHER_UNREACHABLE', `${publisher.aeTitle}: ${result.fault.reason}`, { destination })
   }
-  const expected = files.size
+  const expected = files.length
   if (result.confirmed < expected) {
     const reasons = result.kind === 'timeout' ? ['it took too long (cd_publisher.send_timeout)'] : result.reasons
     log.error({ destination, sent: result.confirmed, expected, reasons }, 'CD publisher refused images')
     throw new MkisoError('CD_PUBLISHER_REFUSED', `${result.confirmed} of ${expected} images were taken: ${reasons.join('; ')}`, { destination })
   }
-  return { manifest, destination, filesSent: result.confirmed }
+  return { manifest: manifestOf(studies), destination, filesSent: result.confirmed }
 }

@@ -4,22 +4,29 @@
  * others, the log and the machine go on.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import type { DicomObject } from '../dicom/part10.ts'
 import type { Study } from '../dicom/study.ts'
 import { diskOf } from '../disk.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
-import type { ReceivedFile } from './fetch-study.ts'
 
 export interface DiskSpaceOptions {
   folder: string
   /** Stays free. */
   reserveBytes: number
+  estimate: EstimateOptions
   /** Removes something that is only kept; false when there is nothing. */
   makeRoom: () => Promise<boolean>
   log: Log
 }
 
-/** A retrieval's share. */
+/** What is made of images and lies beside them on the disk. */
+export interface EstimateOptions {
+  /** Of an image: a picture for the pages, a decoded copy; 0 for none. */
+  factor: number
+}
+
+/** A study's share, or that of a disc that is made of it. */
 export interface Claim {
   /**
    * Tells what will come.
@@ -27,13 +34,14 @@ export interface Claim {
    */
   expect (study: Study): Promise<void>
   /** Gives the rest back, and learns from what came. */
-  release (study: Study, files: Iterable<ReceivedFile>): void
+  release (objects?: Iterable<DicomObject>, study?: Study): void
 }
 
 interface Share {
   expectedBytes: number
   receivedBytes: () => number
-  end: (error: MkisoError) => void
+  /** undefined where nothing can be given up. */
+  end: ((error: MkisoError) => void) | undefined
 }
 
 const LOOK_EVERY_MS = 500
@@ -52,6 +60,8 @@ export class DiskSpace {
   readonly #averages = new Map<string, number>()
   #timer: NodeJS.Timeout | undefined
   #looking = false
+  /** Two claims that each fit may not fit together: one is decided after the other. */
+  #deciding: Promise<void> = Promise.resolve()
 
   constructor (options: DiskSpaceOptions) {
     this.#options = options
@@ -64,30 +74,50 @@ export class DiskSpace {
    */
   async claim (receivedBytes: () => number, end: (error: MkisoError) => void): Promise<Claim> {
     const share: Share = { expectedBytes: 0, receivedBytes, end }
-    await this.#fit(0)
-    this.#shares.add(share)
+    const release = (): void => {
+      this.#shares.delete(share)
+      if (this.#shares.size > 0) return
+      clearInterval(this.#timer)
+      this.#timer = undefined
+    }
+    await this.#decide(0, () => { this.#shares.add(share) })
     this.#timer ??= setInterval(() => { void this.#look() }, LOOK_EVERY_MS).unref()
     return {
       expect: async study => {
         const expectedBytes = this.estimateBytes(study)
-        await this.#fit(expectedBytes - receivedBytes())
-        share.expectedBytes = expectedBytes
+        await this.#decide(expectedBytes - receivedBytes(), () => { share.expectedBytes = expectedBytes })
       },
-      release: (study, files) => {
-        this.#shares.delete(share)
-        if (this.#shares.size === 0) {
-          clearInterval(this.#timer)
-          this.#timer = undefined
-        }
-        this.#learn(study, files)
+      release: (objects, study) => {
+        release()
+        if (objects !== undefined && study !== undefined) this.#learn(study, objects)
       }
     }
   }
 
+  /**
+   * Room for files of a known size, such as decoded copies, as long as the work goes on.
+   * @throws MkisoError INSUFFICIENT_DISK_SPACE
+   */
+  async withRoomFor<T> (bytes: number, writtenBytes: () => number, work: () => Promise<T>): Promise<T> {
+    const share: Share = { expectedBytes: bytes, receivedBytes: writtenBytes, end: undefined }
+    await this.#decide(bytes, () => { this.#shares.add(share) })
+    try { return await work() } finally { this.#shares.delete(share) }
+  }
+
+  async #decide (bytes: number, take: () => void): Promise<void> {
+    const decision = this.#deciding.then(async () => {
+      await this.#fit(bytes)
+      take()
+    })
+    this.#deciding = decision.catch(() => {})
+    await decision
+  }
+
   /** By the average size of an instance of each modality; 0 for series of which the PACS tells no count. */
   estimateBytes ({ series }: Study): number {
-    return Math.round(series.reduce((sum, { modality, instances, instanceCount }) =>
-      sum + (instances.length > 0 ? instances.length : instanceCount ?? 0) * (this.#averages.get(modality) ?? FIRST_GUESS_BYTES), 0))
+    const bytes = series.reduce((sum, { modality, instances, instanceCount }) =>
+      sum + Math.max(instances.length, instanceCount ?? 0) * (this.#averages.get(modality) ?? FIRST_GUESS_BYTES), 0)
+    return Math.round(bytes * (1 + this.#options.estimate.factor))
   }
 
   async #fit (bytes: number): Promise<void> {
@@ -118,19 +148,19 @@ export class DiskSpace {
     try {
       const free = await freeBytes(folder)
       if (free >= reserveBytes || await makeRoom()) return
-      const youngest = [...this.#shares].at(-1)
-      if (youngest === undefined) return
+      const youngest = [...this.#shares].findLast(({ end }) => end !== undefined)
+      if (youngest?.end === undefined) return
       this.#shares.delete(youngest)
-      log.error({ free_bytes: free, reserve_bytes: reserveBytes }, 'the disk fills; the youngest retrieval is given up')
+      log.error({ free_bytes: free, reserve_bytes: reserveBytes }, 'the disk fills; the youngest fetch is given up')
       youngest.end(new MkisoError('INSUFFICIENT_DISK_SPACE', `iso.temp_dir had only ${mib(free)} MiB free while images arrived (iso.disk_reserve)`))
     } catch (error) {
       log.error({ err: error }, 'the free disk space cannot be read')
     } finally { this.#looking = false }
   }
 
-  #learn (study: Study, files: Iterable<ReceivedFile>): void {
+  #learn (study: Study, objects: Iterable<DicomObject>): void {
     const modalities = new Map(study.series.map(({ seriesInstanceUid, modality }) => [seriesInstanceUid, modality]))
-    for (const { seriesInstanceUid, sizeBytes } of files) {
+    for (const { seriesInstanceUid, sizeBytes } of objects) {
       const modality = modalities.get(seriesInstanceUid)
       if (modality === undefined) continue
       const average = this.#averages.get(modality)

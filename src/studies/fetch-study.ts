@@ -1,346 +1,316 @@
 /**
- * One study, from the manifest to whole files on disk. Complete means that every SOP Instance UID of the manifest is there; an exit code
- * or a status never proves it. What is missing after the moves have ended and nothing arrives any more is asked for once again.
+ * Fetches one study until it is judged complete: asks for its series side by side, waits for what is late, and asks for what is missing in smaller
+ * questions. Whether it is complete is asked of completeness.ts and of nobody else.
  */
-import { EventEmitter, setMaxListeners } from 'node:events'
-import { linkSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { setMaxListeners } from 'node:events'
 import { abortable } from '../abort.ts'
-import type { FetchPart, FetchResult } from '../dcmtk/fetch.ts'
-import { sopInstanceUidsOf, type Instance, type Series, type Study } from '../dicom/study.ts'
-import type { Part10Facts } from '../dicom/part10.ts'
+import type { Archive, FetchOutcome, FetchPart, FetchSession } from '../archive/archive.ts'
+import type { Study } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
-import { isDiskFull } from '../disk.ts'
-import { until, type Log } from '../process.ts'
-import type { Subscriber } from '../archive/dimse/inbox.ts'
-import { aeTitleAt, pacsFault, type Pacs } from '../archive/dimse/pacs.ts'
-import type { Turns } from '../archive/dimse/turns.ts'
-import type { ReceivingSession } from '../archive/dimse/way.ts'
-import type { Config } from '../config/schema.ts'
+import type { Log } from '../process.ts'
+import { judge, type Verdict } from './completeness.ts'
+import type { HeldStudy } from './held-study.ts'
 
-/** A file that is whole and is the instance that it says. */
-export interface ReceivedFile extends Part10Facts {
-  path: string
+export interface FetchLimits {
+  /** Longest silence while it is asked for: no answer and no image. */
+  idleTimeoutMs: number
+  /** Longest wait for late images after the archive has answered. */
+  settleTimeoutMs: number
+  /** Longest wait for the first turn at the archive. */
+  queueTimeoutMs: number
 }
 
-export interface Progress {
-  received: number
-  /** Undefined while nobody knows: a PACS without IMAGE level and without counts. */
-  expected: number | undefined
-  bytes: number
-  /** No turn at the PACS yet. */
-  waiting: boolean
-}
-
-export interface StudyRetrievalOptions {
-  config: Config
-  pacs: Pacs
-  turns: Turns
+export interface FetchStudyOptions {
+  archive: Archive
+  session: FetchSession
+  limits: FetchLimits
+  /** A study that stays incomplete is taken all the same (disc.allow_incomplete). */
+  allowIncomplete: boolean
+  /** Resolves when the instances have been listed; the study is judged after that. */
+  listing: Promise<void>
+  /** The files' disk is full: what did not come could not be written. */
+  isDiskFull: () => Promise<boolean>
+  signal: AbortSignal
   log: Log
-  /** Empty folder for the files, on the file system of the inbox. */
-  folder: string
 }
 
-/** UIDs in one C-MOVE at IMAGE level; each has up to 64 characters. */
-const UIDS_PER_MOVE = 100
+/** How many are missing: 0 for none, undefined where nobody can tell. Other than 0 only with `allowIncomplete`. */
+export interface Fetched { missing: number | undefined }
+
+/** UIDs in one question; each has up to 64 characters. */
+const UIDS_PER_PART = 100
 /** Up to so many missing images are asked for one by one in the end: Orthanc gives a list up at the first that it cannot send (measured). */
 const ONE_BY_ONE_UP_TO = 64
+/** No study is asked for more often, whatever each try brings. */
+const MOST_ATTEMPTS = 50
+const LONGEST_POLL_MS = 50
+/** So often a part is asked for that is here, only because it was not answered. */
+const MOST_QUESTIONS_FOR_AN_ANSWER = 2
+const END_OF_A_QUESTION: ReadonlySet<FetchOutcome['end']> = new Set(['success', 'partial'])
+/** An archive may leave its association open when it is through: after so many settle timeouts of silence nobody waits for it any more. */
+const OPEN_FOR_SETTLE_TIMEOUTS = 3
 
-/** Emits `progress` ({@link Progress}) and `file` ({@link ReceivedFile}). */
-export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [ReceivedFile] }> {
-  readonly files = new Map<string, ReceivedFile>()
-  #manifest: Study
-  readonly #options: StudyRetrievalOptions
-  #missing: Set<string>
-  #byCounts: boolean
-  #listed: boolean
-  #bytes = 0
-  #asked = false
-  /** C-MOVEs, or C-GETs, of this study. */
-  readonly moves = { running: 0, ended: 0 }
-  #lastActivity = performance.now()
-  /** performance.now() of the last image of the manifest. */
-  #completeSince: number | undefined
+/**
+ * Fetches until complete, or until asking again is of no use.
+ * @throws MkisoError PACS_UNREACHABLE, PACS_REFUSED, PACS_REFUSED_MOVE, PACS_TIMEOUT, INCOMPLETE_RETRIEVAL, INSUFFICIENT_DISK_SPACE,
+ * TOO_MANY_CONCURRENT, RECEIVER_DOWN
+ * @throws the signal's reason
+ */
+export async function fetchStudy (held: HeldStudy, options: FetchStudyOptions): Promise<Fetched> {
+  const { session, archive, signal, log, listing } = options
+  const stop = session.receive(held.studyInstanceUid, held)
+  try {
+    let parts = firstParts(held.study)
+    let inVain = 0
+    // series, or the study, that the archive has never sent to the end: what it counts while it sends is a witness that has not spoken
+    let askedForAnswers = 0
+    const unanswered = new Map<string | undefined, FetchPart>()
+    for (let attempt = 0; ; attempt++) {
+      const before = held.files.size
+      if (attempt > 0) {
+        log.warn({ study: held.studyInstanceUid, received: before, attempt, parts: parts.length }, 'images are missing; they are asked for again')
+      }
+      held.askAgain()
+      const outcomes = await new Attempt(held, options).ask(parts, attempt === 0)
+      for (const { end, part } of outcomes.filter(({ part }) => part.sopInstanceUids === undefined)) {
+        if (END_OF_A_QUESTION.has(end)) unanswered.delete(part.seriesInstanceUid)
+        else unanswered.set(part.seriesInstanceUid, part)
+      }
+      await abortable(listing, signal)
+      const verdict = await settle(held, outcomes, options)
+      if (verdict.kind === 'complete') {
+        const doubtful = attempt === 0 ? cameUnasked(held, outcomes) : []
+        const open = askedForAnswers++ < MOST_QUESTIONS_FOR_AN_ANSWER ? [...unanswered.values()] : []
+        if (doubtful.length + open.length === 0) {
+          await held.drop(verdict.foreign)
+          return { missing: 0 }
+        }
+        log.warn({ study: held.studyInstanceUid, doubtful: doubtful.length, unanswered: open.length },
+          'everything seems to be here, but the archive has not said that it sent it; it is asked again')
+        for (const part of doubtful) await held.doubt(part)
+        parts = [...new Set([...doubtful, ...open])]
+        continue
+      }
+      stopIfHopeless(outcomes, attempt)
+      inVain = held.files.size > before ? 0 : inVain + 1
+      parts = nextParts(held.study, verdict, inVain)
+      const nothingComes = held.files.size === 0 && inVain >= 2
+      if (parts.length === 0 || nothingComes || inVain > session.triesInVain || attempt + 1 >= MOST_ATTEMPTS) return await giveUp(held, verdict, outcomes, options)
+      // whoever contradicts the others may have changed its mind, or have been cut off
+      if (!namesAllThatIsMissing(verdict)) held.list(await archive.listInstances(held.study, { signal, log }))
+    }
+  } finally {
+    stop()
+  }
+}
 
-  /** @param listed false when the manifest ends with the series: what they consist of follows by {@link list}, while images arrive already */
-  constructor (manifest: Study, options: StudyRetrievalOptions, listed = true) {
-    super()
-    this.setMaxListeners(0)
-    this.#manifest = manifest
+/** The series side by side; the study as a whole where the list of series is not all. */
+export function firstParts (study: Study): FetchPart[] {
+  const { studyInstanceUid, series, seriesCount = 0, seriesListing } = study
+  if (series.length === 0 || seriesListing === 'cut' || seriesCount > series.length) return [{ studyInstanceUid }]
+  return series.map(({ seriesInstanceUid }) => ({ studyInstanceUid, seriesInstanceUid }))
+}
+
+/**
+ * What to ask for next: the images that are known by their UIDs, in lists and in the end one by one; series that lack images whose UIDs nobody
+ * knows; and the study as a whole where only it can bring more.
+ * @param inVain tries since something new came
+ */
+export function nextParts (study: Study, verdict: Verdict, inVain: number): FetchPart[] {
+  const { studyInstanceUid } = study
+  if (verdict.kind === 'complete') return []
+  const instances = verdict.kind === 'unprovable' ? [] : verdict.instances
+  const parts: FetchPart[] = []
+  const bySeries = new Map<string, string[]>()
+  for (const { seriesInstanceUid, sopInstanceUid } of instances) {
+    const uids = bySeries.get(seriesInstanceUid)
+    if (uids === undefined) bySeries.set(seriesInstanceUid, [sopInstanceUid])
+    else uids.push(sopInstanceUid)
+  }
+  const oneByOne = inVain > 1 && instances.length <= ONE_BY_ONE_UP_TO
+  for (const [seriesInstanceUid, uids] of bySeries) {
+    const step = oneByOne ? 1 : UIDS_PER_PART
+    for (let start = 0; start < uids.length; start += step) parts.push({ studyInstanceUid, seriesInstanceUid, sopInstanceUids: uids.slice(start, start + step) })
+  }
+  if (verdict.kind === 'missing') {
+    for (const seriesInstanceUid of verdict.series) {
+      if (seriesInstanceUid === undefined) parts.push({ studyInstanceUid })
+      else if (!bySeries.has(seriesInstanceUid)) parts.push({ studyInstanceUid, seriesInstanceUid })
+    }
+    // an image that stands under another series than the archive lists it in may have been taken for one of another
+    if (inVain > 0 && verdict.series.length > 0) return [...firstParts(study), ...parts.filter(({ sopInstanceUids }) => sopInstanceUids !== undefined)]
+  }
+  return parts.length > 0 ? parts : firstParts(study)
+}
+
+function namesAllThatIsMissing (verdict: Verdict): boolean {
+  return verdict.kind === 'missing' && verdict.instances.length > 0 && verdict.series.length === 0
+}
+
+/** Whatever an archive answered, and to which question. */
+interface Answered extends FetchOutcome { part: FetchPart }
+
+/**
+ * Parts of which more came than the archive says it has sent, from nobody knows where: it broke off, it refused, or it counted failures. They may be a
+ * stranger's. What is the archive's comes again when it is asked for again.
+ */
+function cameUnasked (held: HeldStudy, outcomes: readonly Answered[]): FetchPart[] {
+  const { files } = held.evidence(true)
+  return outcomes.filter(({ end, total, sent, part: { seriesInstanceUid } }) => {
+    const came = files.filter(file => seriesInstanceUid === undefined || file.seriesInstanceUid === seriesInstanceUid)
+    if (came.length === 0 || came.some(({ ours }) => ours)) return false
+    return (end !== 'success' && end !== 'partial') || (total !== undefined && sent < came.length)
+  }).map(({ part }) => part)
+}
+
+/** One round of questions, side by side. It ends when all are answered, and before that when the archive is silent, or when everything is here. */
+class Attempt {
+  readonly #held: HeldStudy
+  readonly #options: FetchStudyOptions
+  readonly #ended = new AbortController()
+  #completeSinceMs: number | undefined
+  #end: 'answered' | 'silent' | 'needless' = 'answered'
+
+  constructor (held: HeldStudy, options: FetchStudyOptions) {
+    this.#held = held
     this.#options = options
-    this.#listed = listed
-    this.#byCounts = listed && hasUnlistedSeries(manifest)
-    this.#missing = new Set(sopInstanceUidsOf(manifest))
+    setMaxListeners(0, this.#ended.signal)
   }
 
-  /** What the PACS says that the study consists of. An image that came and is not in the list was stored there meanwhile; it is not of this disc. */
-  list (manifest: Study): void {
-    this.#manifest = manifest
-    this.#byCounts = hasUnlistedSeries(manifest)
-    this.#listed = true
-    const wanted = new Set(sopInstanceUidsOf(manifest))
-    for (const [uid, file] of this.files) {
-      if (this.#byCounts || wanted.has(uid)) continue
-      this.files.delete(uid)
-      this.#bytes -= file.sizeBytes
-      rmSync(file.path, { force: true })
-    }
-    this.#missing = new Set([...wanted].filter(uid => !this.files.has(uid)))
-    if (this.complete) this.#completeSince = performance.now()
-    this.emit('progress', this.progress)
-  }
-
-  get progress (): Progress {
-    const expected = !this.#listed || this.#byCounts ? this.#expectedByCounts() : this.files.size + this.#missing.size
-    return { received: this.files.size, expected, bytes: this.#bytes, waiting: !this.#asked }
-  }
-
-  get folder (): string { return this.#options.folder }
-
-  /** The study with what has really come, where the PACS could not say before what it holds. */
-  get study (): Study {
-    if (!this.#byCounts) return this.#manifest
-    const files = [...this.files.values()]
-    return {
-      ...this.#manifest,
-      series: this.#manifest.series.map(series => series.instances.length > 0
-        ? series
-        : { ...series, instances: files.filter(file => file.seriesInstanceUid === series.seriesInstanceUid).map(asInstance) })
-    }
-  }
-
-  /** True when every SOP Instance UID of the manifest is there; never true before a move where the PACS names none. */
-  get complete (): boolean { return this.#complete([]) }
-
-  /** Takes over what an earlier retrieval of the same study has; only the rest is moved. */
-  seed (files: Iterable<ReceivedFile>): void {
-    for (const file of files) {
-      if (!this.#missing.has(file.sopInstanceUid)) continue
-      const path = join(this.#options.folder, file.sopInstanceUid)
-      linkSync(file.path, path)
-      this.#take(file, path)
-    }
-  }
-
-  /**
-   * Fetches until complete.
-   * @param listed resolves when {@link list} has been called
-   * @throws MkisoError PACS_UNREACHABLE, PACS_REFUSED_MOVE, PACS_TIMEOUT, INCOMPLETE_RETRIEVAL, INSUFFICIENT_DISK_SPACE, TOO_MANY_CONCURRENT
-   * @throws the signal's reason
-   */
-  async run (session: ReceivingSession, signal: AbortSignal, listed: Promise<void> = Promise.resolve()): Promise<void> {
-    const { log, config } = this.#options
-    const unsubscribe = session.inbox.subscribe(this.#subscriber())
+  /** @returns what was answered; nothing for parts whose answer is not needed any more */
+  async ask (parts: readonly FetchPart[], first: boolean): Promise<Answered[]> {
+    const { signal, limits, log } = this.#options
+    const leave = (): void => { this.#ended.abort(signal.reason) }
+    signal.addEventListener('abort', leave, { once: true })
+    if (signal.aborted) leave()
+    const stopWatching = this.#held.clock.every(Math.min(1_000, limits.idleTimeoutMs / 4, limits.settleTimeoutMs), () => { this.#watch() })
+    const outcomes: Answered[] = []
     try {
-      let results: FetchResult[] = []
-      for (let attempt = 0; attempt < session.attempts && !(attempt > 0 && this.#complete(results)); attempt++) {
-        if (attempt > 1 && this.#missing.size > ONE_BY_ONE_UP_TO) break
-        if (attempt > 0) log.warn({ study: this.#manifest.studyInstanceUid, missing: this.#missing.size, attempt }, 'images are missing; they are asked for again')
-        results = await this.#attempt(session, signal, attempt)
-        await abortable(listed, signal)
-        await session.inbox.scan()
-        if (!this.#complete(results)) await this.#settle(session, results, signal)
-        if (!this.#complete(results)) this.#stopIfHopeless(session, results, attempt)
-      }
-      if (this.#complete(results)) return
-      const fault = await this.#faultOf(session, results)
-      if (fault.code !== 'INCOMPLETE_RETRIEVAL' || !config.disc.allow_incomplete || this.files.size === 0) throw fault
-      log.warn({ received: this.files.size, expected: this.progress.expected }, 'images are missing; the disc is made all the same, as disc.allow_incomplete says')
-    } finally {
-      unsubscribe()
-    }
-  }
-
-  #subscriber (): Subscriber {
-    const byStudy = (): boolean => this.#byCounts || !this.#listed
-    return {
-      folder: this.#options.folder,
-      get byStudy () { return byStudy() },
-      wants: (uid, facts) => facts === undefined
-        ? this.#missing.has(uid)
-        : byStudy()
-          ? facts.studyInstanceUid === this.#manifest.studyInstanceUid && !this.files.has(facts.sopInstanceUid)
-          // a data set that cannot be looked into (deflated) has no Study Instance UID here
-          : this.#missing.has(uid) && ['', this.#manifest.studyInstanceUid].includes(facts.studyInstanceUid),
-      taken: (facts, path) => { this.#take(facts, path) },
-      activity: () => { this.#lastActivity = performance.now() },
-      log: this.#options.log
-    }
-  }
-
-  #take (facts: Part10Facts, path: string): void {
-    const file: ReceivedFile = { ...facts, path }
-    this.#missing.delete(facts.sopInstanceUid)
-    this.files.set(facts.sopInstanceUid, file)
-    this.#bytes += facts.sizeBytes
-    this.#lastActivity = performance.now()
-    if (this.complete) this.#completeSince = this.#lastActivity
-    this.emit('file', file)
-    this.emit('progress', this.progress)
-  }
-
-  /** Asks for what is missing, the series side by side, as far as there are turns at the PACS. */
-  async #attempt (session: ReceivingSession, signal: AbortSignal, attempt: number): Promise<FetchResult[]> {
-    const { turns, pacs, config, log } = this.#options
-    const idle = new AbortController()
-    const either = AbortSignal.any([signal, idle.signal])
-    setMaxListeners(0, either)
-    const watch = setInterval(() => {
-      if (this.moves.running > 0 && performance.now() - this.#lastActivity > pacs.idleTimeoutMs) idle.abort(new IdleError())
-      // everything is here, only the PACS does not say so: its answer would add nothing
-      if (this.#completeSince !== undefined && performance.now() - this.#completeSince > pacs.settleTimeoutMs) idle.abort(new NoAnswerNeededError())
-    }, Math.min(1_000, pacs.idleTimeoutMs / 4))
-    watch.unref()
-    // the first failure ends the others of this study: their images would be thrown away
-    const failed = new AbortController()
-    setMaxListeners(0, failed.signal)
-    try {
-      return await Promise.all(this.#parts(attempt).map(async (part, index) => await turns.take(async () => {
-        this.moves.running++
-        this.#lastActivity = performance.now()
-        if (!this.#asked) {
-          this.#asked = true
-          this.emit('progress', this.progress)
-        }
-        const tool = config.pacs.retrieve === 'get' ? 'getscu' : 'movescu'
-        log.info({ accession: this.#manifest.accessionNumber, pacs: pacs.aeTitle, series: part.seriesInstanceUid }, `running ${tool}`)
-        try {
-          const result = await session.fetch(part, {
-            signal: AbortSignal.any([either, failed.signal]),
-            attempt,
-            log,
-            onSubOperations: () => { this.#lastActivity = performance.now() }
-          })
-          if (result.kind !== 'answered' || result.status !== 0) log.error({ accession: this.#manifest.accessionNumber, ...describe(result) }, `${tool} failed`)
-          return result
-        } finally {
-          this.moves.running--
-          this.moves.ended++
-        }
-      }, either, attempt === 0 && index === 0 ? config.pacs.queueTimeoutMs : undefined)))
+      await Promise.all(parts.map(async (part, index) => {
+        let before = 0
+        let started = false
+        const outcome = await this.#options.session.fetch(part, {
+          signal: this.#ended.signal,
+          log,
+          queueTimeoutMs: first && index === 0 ? limits.queueTimeoutMs : undefined,
+          onStart: () => {
+            started = true
+            before = this.#held.asked(part)
+          },
+          onActivity: () => { this.#held.activity() }
+        }).finally(() => { if (started) this.#held.ended() })
+        this.#held.answered(part, outcome, before)
+        outcomes.push({ ...outcome, part })
+      }))
     } catch (error) {
-      failed.abort(error)
-      if (error instanceof NoAnswerNeededError) return []
-      if (error instanceof IdleError) throw new MkisoError('PACS_TIMEOUT', `neither an answer nor an image within ${pacs.idleTimeoutMs / 1_000} s (pacs.idle_timeout)`)
-      throw error
-    } finally {
-      clearInterval(watch)
-    }
-  }
-
-  #parts (attempt: number): FetchPart[] {
-    const studyInstanceUid = this.#manifest.studyInstanceUid
-    return this.#manifest.series.flatMap((series): FetchPart[] => {
-      const { seriesInstanceUid } = series
-      const wanted = series.instances.map(instance => instance.sopInstanceUid)
-      const missing = wanted.filter(uid => this.#missing.has(uid))
-      if (wanted.length > 0 && missing.length === 0) return []
-      if (missing.length === wanted.length && attempt < 2) return [{ studyInstanceUid, seriesInstanceUid }]
-      // a few that did not come, or that are new since an earlier retrieval
-      const parts: FetchPart[] = []
-      const atOnce = attempt < 2 ? UIDS_PER_MOVE : 1
-      for (let start = 0; start < missing.length; start += atOnce) {
-        parts.push({ studyInstanceUid, seriesInstanceUid, sopInstanceUids: missing.slice(start, start + atOnce) })
+      signal.throwIfAborted()
+      if (this.#end === 'silent') {
+        throw new MkisoError('PACS_TIMEOUT', `neither an answer nor an image within ${limits.idleTimeoutMs / 1_000} s (pacs.idle_timeout)`)
       }
-      return parts
-    })
-  }
-
-  /** Some PACS answer before they have sent: waits while images arrive, unless the counts say that nothing more can come. */
-  async #settle (session: ReceivingSession, results: FetchResult[], signal: AbortSignal): Promise<void> {
-    if (results.every(result => result.kind === 'no-association')) return
-    const total = results.reduce((sum, result) => sum + (result.kind === 'answered' ? result.counts.completed + result.counts.warning : 0), 0)
-    const failed = results.some(result => result.kind === 'answered' && (result.counts.failed > 0 || isError(result.status)))
-    // every sub-operation that succeeded has its file, and the others failed: no reason to wait
-    if (failed && total <= this.files.size) return
-    this.#lastActivity = performance.now()
-    await until(async () => {
-      await session.inbox.scan()
-      return this.#complete(results) || performance.now() - this.#lastActivity > this.#options.pacs.settleTimeoutMs
-    }, this.#options.pacs.moveTimeoutMs, 50, signal)
-  }
-
-  #complete (results: FetchResult[]): boolean {
-    if (!this.#listed) return false
-    if (!this.#byCounts) return this.#missing.size === 0
-    const expected = this.#expectedByCounts()
-    const completed = results.reduce((sum, result) => sum + (result.kind === 'answered' ? result.counts.completed + result.counts.warning : 0), 0)
-    return this.files.size > 0 && results.length > 0 &&
-      results.every(result => result.kind === 'answered' && result.status === 0 && result.counts.failed === 0) &&
-      this.#missing.size === 0 && this.files.size >= completed && (expected === undefined || this.files.size >= expected)
-  }
-
-  #expectedByCounts (): number | undefined {
-    let sum = 0
-    for (const series of this.#manifest.series) {
-      const count = expectedOf(series)
-      if (count === undefined) return undefined
-      sum += count
+      // the first failure ends the others: their images would be thrown away
+      if (this.#end === 'answered') throw error
+    } finally {
+      stopWatching()
+      signal.removeEventListener('abort', leave)
+      this.#ended.abort(new AttemptOver())
     }
-    return sum
+    return outcomes
   }
 
-  /** What another try cannot mend is told at once. */
-  #stopIfHopeless (session: ReceivingSession, results: FetchResult[], attempt: number): void {
-    for (const result of results) {
-      if (result.kind === 'timeout') throw new MkisoError('PACS_TIMEOUT', `the move took longer than ${this.#options.pacs.moveTimeoutMs / 1_000} s (pacs.move_timeout)`)
-      // C-FIND has reached it a moment ago, and other series perhaps now: once may be the network
-      const passing = result.kind === 'no-association' && (result.fault.kind === 'broken' || (result.fault.kind === 'unreachable' && attempt === 0))
-      if (result.kind === 'no-association' && !passing) throw pacsFault(this.#options.pacs, aeTitleAt(this.#options.config, 0), result.fault)
-      // 0xA801: move destination unknown (PS3.4 Table C.4-2)
-      if (result.kind === 'answered' && result.status === 0xA801) throw this.#refused(session, 'it does not know the move destination')
-    }
+  #watch (): void {
+    const { limits } = this.#options
+    const held = this.#held
+    const nowMs = held.clock.nowMs()
+    if (held.listed && held.files.size > 0 && judge(held.evidence(false)).kind === 'complete') {
+      // everything is here, only the archive does not say so: its answer would add nothing
+      this.#completeSinceMs ??= nowMs
+      if (nowMs - this.#completeSinceMs > limits.settleTimeoutMs) this.#stop('needless')
+    } else this.#completeSinceMs = undefined
+    if (held.questions.running > 0 && nowMs - held.lastActivityMs > limits.idleTimeoutMs) this.#stop('silent')
   }
 
-  async #faultOf (session: ReceivingSession, results: FetchResult[]): Promise<MkisoError> {
-    if (await isDiskFull(this.#options.folder)) return new MkisoError('INSUFFICIENT_DISK_SPACE', 'iso.temp_dir is full')
-    const expected = this.progress.expected
-    if (this.files.size === 0) {
-      const broken = results.find(result => result.kind === 'no-association')
-      if (broken?.kind === 'no-association') return pacsFault(this.#options.pacs, aeTitleAt(this.#options.config, 0), broken.fault)
-      const refused = results.find(result => result.kind === 'answered' && isError(result.status))
-      // Orthanc says 0xC000 for an unknown destination and for a receiver it cannot reach alike (measured); the study is there, as C-FIND told
-      if (refused?.kind === 'answered') return this.#refused(session, `status 0x${refused.status.toString(16).toUpperCase().padStart(4, '0')}`)
-      const sent = results.reduce((sum, result) => sum + (result.kind === 'answered' ? result.counts.completed : 0), 0)
-      if (sent > 0) return this.#refused(session, `it reports ${sent} images as sent, but none arrived: the AE title leads to another machine or port`)
-    }
-    return new MkisoError('INCOMPLETE_RETRIEVAL', `${this.files.size} of ${expected ?? 'an unknown number of'} images of accession number ${this.#manifest.accessionNumber} arrived`)
-  }
-
-  #refused (session: ReceivingSession, why: string): MkisoError {
-    return new MkisoError('PACS_REFUSED_MOVE', `${this.#options.pacs.aeTitle}: ${why}; register AE title ${session.destination}, at the PACS, and check that the port can be reached from there`)
+  #stop (end: 'silent' | 'needless'): void {
+    if (this.#ended.signal.aborted) return
+    this.#end = end
+    this.#ended.abort(new AttemptOver())
   }
 }
 
-/** The PACS does not answer at IMAGE level. */
-function hasUnlistedSeries (study: Study): boolean {
-  return study.series.some(series => series.instances.length === 0)
+class AttemptOver extends Error {
+  constructor () { super('the answer is not needed any more') }
 }
 
-function asInstance ({ sopInstanceUid, sopClassUid }: ReceivedFile): Instance {
-  return { sopInstanceUid, sopClassUid, instanceNumber: undefined }
-}
-
-class IdleError extends Error {}
-class NoAnswerNeededError extends Error {}
-
-function expectedOf (series: Series): number | undefined {
-  return series.instances.length > 0 ? series.instances.length : series.instanceCount
-}
-
-/** 0xB000 is "some failed", 0xFE00 "cancelled"; both leave images to ask for again. */
-function isError (status: number): boolean {
-  return status !== 0 && status !== 0xB000 && status !== 0xFE00
-}
-
-/** For the log, in the original's fields. */
-function describe (result: FetchResult): object {
-  const { exitCode, stderr } = result
-  const end = { exit_code: exitCode, stderr }
-  switch (result.kind) {
-    case 'answered': return { status: `0x${result.status.toString(16).toUpperCase().padStart(4, '0')}`, ...result.counts, ...end }
-    case 'no-association': return { ...end, stderr: result.fault.reason }
-    case 'timeout': return { ...end, stderr: 'no answer in time' }
-    case 'failed': return { ...end, stderr: result.reason }
+/** Waits for late images: some archives answer before they have sent. */
+async function settle (held: HeldStudy, outcomes: readonly FetchOutcome[], { session, limits, signal }: FetchStudyOptions): Promise<Verdict> {
+  // what it says it could not send, or refuses to, does not come later
+  const nothingComes = outcomes.length > 0 && outcomes.every(({ end, sent }) => end !== 'success' && end !== 'broken' && sent === 0)
+  held.activity()
+  for (;;) {
+    const open = session.mayStillSend(held.studyInstanceUid)
+    const silentMs = held.clock.nowMs() - held.lastActivityMs
+    const quiet = (nothingComes && !open) || silentMs > limits.settleTimeoutMs * (open ? OPEN_FOR_SETTLE_TIMEOUTS : 1)
+    const verdict = judge(held.evidence(quiet))
+    if (verdict.kind === 'complete' || quiet) return verdict
+    // whatever it said of what it sent has come, and the rest it says it could not send
+    if (!open && outcomes.length > 0 && allAccountedFor(outcomes, held) && verdict.kind === 'missing') return verdict
+    await held.clock.wait(Math.min(LONGEST_POLL_MS, limits.settleTimeoutMs / 4), signal)
   }
+}
+
+/** Every sub-operation that succeeded has its file, and the others failed. */
+function allAccountedFor (outcomes: readonly FetchOutcome[], held: HeldStudy): boolean {
+  if (!outcomes.some(({ failed, end }) => failed > 0 || end === 'refused')) return false
+  return outcomes.every(({ end }) => end === 'partial' || end === 'success' || end === 'refused') &&
+    outcomes.reduce((sum, { sent }) => sum + sent, 0) <= held.files.size
+}
+
+/** What another try cannot mend is told at once. */
+function stopIfHopeless (outcomes: readonly FetchOutcome[], attempt: number): void {
+  for (const { end, fault, hopeless } of outcomes) {
+    if (fault === undefined) continue
+    // it was reached by a question a moment ago: once may be the network
+    if (hopeless || end === 'timeout' || (end === 'unreachable' && attempt > 0)) throw fault
+  }
+}
+
+/** @throws MkisoError, where the site does not take a study that is incomplete */
+async function giveUp (held: HeldStudy, verdict: Verdict, outcomes: readonly FetchOutcome[], options: FetchStudyOptions): Promise<Fetched> {
+  const fault = await faultOf(held, verdict, outcomes, options)
+  held.unlearnMarks()
+  if (fault.code !== 'INCOMPLETE_RETRIEVAL' || !options.allowIncomplete || held.files.size === 0) throw fault
+  options.log.warn({ study: held.studyInstanceUid, received: held.files.size, detail: fault.detail },
+    'images are missing; the disc is made all the same, as disc.allow_incomplete says')
+  return { missing: verdict.kind === 'missing' || verdict.kind === 'contradiction' ? Math.max(1, verdict.expected - verdict.received) : undefined }
+}
+
+async function faultOf (held: HeldStudy, verdict: Verdict, outcomes: readonly FetchOutcome[], { session, archive, isDiskFull }: FetchStudyOptions): Promise<MkisoError> {
+  if (await isDiskFull()) return new MkisoError('INSUFFICIENT_DISK_SPACE', 'iso.temp_dir is full')
+  const turnedAway = session.turnedAway()
+  const failures = outcomes.filter(({ fault }) => fault !== undefined)
+  if (held.files.size === 0) {
+    const sent = outcomes.reduce((sum, outcome) => sum + outcome.sent, 0)
+    const refused = (why: string): MkisoError =>
+      new MkisoError('PACS_REFUSED_MOVE', `${archive.name}: ${why}; register AE title ${session.destination}, at the PACS, and check that the port can be reached from there`)
+    if (turnedAway !== undefined) return refused(`nothing arrived, and ${turnedAway}`)
+    const [failure] = failures
+    if (failure?.fault !== undefined) return failure.fault
+    if (sent > 0) return refused(`it reports ${sent} images as sent, but none arrived: the AE title leads to another machine or port`)
+  }
+  return new MkisoError('INCOMPLETE_RETRIEVAL', [numbersOf(held.study, verdict), ...reasonsOf(held, verdict), ...failures.slice(0, 1).map(({ reason }) => reason),
+    ...(turnedAway === undefined ? [] : [turnedAway])].join('; '))
+}
+
+function numbersOf ({ accessionNumber }: Study, verdict: Verdict): string {
+  if (verdict.kind === 'complete') throw new Error('a study that is complete lacks nothing')
+  if (verdict.kind === 'unprovable') return `${verdict.received} images of accession number ${accessionNumber} arrived, and nobody can tell whether that is all: ${verdict.why}`
+  return `${verdict.received} of ${verdict.expected} images of accession number ${accessionNumber} arrived`
+}
+
+/** So many reasons stand in a message. */
+const MOST_REASONS = 3
+
+function reasonsOf (held: HeldStudy, verdict: Verdict): string[] {
+  const says = verdict.kind === 'missing' || verdict.kind === 'contradiction' ? verdict.says : []
+  const cut = [...held.brokenOff].map(([uid, reason]) => `SOP Instance UID ${uid}: ${reason}`)
+  return [...says.slice(0, MOST_REASONS), ...cut.slice(0, MOST_REASONS)]
 }

@@ -1,163 +1,292 @@
-/** A study in the table of {@link Retrievals}: being fetched, in use, or kept. Its folder is its own. */
+/**
+ * A held study: the one owner of what an archive says of a study, and of the files that have come of it. Whoever lays out, zips, prints or counts reads
+ * from here. An object is known by what stands in it, never by a name; nothing that arrives overwrites something that has arrived.
+ */
 import { randomUUID } from 'node:crypto'
-import { setMaxListeners } from 'node:events'
-import { mkdirSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isDeepStrictEqual } from 'node:util'
-import type { Config } from '../config/schema.ts'
-import { sameInstances, sopInstanceUidsOf, type Manifest, type Study } from '../dicom/study.ts'
-import { MkisoError } from '../errors.ts'
-import type { DiskSpace } from './disk-space.ts'
-import { findInstances, type FindContext } from '../archive/dimse/find.ts'
-import type { RequestSession } from '../archive/dimse/request-session.ts'
-import { StudyRetrieval } from './fetch-study.ts'
-import type { Turns } from '../archive/dimse/turns.ts'
+import type { Delivery, FetchOutcome, FetchPart, Provenance, StudySink } from '../archive/archive.ts'
+import type { DicomObject } from '../dicom/part10.ts'
+import { identityKey, isUid, type InstanceIdentity, type Study } from '../dicom/study.ts'
+import type { Log } from '../process.ts'
+import type { Claim, Evidence, Verdict } from './completeness.ts'
+import { Listeners } from './listeners.ts'
+import { machineClock, type Clock } from './clock.ts'
+import { filesOnDisk, type StudyFiles } from './study-files.ts'
 
-export interface StudyContext extends FindContext {
-  config: Config
-  turns: Turns
-  workDir: string
-  disk: DiskSpace
+/** A file that is whole. It belongs to its held study: link it, do not change or move it. */
+export interface HeldFile {
+  readonly path: string
+  readonly object: DicomObject
 }
 
-/** A study that has come, and what it took. */
-export interface Fetched {
-  /** Without what an earlier retrieval of the study already had. */
-  instances: number
+/** How far a study has come. */
+export interface Progress {
+  received: number
+  /** Undefined while nobody knows. */
+  expected: number | undefined
   bytes: number
-  durationMs: number
+  /** No turn at the archive yet. */
+  waiting: boolean
 }
 
-export interface StudyEntryOptions {
-  /** The request's session. */
-  session: RequestSession
-  /** False when the manifest ends with the series: the instances are asked for while images arrive already. */
-  isListed: boolean
-  /** An entry of the same study whose files are taken over, so that only the rest is moved. */
-  earlier: StudyEntry | undefined
-  onFetched: (fetched: Fetched) => void
-  /** Before the files go and {@link StudyEntry.done} rejects. */
-  onFailed: (error: unknown) => void
+interface Entry extends HeldFile {
+  provenance: Provenance
 }
 
-export class StudyEntry {
+interface PartClaim {
+  seriesInstanceUid: string | undefined
+  total: number
+  failed: number
+  /** {@link HeldStudy} counts deliveries from the beginning; so many were there when the part was asked for. */
+  deliveredBefore: number
+}
+
+/** So many are remembered for the message. */
+const MOST_BROKEN_OFF = 100
+const RANK: Record<Provenance, number> = { unknown: 0, archive: 1, ours: 2 }
+
+export interface HeldStudyOptions {
+  /** Parent of the folder for the files, on the file system of the receiver. */
+  workDir: string
+  log: Log
+  /** Whether the archive marks what it sends for us, as far as it is known; one for all its studies. */
+  marks?: { known: boolean }
+  files?: StudyFiles
+  clock?: Clock
+}
+
+export class HeldStudy implements StudySink {
   readonly id = randomUUID()
-  readonly retrieval: StudyRetrieval
-  /** Settles when the manifest names every instance; rejects as {@link findInstances}. */
-  readonly listed: Promise<void>
-  /** Settles when the study has come, or when it does not and nothing of it is left. */
-  readonly done: Promise<void>
-  /** Requests that hold it, and until when it is kept without any; the table's. */
-  users = 0
-  expiry: NodeJS.Timeout | undefined
-  /** performance.now() of the last use. */
-  usedAt = performance.now()
-  readonly #context: StudyContext
-  readonly #controller = new AbortController()
-  #manifest: Study
-  #finished = false
+  readonly folder: string
+  readonly onFile: Listeners<HeldFile>
+  readonly onProgress: Listeners<Progress>
+  /** What the archive has been asked for of it. */
+  readonly questions = { running: 0, ended: 0 }
+  readonly #options: Required<HeldStudyOptions>
+  readonly #files = new Map<string, Entry>()
+  /** By identity: the highest provenance of those that differ. */
+  readonly #contested = new Map<string, { instance: InstanceIdentity, rank: number }>()
+  readonly #cutOff = new Map<string, string>()
+  readonly #claims = new Map<string | undefined, PartClaim>()
+  /** Objects that came whole, also those that came twice; by series, undefined for all. */
+  readonly #delivered = new Map<string | undefined, number>()
+  /** Offers are taken one after the other: two of them may be one object. */
+  #offering: Promise<void> = Promise.resolve()
+  #study: Study
+  #listed: boolean
+  #bytes = 0
+  #names = 0
+  #asked = false
+  #lastActivityMs: number
 
-  /** Begins to fetch. */
-  constructor (study: Study, context: StudyContext, { session, isListed, earlier, onFetched, onFailed }: StudyEntryOptions) {
-    this.#context = context
-    this.#manifest = study
-    setMaxListeners(0, this.#controller.signal)
-    const { config, pacs, turns, log, workDir } = context
-    const folder = join(workDir, `study_${randomUUID()}`)
-    mkdirSync(folder, { mode: 0o700 })
-    this.retrieval = new StudyRetrieval(study, { config, pacs, turns, log, folder }, isListed)
-    if (earlier !== undefined) this.retrieval.seed(earlier.retrieval.files.values())
-    this.listed = isListed ? Promise.resolve() : this.#list()
-    // images of a study that cannot be checked are of no use
-    this.listed.catch((error: unknown) => { this.end(error) })
-    session.join()
-    this.done = this.#fetch(session, onFetched).catch(async (error: unknown) => {
-      this.end(error)
-      await this.listed.catch(() => {})
-      onFailed(error)
-      await this.removeFiles()
-      throw error
-    }).finally(async () => { await session.leave() })
-    this.done.catch(() => {})
+  /** @param listed false when the instances are still to be listed: {@link list} follows while images arrive already */
+  constructor (study: Study, options: HeldStudyOptions, listed: boolean) {
+    this.#study = study
+    this.#listed = listed
+    this.#options = { files: filesOnDisk, clock: machineClock, marks: { known: false }, ...options }
+    this.#lastActivityMs = this.clock.nowMs()
+    this.onFile = new Listeners(options.log)
+    this.onProgress = new Listeners(options.log)
+    this.folder = join(options.workDir, `study_${this.id}`)
+    this.#options.files.createFolder(this.folder)
   }
 
-  get studyInstanceUid (): string { return this.#manifest.studyInstanceUid }
+  get clock (): Clock { return this.#options.clock }
 
-  /** Ends with the series until {@link listed} resolves. */
-  get manifest (): Study { return this.#manifest }
+  get studyInstanceUid (): string { return this.#study.studyInstanceUid }
 
-  /** Every image is here, or those that disc.allow_incomplete is content with. */
-  get finished (): boolean { return this.#finished }
+  /** As the archive describes it. */
+  get study (): Study { return this.#study }
 
-  /** Every image of the manifest is here. */
-  get whole (): boolean { return this.#finished && this.retrieval.progress.received >= sopInstanceUidsOf(this.retrieval.study).length }
+  /** The instances have been asked for. */
+  get listed (): boolean { return this.#listed }
 
-  /** Ends the fetching, if it still goes on. */
-  end (reason: unknown): void { this.#controller.abort(reason) }
+  /** By {@link identityKey}. */
+  get files (): ReadonlyMap<string, HeldFile> { return this.#files }
+
+  /** SOP Instance UID to what happened to it, of objects that broke off and have not come since. */
+  get brokenOff (): ReadonlyMap<string, string> {
+    const here = new Set([...this.#files.values()].map(({ object }) => object.sopInstanceUid))
+    return new Map([...this.#cutOff].filter(([uid]) => !here.has(uid)))
+  }
+
+  /** When something of it last showed signs of arriving, by {@link clock}. */
+  get lastActivityMs (): number { return this.#lastActivityMs }
+
+  get progress (): Progress {
+    const { series, instanceCount } = this.#study
+    const numbers = series.map(one => one.listing === 'whole' ? Math.max(one.instances.length, one.instanceCount ?? 0) : one.instanceCount)
+    const sum = numbers.reduce<number | undefined>((sum, one) => sum === undefined || one === undefined ? undefined : sum + one, 0)
+    const expected = series.length === 0 || sum === undefined ? instanceCount : Math.max(sum, instanceCount ?? 0)
+    return { received: this.#files.size, expected: expected === undefined ? undefined : Math.max(expected, this.#files.size), bytes: this.#bytes, waiting: !this.#asked }
+  }
+
+  /** The archive has listed the instances. */
+  list (study: Study): void {
+    this.#study = study
+    this.#listed = true
+    this.onProgress.tell(this.progress)
+  }
+
+  /** It is asked for: what is said of it from now on counts from here. @returns the number to give to {@link answered} */
+  asked (part: FetchPart): number {
+    this.#asked = true
+    this.questions.running++
+    this.#lastActivityMs = this.clock.nowMs()
+    this.onProgress.tell(this.progress)
+    return this.#delivered.get(part.seriesInstanceUid) ?? 0
+  }
+
+  /** A question that was {@link asked} has come to an end, whatever it was. */
+  ended (): void {
+    this.questions.running--
+    this.questions.ended++
+  }
+
+  /** What the archive said when it had been asked for a part. */
+  answered (part: FetchPart, { total, failed }: Pick<FetchOutcome, 'total' | 'failed'>, deliveredBefore: number): void {
+    if (part.sopInstanceUids !== undefined || total === undefined) return
+    this.#claims.set(part.seriesInstanceUid, { seriesInstanceUid: part.seriesInstanceUid, total, failed, deliveredBefore })
+  }
+
+  /** An archive may mark no more what it sends for us: after an update, or behind a new router. The next study is taken as it comes. */
+  unlearnMarks (): void {
+    const entries = [...this.#files.values()]
+    if (entries.length > 0 && entries.every(({ provenance }) => provenance !== 'ours')) this.#options.marks.known = false
+  }
+
+  /** What two objects dispute is asked for anew: what comes now counts. */
+  askAgain (): void { this.#contested.clear() }
+
+  /** Leaves out what has come of a part: it counts when it comes again. */
+  async doubt ({ seriesInstanceUid }: FetchPart): Promise<void> {
+    await this.#offering
+    for (const [key, entry] of [...this.#files]) {
+      if (entry.provenance === 'ours' || (seriesInstanceUid !== undefined && entry.object.seriesInstanceUid !== seriesInstanceUid)) continue
+      this.#forget(key, entry)
+      await this.#options.files.remove(entry.path)
+    }
+  }
+
+  evidence (quiet: boolean): Evidence {
+    const claims = [...this.#claims.values()].map(({ seriesInstanceUid, total, failed, deliveredBefore }): Claim =>
+      ({ seriesInstanceUid, total, failed, delivered: (this.#delivered.get(seriesInstanceUid) ?? 0) - deliveredBefore }))
+    return {
+      study: this.#study,
+      claims,
+      files: [...this.#files.values()].map(({ object, provenance }) => ({
+        studyInstanceUid: object.studyInstanceUid,
+        seriesInstanceUid: object.seriesInstanceUid,
+        sopInstanceUid: object.sopInstanceUid,
+        ours: provenance === 'ours'
+      })),
+      contested: [...this.#contested.values()].map(({ instance }) => instance),
+      marks: this.#options.marks.known,
+      quiet
+    }
+  }
+
+  /** Removes what the verdict names as foreign. */
+  async drop (foreign: Extract<Verdict, { kind: 'complete' }>['foreign']): Promise<void> {
+    for (const instance of foreign) {
+      const entry = this.#files.get(identityKey(instance))
+      if (entry === undefined) continue
+      this.#options.log.warn({ sop_instance_uid: instance.sopInstanceUid },
+        'an object that the archive neither lists nor counts came from elsewhere; it is left out')
+      this.#forget(identityKey(instance), entry)
+      await this.#options.files.remove(entry.path)
+    }
+  }
+
+  async offer (delivery: Delivery): Promise<void> {
+    this.activity()
+    const taking = this.#offering.then(async () => { await this.#take(delivery) })
+    // an object that cannot be taken must not stop those behind it
+    this.#offering = taking.catch(() => {})
+    await taking.catch((error: unknown) => { this.#options.log.error({ err: error }, 'an object that came could not be taken') })
+  }
+
+  cutOff (sopInstanceUid: string, reason: string): void {
+    this.activity()
+    if (this.#cutOff.size < MOST_BROKEN_OFF) this.#cutOff.set(sopInstanceUid, reason)
+    this.#options.log.warn({ sop_instance_uid: sopInstanceUid, reason }, 'an object was cut off while it came; it is left out')
+  }
+
+  activity (): void { this.#lastActivityMs = this.clock.nowMs() }
 
   async removeFiles (): Promise<void> {
-    await rm(this.retrieval.folder, { recursive: true, force: true })
+    await this.#offering
+    await this.#options.files.remove(this.folder)
   }
 
-  isSamePerson (study: Study): boolean {
-    return isDeepStrictEqual(this.#manifest.patient, study.patient)
-  }
-
-  /** True when what this fetches, or has, is what the study consists of now. */
-  isSameWork (study: Study): boolean {
-    if (!this.isSamePerson(study)) return false
-    if (sameInstances(this.#manifest, study)) return true
-    // without IMAGE level nobody can tell whether a finished study has changed; one that is under way is as fresh as it gets
-    const series = (one: Study): string => one.series.map(({ seriesInstanceUid }) => seriesInstanceUid).sort().join()
-    return !this.#finished && sopInstanceUidsOf(this.#manifest).length === 0 && sopInstanceUidsOf(study).length === 0 && series(this.#manifest) === series(study)
-  }
-
-  async #list (): Promise<void> {
-    const { studies: [listed = this.#manifest] } = await this.#askForInstances()
-    this.#manifest = listed
-    this.retrieval.list(listed)
-  }
-
-  /** A PACS may answer no query while it sends (dcmqrscp locks its index, measured): a move that takes longer than pacs.find_timeout is no fault. */
-  async #askForInstances (): Promise<Manifest> {
-    for (;;) {
-      const ended = this.retrieval.moves.ended
-      try {
-        return await findInstances(this.#context, { studies: [this.#manifest] }, this.#controller.signal)
-      } catch (error) {
-        const { moves } = this.retrieval
-        const moved = moves.running > 0 || moves.ended > ended
-        if (!moved || !(error instanceof MkisoError) || error.code !== 'PACS_TIMEOUT') throw error
-        this.#context.log.warn({ study: this.studyInstanceUid, pacs: this.#context.pacs.aeTitle }, 'the PACS answers no query while it sends; it is asked again')
-      }
+  async #take (delivery: Delivery): Promise<void> {
+    const { object, path, provenance, from } = delivery
+    const { sopInstanceUid, seriesInstanceUid, studyInstanceUid } = object
+    const { log, files } = this.#options
+    if (studyInstanceUid !== this.studyInstanceUid) return
+    if (![sopInstanceUid, seriesInstanceUid].every(isUid)) {
+      log.warn({ from }, 'an object came whose SOP or Series Instance UID is none; it is left out')
+      return
     }
-  }
-
-  async #fetch (session: RequestSession, onFetched: (fetched: Fetched) => void): Promise<void> {
-    const { signal } = this.#controller
-    const { received: instancesBefore, bytes: bytesBefore } = this.retrieval.progress
-    const startedAt = performance.now()
-    if (!this.retrieval.complete) await this.#retrieve(session, bytesBefore)
-    // the last one may have left when the last image had come: whoever left has forgotten it, and only a failure removes it now
-    signal.throwIfAborted()
-    this.#finished = true
-    const { received, bytes } = this.retrieval.progress
-    const durationMs = performance.now() - startedAt
-    const { accessionNumber, studyInstanceUid } = this.#manifest
-    this.#context.log.info({ accession: accessionNumber, study: studyInstanceUid, instances: received, size_bytes: bytes, duration_ms: Math.round(durationMs) }, 'study complete')
-    onFetched({ instances: Math.max(0, received - instancesBefore), bytes: Math.max(0, bytes - bytesBefore), durationMs })
-  }
-
-  async #retrieve (session: RequestSession, bytesBefore: number): Promise<void> {
-    const { signal } = this.#controller
-    const claim = await this.#context.disk.claim(() => this.retrieval.progress.bytes - bytesBefore, error => { this.end(error) })
-    try {
-      const fits = this.listed.then(async () => { await claim.expect(this.#manifest) })
-      fits.catch((error: unknown) => { this.end(error) })
-      await this.retrieval.run(await session.open(signal), signal, fits)
-    } finally {
-      claim.release(this.#manifest, this.retrieval.files.values())
+    for (const remark of object.remarks) log.warn({ sop_instance_uid: sopInstanceUid, remark }, 'a file could not be followed in everything; it is taken as it is')
+    const key = identityKey(object)
+    const here = this.#files.get(key)
+    const dispute = this.#contested.get(key)
+    const rank = RANK[provenance]
+    const fields = { sop_instance_uid: sopInstanceUid, from }
+    if (here === undefined && (dispute === undefined || rank > dispute.rank)) {
+      this.#contested.delete(key)
+      const target = this.#newPath()
+      files.move(path, target)
+      this.#hold({ path: target, object, provenance })
+      return
     }
+    if (here === undefined) {
+      log.warn(fields, 'an object came of which two differ already; it is left out')
+      return
+    }
+    if (await files.same(here, { path, object })) {
+      this.#count(seriesInstanceUid)
+      if (rank > RANK[here.provenance]) this.#files.set(key, { ...here, provenance })
+      return
+    }
+    if (rank < RANK[here.provenance]) {
+      log.error(fields, 'another object came under the UIDs of one that the archive has sent for us; it is left out')
+      return
+    }
+    this.#forget(key, here)
+    await files.remove(here.path)
+    if (rank > RANK[here.provenance]) {
+      log.error(fields, 'an object came from elsewhere under the UIDs of one that the archive sends for us; the archive\'s is taken')
+      const target = this.#newPath()
+      files.move(path, target)
+      this.#hold({ path: target, object, provenance })
+      return
+    }
+    log.error(fields, 'two different objects came under the same UIDs; neither is taken before it is asked for again')
+    this.#contested.set(key, { instance: { studyInstanceUid, seriesInstanceUid, sopInstanceUid }, rank })
   }
+
+  #hold (entry: Entry): void {
+    const { object } = entry
+    this.#files.set(identityKey(object), entry)
+    if (entry.provenance === 'ours') this.#options.marks.known = true
+    this.#bytes += object.sizeBytes
+    this.#count(object.seriesInstanceUid)
+    this.onFile.tell(entry)
+    this.onProgress.tell(this.progress)
+  }
+
+  #forget (key: string, { object }: Entry): void {
+    this.#files.delete(key)
+    this.#bytes -= object.sizeBytes
+    this.onProgress.tell(this.progress)
+  }
+
+  #count (seriesInstanceUid: string): void {
+    for (const key of [seriesInstanceUid, undefined]) this.#delivered.set(key, (this.#delivered.get(key) ?? 0) + 1)
+  }
+
+  /** A name of ours. */
+  #newPath (): string { return join(this.folder, String(++this.#names)) }
 }

@@ -1,81 +1,104 @@
 /**
- * The retrievals of the service: from accession numbers to complete studies. Requests for the same study share one retrieval, each leaving
- * on its own; a finished one is kept for a while. Sharing is more than speed: two moves of one image to one receiver would write one file.
+ * The studies of the service: from accession numbers to complete studies. Requests for the same study share one holding of it, each leaving on its
+ * own; a finished one is kept for a while.
  */
 import { EventEmitter } from 'node:events'
 import { abortable } from '../abort.ts'
+import type { Asking } from '../archive/archive.ts'
 import type { Manifest, Study } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
-import { DiskSpace } from './disk-space.ts'
-import { findInstances, findStudies } from '../archive/dimse/find.ts'
+import { DiskSpace, type EstimateOptions } from './disk-space.ts'
+import { createHolding, followProgress, type Holding } from './holding.ts'
 import { guardOnePatient } from './same-patient.ts'
-import { RequestSession } from '../archive/dimse/request-session.ts'
-import { asRetrieval, followProgress, type Retrieval } from './retrieval.ts'
-import { StudyEntry, type Fetched, type StudyContext } from './held-study.ts'
+import { SharedSession } from './shared-session.ts'
+import { StoredStudy, type FetchedStudy, type StudyContext } from './stored-study.ts'
 import type { Watch } from './watch.ts'
-import type { RetrievalWay } from '../archive/dimse/way.ts'
 
-export interface RetrievalsOptions extends Omit<StudyContext, 'disk'> {
-  way: RetrievalWay
+export interface StudyStoreOptions extends Omit<StudyContext, 'disk' | 'marks'> {
+  /** How long a finished study is kept, and how much of them. */
+  keepForMs: number
+  keepMaxBytes: number
+  /** Stays free on the disk. */
+  diskReserveBytes: number
+  /** What a study needs beside its files. */
+  estimate: EstimateOptions
 }
 
-export interface RetrieveOptions {
-  signal: AbortSignal
-  log: Log
+export interface HoldOptions extends Asking {
   /** Hears of the manifest, and of progress over all studies of the request. */
   watch?: Pick<Watch, 'onManifest' | 'onProgress'> | undefined
 }
 
-export interface RetrievalEvents {
-  /** The files of an entry go. */
-  removed: [entryId: string]
-  fetched: [Fetched]
+export interface StudyStoreEvents {
+  /** The files of a study go. */
+  removed: [studyId: string]
+  fetched: [FetchedStudy]
   /** A study that somebody waits for does not come. */
   failed: [error: unknown]
 }
 
-/** @param isListed false when the instances of the study are still to be asked for */
-type Starter = (study: Study, earlier: StudyEntry | undefined, isListed: boolean) => StudyEntry
+/** @param listed false when the instances of the study are still to be asked for */
+type Starter = (study: Study, listed: boolean) => StoredStudy
 
-export class Retrievals extends EventEmitter<RetrievalEvents> {
-  readonly #options: RetrievalsOptions
+export class StudyStore extends EventEmitter<StudyStoreEvents> {
+  readonly disk: DiskSpace
+  readonly #options: StudyStoreOptions
+  readonly #marks = { known: false }
   /** By Study Instance UID. */
-  readonly #entries = new Map<string, StudyEntry>()
+  readonly #current = new Map<string, StoredStudy>()
   /** Those that still work or are still held, also when a newer one has taken their place in the table. */
-  readonly #all = new Set<StudyEntry>()
-  readonly #disk: DiskSpace
+  readonly #all = new Set<StoredStudy>()
 
-  constructor (options: RetrievalsOptions) {
+  constructor (options: StudyStoreOptions) {
     super()
     this.#options = options
-    const { workDir: folder, log, config } = options
-    this.#disk = new DiskSpace({ folder, log, reserveBytes: config.iso.diskReserveBytes, makeRoom: async () => await this.#dropOldest() })
+    const { workDir: folder, log, diskReserveBytes: reserveBytes, estimate } = options
+    this.disk = new DiskSpace({ folder, log, reserveBytes, estimate, makeRoom: async () => await this.#evictOldest() })
   }
 
   /** Studies that are being fetched now. */
-  get running (): number { return [...this.#all].filter(entry => !entry.finished).length }
+  get running (): number { return [...this.#all].filter(stored => !stored.finished).length }
 
   /** Studies whose files are on disk though nobody uses them. */
   get kept (): number { return this.#idle.length }
 
   /** Bytes of the studies that are kept though nobody uses them. */
-  get keptBytes (): number { return this.#idle.reduce((sum, { retrieval }) => sum + retrieval.progress.bytes, 0) }
+  get keptBytes (): number { return this.#idle.reduce((sum, { held }) => sum + held.progress.bytes, 0) }
 
-  get #idle (): StudyEntry[] { return [...this.#all].filter(entry => entry.finished && entry.users === 0) }
+  get #idle (): StoredStudy[] { return [...this.#all].filter(stored => stored.finished && stored.users === 0) }
 
   /**
-   * Finds, guards, and begins to fetch what is not here.
-   * @throws MkisoError as {@link findStudies} and {@link guardOnePatient}
+   * Finds studies and their series, and guards; moves nothing.
+   * @throws MkisoError as Archive.findStudies, DIFFERENT_PATIENTS
    * @throws the signal's reason
    */
-  async begin (accessionNumbers: readonly string[], options: RetrieveOptions): Promise<Retrieval> {
-    const found = await this.findStudies(accessionNumbers, options)
-    const held: StudyEntry[] = []
+  async find (accessionNumbers: readonly string[], asking: Asking): Promise<Manifest> {
+    const { archive, rules } = this.#options
+    const found = await archive.findStudies(accessionNumbers, asking)
+    // before they are merged: one Study Instance UID may be answered for two patients
+    if (!rules.allowMixedPatients) guardOnePatient(found)
+    const studies = [...new Map([...found].reverse().map(study => [study.studyInstanceUid, study])).values()].reverse()
+    // a disc of it would look whole, and be empty
+    const empty = studies.filter(({ series, seriesCount = 0, instanceCount = 0, seriesListing }) =>
+      series.length === 0 && seriesListing === 'whole' && seriesCount === 0 && instanceCount === 0)
+    if (empty.length > 0) {
+      throw new MkisoError('NO_DICOM_DATA', `the PACS holds no series of the study of ${empty.map(({ accessionNumber }) => accessionNumber).join(', ')}`)
+    }
+    return { studies }
+  }
+
+  /**
+   * Finds, guards, holds, and begins to fetch what is not here.
+   * @throws as {@link find}, and Archive.listInstances
+   */
+  async hold (accessionNumbers: readonly string[], options: HoldOptions): Promise<Holding> {
+    const found = await this.find(accessionNumbers, options)
+    const held: StoredStudy[] = []
     let stopFollowing = (): void => {}
     const release = (): void => {
       stopFollowing()
-      for (const entry of held.splice(0)) this.#release(entry)
+      for (const stored of held.splice(0)) this.#release(stored)
     }
     try {
       const { watch } = options
@@ -84,11 +107,11 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
         stopFollowing()
         if (watch !== undefined) stopFollowing = followProgress([...held], progress => { watch.onProgress(progress) })
       }
-      // a PACS may list the instances only when it has sent them: dcmqrscp locks its index for as long as it moves
+      // an archive may list the instances only when it has sent them: dcmqrscp locks its index for as long as it moves
       const manifest = await this.#hold(found, held, options, follow)
       watch?.onManifest(manifest)
       follow()
-      return asRetrieval(manifest, [...held], release)
+      return createHolding(manifest, [...held], release)
     } catch (error) {
       release()
       throw error
@@ -96,173 +119,181 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
   }
 
   /**
-   * As {@link begin} where every study is here already and unchanged at the PACS; moves nothing.
+   * As {@link hold} where every study is here already, as the archive describes it now; moves nothing, and so compares no image.
    * @returns undefined when something would have to be moved
    */
-  async beginKept (accessionNumbers: readonly string[], options: RetrieveOptions): Promise<Retrieval | undefined> {
-    const found = await this.findStudies(accessionNumbers, options)
-    const manifest = await findInstances({ ...this.#options, log: options.log }, found, options.signal)
-    const kept = manifest.studies.flatMap(study => {
-      const entry = this.#entries.get(study.studyInstanceUid)
-      return entry?.finished === true && entry.isSameWork(study) ? [entry] : []
+  async holdKept (accessionNumbers: readonly string[], options: HoldOptions): Promise<Holding | undefined> {
+    const found = await this.find(accessionNumbers, options)
+    const studies = await this.#list(found.studies, options)
+    const kept = studies.flatMap(study => {
+      const stored = this.#current.get(study.studyInstanceUid)
+      return stored?.finished === true && stored.isSameWork(study) ? [stored] : []
     })
-    if (kept.length < manifest.studies.length) return undefined
-    for (const entry of kept) this.#use(entry)
+    if (kept.length < studies.length) return undefined
+    for (const stored of kept) this.#use(stored)
     const held = [...kept]
+    const manifest = { studies }
     options.watch?.onManifest(manifest)
-    return asRetrieval(manifest, kept, () => { for (const entry of held.splice(0)) this.#release(entry) })
+    return createHolding(manifest, kept, () => { for (const stored of held.splice(0)) this.#release(stored) })
   }
 
   /** Ends what runs and removes what is kept. */
   async close (): Promise<void> {
-    for (const entry of this.#all) entry.end(new MkisoError('SHUTTING_DOWN'))
+    for (const stored of this.#all) stored.end(new MkisoError('SHUTTING_DOWN'))
     await Promise.allSettled([...this.#all].map(async ({ done }) => { await done }))
-    await Promise.all([...this.#all].map(async entry => { await this.#remove(entry) }))
+    await Promise.all([...this.#all].map(async stored => { await this.#evict(stored) }))
+  }
+
+  async #list (studies: readonly Study[], asking: Asking): Promise<Study[]> {
+    return await Promise.all(studies.map(async study => await this.#options.archive.listInstances(study, asking)))
   }
 
   /**
-   * Finds studies and their series, and guards; moves nothing.
-   * @throws as {@link begin}
-   */
-  async findStudies (accessionNumbers: readonly string[], { signal, log }: RetrieveOptions): Promise<Manifest> {
-    const found = await findStudies({ ...this.#options, log }, accessionNumbers, signal)
-    if (!this.#options.config.disc.allow_mixed_patients) guardOnePatient(found)
-    return found
-  }
-
-  /**
-   * An entry for each study: one that runs or is kept with the same instances, else a new one. A study that nobody has is moved at once; what it
-   * consists of is asked for meanwhile, which a clerk need not wait for.
+   * A holding for each study: one that runs or is kept and is the same, else a new one. A study that nobody has is fetched at once; what it consists
+   * of is asked for meanwhile, which a clerk need not wait for.
    * @returns what the studies consist of
    */
-  async #hold ({ studies: found }: Manifest, held: StudyEntry[], { signal, log }: RetrieveOptions, onFresh: () => void): Promise<Manifest> {
-    const start = this.#starter(log)
-    const fresh = found.filter(({ studyInstanceUid }) => !this.#entries.has(studyInstanceUid)).map(study => start(study, undefined, false))
-    held.push(...fresh)
-    if (fresh.length > 0) onFresh()
-    const known = found.filter(study => fresh.every(({ studyInstanceUid }) => studyInstanceUid !== study.studyInstanceUid))
-    // from now on nobody who leaves takes them away
-    const joined = known.flatMap(({ studyInstanceUid }) => this.#entries.get(studyInstanceUid) ?? [])
-    for (const entry of joined) {
-      this.#use(entry)
-      if (!entry.finished) log.info({ study: entry.studyInstanceUid }, 'the study is being fetched already; this request joins')
-    }
-    let listed: readonly Study[] = []
+  async #hold ({ studies: found }: Manifest, held: StoredStudy[], asking: Asking, onFresh: () => void): Promise<Manifest> {
+    const session = new SharedSession(this.#options.archive, asking.log)
+    // until everything is joined or begun: a study that is kept may be compared through it
+    session.join()
     try {
-      listed = (await findInstances({ ...this.#options, log }, { studies: known }, signal)).studies
-      await this.#holdKnown(listed, held, start, { signal, log })
+      const start = this.#starter(session, asking.log)
+      const fresh = found.filter(({ studyInstanceUid }) => !this.#current.has(studyInstanceUid)).map(study => start(study, false))
+      held.push(...fresh)
+      if (fresh.length > 0) onFresh()
+      const known = found.filter(study => fresh.every(({ studyInstanceUid }) => studyInstanceUid !== study.studyInstanceUid))
+      // from now on nobody who leaves takes them away
+      const joined = known.flatMap(({ studyInstanceUid }) => this.#current.get(studyInstanceUid) ?? [])
+      for (const stored of joined) {
+        this.#use(stored)
+        if (!stored.finished) asking.log.info({ study: stored.studyInstanceUid }, 'the study is being fetched already; this request joins')
+      }
+      let listed: readonly Study[] = []
+      try {
+        listed = await this.#list(known, asking)
+        for (const study of listed) held.push(await this.#holdKnown(study, session, start, asking))
+      } finally {
+        for (const stored of joined) this.#release(stored)
+      }
+      await abortable(Promise.all(fresh.map(async ({ listed }) => { await listed })), asking.signal)
+      const all = new Map([...listed, ...fresh.map(one => one.held.study)].map(study => [study.studyInstanceUid, study]))
+      return { studies: found.map(study => all.get(study.studyInstanceUid) ?? study) }
     } finally {
-      for (const entry of joined) this.#release(entry)
+      await session.leave()
     }
-    await abortable(Promise.all(fresh.map(async ({ listed }) => { await listed })), signal)
-    const all = new Map([...listed, ...fresh.map(({ manifest }) => manifest)].map(study => [study.studyInstanceUid, study]))
-    return { studies: found.map(study => all.get(study.studyInstanceUid) ?? study) }
   }
 
-  /** Studies that run or are kept, as the PACS describes them now. */
-  async #holdKnown (studies: readonly Study[], held: StudyEntry[], start: Starter, { signal, log }: RetrieveOptions): Promise<void> {
-    for (const study of studies) {
-      for (;;) {
-        const entry = this.#entries.get(study.studyInstanceUid)
-        // one that fails before it is listed leaves the table
-        if (entry !== undefined) await abortable(entry.listed.catch(() => {}), signal)
-        if (this.#entries.get(study.studyInstanceUid) !== entry) continue
-        if (entry?.isSameWork(study) === true) {
-          if (entry.finished) log.info({ study: study.studyInstanceUid }, 'the study is here and unchanged')
-          this.#use(entry)
-          held.push(entry)
-          break
-        }
-        if (entry?.finished === false) {
-          // the study has changed at the PACS while it is fetched: what comes now is taken over when it is through
-          this.#use(entry)
-          try { await abortable(entry.done.catch(() => {}), signal) } finally { this.#release(entry) }
-          continue
-        }
-        // from here to the entry in the table nothing is awaited: a second request must find it
-        // a patient that was corrected at the PACS is corrected in every image that it sends from now on
-        held.push(start(study, entry?.isSamePerson(study) === true ? entry : undefined, true))
-        if (entry?.users === 0) void this.#remove(entry)
-        break
+  /** A study that runs or is kept, as the archive describes it now. */
+  async #holdKnown (study: Study, session: SharedSession, start: Starter, { signal, log }: Asking): Promise<StoredStudy> {
+    const { studyInstanceUid } = study
+    let unchanged: StoredStudy | undefined
+    for (;;) {
+      const stored = this.#current.get(studyInstanceUid)
+      // one that fails before it is listed leaves the table
+      if (stored !== undefined) await abortable(stored.listed.catch(() => {}), signal)
+      if (this.#current.get(studyInstanceUid) !== stored) continue
+      if (stored?.isSameWork(study) === true && (!stored.finished || stored === unchanged)) {
+        if (stored.finished) log.info({ study: studyInstanceUid }, 'the study is here and unchanged')
+        this.#use(stored)
+        return stored
       }
+      if (stored?.finished === false) {
+        // the study has changed at the archive while it is fetched
+        this.#use(stored)
+        try { await abortable(stored.done.catch(() => {}), signal) } finally { this.#release(stored) }
+        continue
+      }
+      if (stored?.isSameWork(study) === true) {
+        this.#use(stored)
+        try {
+          if (await stored.isUnchanged(session, signal)) {
+            unchanged = stored
+            continue
+          }
+        } finally { this.#release(stored) }
+        if (this.#current.get(studyInstanceUid) !== stored) continue
+      }
+      // from here to the entry in the table nothing is awaited: a second request must find it
+      const begun = start(study, true)
+      if (stored?.users === 0) void this.#evict(stored)
+      return begun
     }
   }
 
   /** Starts studies of one request, which holds them. */
-  #starter (log: Log): Starter {
-    const session = new RequestSession(this.#options.way, log)
-    return (study, earlier, isListed) => {
-      const entry = new StudyEntry(study, { ...this.#options, log, disk: this.#disk }, {
+  #starter (session: SharedSession, log: Log): Starter {
+    return (study, listed) => {
+      const stored = new StoredStudy(study, { ...this.#options, log, disk: this.disk, marks: this.#marks }, {
         session,
-        isListed,
-        earlier,
+        listed,
         onFetched: fetched => { this.emit('fetched', fetched) },
         onFailed: error => {
-          if (entry.users > 0) this.emit('failed', error)
-          this.#forget(entry)
+          if (stored.users > 0) this.emit('failed', error)
+          this.#forget(stored)
         }
       })
-      this.#entries.set(study.studyInstanceUid, entry)
-      this.#all.add(entry)
-      this.#use(entry)
-      return entry
+      this.#current.set(study.studyInstanceUid, stored)
+      this.#all.add(stored)
+      this.#use(stored)
+      return stored
     }
   }
 
-  #use (entry: StudyEntry): void {
-    entry.users++
-    entry.usedAt = performance.now()
-    clearTimeout(entry.expiry)
+  #use (stored: StoredStudy): void {
+    stored.users++
+    stored.usedAtMs = performance.now()
+    clearTimeout(stored.expiry)
   }
 
-  #release (entry: StudyEntry): void {
-    entry.users--
-    entry.usedAt = performance.now()
-    if (entry.users > 0) return
-    const isCurrent = this.#entries.get(entry.studyInstanceUid) === entry
-    if (!entry.finished) {
+  #release (stored: StoredStudy): void {
+    stored.users--
+    stored.usedAtMs = performance.now()
+    if (stored.users > 0) return
+    const isCurrent = this.#current.get(stored.studyInstanceUid) === stored
+    if (!stored.finished) {
       // the last one has left; the table forgets it at once, so that the next request starts anew
-      if (isCurrent) this.#entries.delete(entry.studyInstanceUid)
-      entry.end(new MkisoError('INTERNAL', 'nobody waits for this study any more'))
+      if (isCurrent) this.#current.delete(stored.studyInstanceUid)
+      stored.end(new MkisoError('INTERNAL', 'nobody waits for this study any more'))
       return
     }
-    const { keepForMs } = this.#options.config.iso
-    if (keepForMs === 0 || !isCurrent || !entry.whole) {
-      void this.#remove(entry)
+    const { keepForMs } = this.#options
+    if (keepForMs === 0 || !isCurrent || !stored.whole) {
+      void this.#evict(stored)
       return
     }
-    entry.expiry = setTimeout(() => { void this.#remove(entry) }, keepForMs)
-    entry.expiry.unref()
+    stored.expiry = setTimeout(() => { void this.#evict(stored) }, keepForMs)
+    stored.expiry.unref()
     this.#makeRoom()
   }
 
   /** The least recently used go first. */
   #makeRoom (): void {
     let bytes = this.keptBytes
-    for (const entry of this.#idle.sort((a, b) => a.usedAt - b.usedAt)) {
-      if (bytes <= this.#options.config.iso.keepMaxBytes) return
-      bytes -= entry.retrieval.progress.bytes
-      void this.#remove(entry)
+    for (const stored of this.#idle.sort((a, b) => a.usedAtMs - b.usedAtMs)) {
+      if (bytes <= this.#options.keepMaxBytes) return
+      bytes -= stored.held.progress.bytes
+      void this.#evict(stored)
     }
   }
 
   /** For room on the disk; false when nothing is kept. */
-  async #dropOldest (): Promise<boolean> {
-    const [oldest] = this.#idle.sort((a, b) => a.usedAt - b.usedAt)
+  async #evictOldest (): Promise<boolean> {
+    const [oldest] = this.#idle.sort((a, b) => a.usedAtMs - b.usedAtMs)
     if (oldest === undefined) return false
     this.#options.log.info({ study: oldest.studyInstanceUid }, 'a kept study goes, for room on the disk')
-    await this.#remove(oldest)
+    await this.#evict(oldest)
     return true
   }
 
-  async #remove (entry: StudyEntry): Promise<void> {
-    this.#forget(entry)
-    await entry.removeFiles()
+  async #evict (stored: StoredStudy): Promise<void> {
+    this.#forget(stored)
+    await stored.held.removeFiles()
   }
 
-  #forget (entry: StudyEntry): void {
-    clearTimeout(entry.expiry)
-    if (this.#entries.get(entry.studyInstanceUid) === entry) this.#entries.delete(entry.studyInstanceUid)
-    if (this.#all.delete(entry)) this.emit('removed', entry.id)
+  #forget (stored: StoredStudy): void {
+    clearTimeout(stored.expiry)
+    if (this.#current.get(stored.studyInstanceUid) === stored) this.#current.delete(stored.studyInstanceUid)
+    if (this.#all.delete(stored)) this.emit('removed', stored.id)
   }
 }

@@ -1,6 +1,6 @@
 /** Who wants to know how far work has come; callers that share one piece of work all hear of it, those that join later too. */
 import type { Manifest } from '../dicom/study.ts'
-import type { Progress } from './fetch-study.ts'
+import type { Progress } from './held-study.ts'
 
 /** What retrieval, disc and relay tell about a request's work, in this order. */
 export interface Watch {

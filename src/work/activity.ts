@@ -5,7 +5,7 @@ import type { Caller } from './caller.ts'
 import type { Manifest } from '../dicom/study.ts'
 import { personName } from '../dicom/person-name.ts'
 import { MkisoError, type ErrorCode } from '../errors.ts'
-import type { Progress } from '../studies/fetch-study.ts'
+import type { Progress } from '../studies/held-study.ts'
 import type { Watch } from '../studies/watch.ts'
 
 export type ActivityKind = 'download' | 'print'

@@ -27,7 +27,9 @@ export interface PreparationRequest {
   caller: Caller
   accessionNumbers: readonly string[]
   disc: number | undefined
-  linkOf: (disc: number) => string
+  /** The set that the disc belongs to, as a link names it. */
+  set: string | undefined
+  linkOf: (disc: number, set: string) => string
   log: Log
 }
 
@@ -96,7 +98,7 @@ export class Preparations {
     return entry !== undefined && entry.disc === disc && same(entry.activity.accessionNumbers, accessionNumbers) ? entry : undefined
   }
 
-  #begin ({ requestId, caller, accessionNumbers, disc, linkOf, log }: PreparationRequest): Entry {
+  #begin ({ requestId, caller, accessionNumbers, disc, set, linkOf, log }: PreparationRequest): Entry {
     const activity = this.#options.activities.begin({ requestId, kind: 'download', accessionNumbers, caller })
     const entry: Entry = {
       activity, disc, discs: undefined, error: undefined, followers: 0, taken: false, opened: undefined, timer: undefined,
@@ -110,17 +112,17 @@ export class Preparations {
       }
     }
     this.#entries.set(activity.id, entry)
-    void this.#make(entry, linkOf, log)
+    void this.#make(entry, set, linkOf, log)
     return entry
   }
 
-  async #make (entry: Entry, linkOf: (disc: number) => string, log: Log): Promise<void> {
+  async #make (entry: Entry, set: string | undefined, linkOf: PreparationRequest['linkOf'], log: Log): Promise<void> {
     const { discs, check, toMkisoError } = this.#options
     const { activity, disc } = entry
     const { accessionNumbers, signal } = activity
     try {
       await check(accessionNumbers, signal, log)
-      const opened = await discs.open({ accessionNumbers, disc, linkOf, signal, log, watch: activity })
+      const opened = await discs.open({ accessionNumbers, disc, set, linkOf, signal, log, watch: activity })
       if (activity.outcome !== undefined) { opened.close(); return }
       entry.opened = opened
       entry.discs = opened.discs

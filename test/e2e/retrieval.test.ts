@@ -118,7 +118,7 @@ for (const kind of ['dcmqrscp', 'orthanc'] as const satisfies PacsKind[]) {
       await pacs.store(grown.slice(3).map(({ path }) => path))
       await holds(t, await mkiso.get('/api/iso/download?accession_number=GROWS'), grown, here)
       t.equal(pacs.moves(), before + 1)
-      t.ok(await until(() => mkiso.app.retrievals.kept === 1 && mkiso.app.retrievals.running === 0, 2_000), 'the older one has gone')
+      t.ok(await until(() => mkiso.app.studyStore.kept === 1 && mkiso.app.studyStore.running === 0, 2_000), 'the older one has gone')
     })
 
     t.test('the PACS withholds an image', async t => {

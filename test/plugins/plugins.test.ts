@@ -99,7 +99,7 @@ t.test('port-pool, dcmtk, retrieval, iso, relay, patient-client, health, send-di
   t.equal(app.portPool.size, 5)
   t.strictSame(app.dcmtk.programs.pids, [])
   t.equal(app.receiverFault(), undefined, 'C-GET needs no receiver')
-  t.equal(app.retrievals.running, 0)
+  t.equal(app.studyStore.running, 0)
   t.type(app.discs.open, 'function')
   t.type(app.relay.print, 'function')
   t.type(app.patientClient.byAccession, 'function')

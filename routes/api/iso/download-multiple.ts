@@ -5,7 +5,7 @@ import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { isoFileNameForPatient, nameFromDicom } from '../../../src/disc/file-name.ts'
 import { MkisoError } from '../../../src/errors.ts'
 import { withQuery } from '../../../src/http/links.ts'
-import { AccessionNumberList, DiscNumber, discNumber, errorResponses, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
+import { AccessionNumberList, DiscNumber, discNumber, DiscSet, errorResponses, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/api/iso/download-multiple', {
@@ -19,10 +19,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         accession_numbers: Type.Optional(AccessionNumberList),
         accession_number: Type.Optional(AccessionNumberList),
         disc: DiscNumber,
+        set: DiscSet,
         preparation: PreparationId,
         ...SIGNED_LINK_QUERY
       }),
-      response: { ...errorResponses(...RETRIEVAL_ERRORS, 'ACCESSION_UNKNOWN', 'PATIENT_API_UNAVAILABLE', 'DISC_TOO_SMALL', 'ISO_CREATION_FAILED', 'RANGE_NOT_SATISFIABLE'), ...DISC_ANSWERS }
+      response: { ...errorResponses(...RETRIEVAL_ERRORS, 'ACCESSION_UNKNOWN', 'PATIENT_API_UNAVAILABLE', 'DISC_TOO_SMALL', 'SET_CHANGED', 'ISO_CREATION_FAILED', 'RANGE_NOT_SATISFIABLE'), ...DISC_ANSWERS }
     }
   }, async (request, reply) => {
     const { accession_numbers: list, accession_number: other } = request.query
@@ -30,8 +31,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const accessionNumbers = parseAccessionNumbers(list ?? other ?? '', app.config.server.max_accessions)
     const activity = reply.trackDownload(accessionNumbers, request.query)
     const patientName = await app.patientClient.nameFor(accessionNumbers.slice(0, 1), activity.signal, request.log)
-    const linkOf = (disc: number): string => withQuery('/api/iso/download-multiple', request.url, { disc: String(disc), preparation: undefined })
-    const wanted = { accessionNumbers, disc: discNumber(request.query.disc), linkOf, signal: activity.signal, log: request.log, watch: activity }
+    const linkOf = (disc: number, set: string): string => withQuery('/api/iso/download-multiple', request.url, { disc: String(disc), set, preparation: undefined })
+    const wanted = { accessionNumbers, disc: discNumber(request.query.disc), set: request.query.set, linkOf, signal: activity.signal, log: request.log, watch: activity }
     const disc = request.method === 'HEAD' ? await app.discs.openKept(wanted) : await app.discs.open(wanted)
     if (disc === undefined) return reply.sendUnknownDisc()
     return reply.sendDisc(disc, { fileName: isoFileNameForPatient(patientName ?? nameFromDicom(disc.patient.patientName), accessionNumbers), linkOf })

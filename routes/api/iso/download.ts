@@ -4,7 +4,7 @@ import { DISC_ANSWERS } from '../../../plugins/send-disc.ts'
 import { checkAccessionNumber } from '../../../src/dicom/accession-number.ts'
 import { isoFileName } from '../../../src/disc/file-name.ts'
 import { withQuery } from '../../../src/http/links.ts'
-import { AccessionNumber, DiscNumber, discNumber, errorResponses, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
+import { AccessionNumber, DiscNumber, discNumber, DiscSet, errorResponses, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/api/iso/download', {
@@ -13,14 +13,14 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['disc'],
       summary: 'The disc of one accession number',
       security: [{ apiKey: [] }],
-      querystring: Type.Object({ accession_number: AccessionNumber, disc: DiscNumber, preparation: PreparationId, ...SIGNED_LINK_QUERY }),
-      response: { ...errorResponses(...RETRIEVAL_ERRORS, 'DISC_TOO_SMALL', 'ISO_CREATION_FAILED', 'RANGE_NOT_SATISFIABLE'), ...DISC_ANSWERS }
+      querystring: Type.Object({ accession_number: AccessionNumber, disc: DiscNumber, set: DiscSet, preparation: PreparationId, ...SIGNED_LINK_QUERY }),
+      response: { ...errorResponses(...RETRIEVAL_ERRORS, 'DISC_TOO_SMALL', 'SET_CHANGED', 'ISO_CREATION_FAILED', 'RANGE_NOT_SATISFIABLE'), ...DISC_ANSWERS }
     }
   }, async (request, reply) => {
     const accessionNumber = checkAccessionNumber(request.query.accession_number)
     const activity = reply.trackDownload([accessionNumber], request.query)
-    const linkOf = (disc: number): string => withQuery('/api/iso/download', request.url, { disc: String(disc), preparation: undefined })
-    const wanted = { accessionNumbers: [accessionNumber], disc: discNumber(request.query.disc), linkOf, signal: activity.signal, log: request.log, watch: activity }
+    const linkOf = (disc: number, set: string): string => withQuery('/api/iso/download', request.url, { disc: String(disc), set, preparation: undefined })
+    const wanted = { accessionNumbers: [accessionNumber], disc: discNumber(request.query.disc), set: request.query.set, linkOf, signal: activity.signal, log: request.log, watch: activity }
     const disc = request.method === 'HEAD' ? await app.discs.openKept(wanted) : await app.discs.open(wanted)
     return disc === undefined ? reply.sendUnknownDisc() : reply.sendDisc(disc, { fileName: isoFileName(accessionNumber), linkOf })
   })

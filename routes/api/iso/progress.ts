@@ -4,7 +4,7 @@ import { ACTIVITY_EXAMPLE, activityState } from '../../../src/http/activity-stat
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { MkisoError } from '../../../src/errors.ts'
 import { downloadPath, withQuery } from '../../../src/http/links.ts'
-import { AccessionNumberList, DiscNumber, discNumber, errorBody, errorResponses, eventStream, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
+import { AccessionNumberList, DiscNumber, discNumber, DiscSet, errorBody, errorResponses, eventStream, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/api/iso/progress', {
@@ -19,10 +19,16 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       response: { ...errorResponses(...RETRIEVAL_ERRORS), 200: eventStream('Progress, until the disc has gone out or cannot be made.', ACTIVITY_EXAMPLE) }
     }
   }, async (request, reply) => {
-    const { accession_number: list, id, disc } = request.query
+    const { accession_number: list, id, disc, set } = request.query
     const accessionNumbers = parseAccessionNumbers(list, app.config.server.max_accessions)
     const preparation = app.preparations.join(id, {
-      requestId: request.id, caller: request.caller, accessionNumbers, disc: discNumber(disc), linkOf: n => withQuery('/download', request.url, { disc: String(n), id: undefined }), log: request.log
+      requestId: request.id,
+      caller: request.caller,
+      accessionNumbers,
+      disc: discNumber(disc),
+      set,
+      linkOf: (n, set) => withQuery('/download', request.url, { disc: String(n), set, id: undefined }),
+      log: request.log
     })
     const { activity } = preparation
     const link = withQuery(downloadPath(accessionNumbers.join(',')), request.url, { id: undefined, preparation: activity.id })

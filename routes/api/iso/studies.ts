@@ -19,7 +19,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     }
   }, async (request, reply) => {
     const accessionNumbers = parseAccessionNumbers(request.query.accession_number, app.config.server.max_accessions)
-    const manifest = await app.retrievals.findStudies(accessionNumbers, { signal: request.gone, log: request.log })
+    const manifest = await app.studyStore.find(accessionNumbers, { signal: request.gone, log: request.log })
     return reply.header('cache-control', 'no-store').send(studiesState(summaryOf(manifest)))
   })
 }

@@ -2,7 +2,7 @@
 import { Eta } from 'eta'
 import type { Config } from '../../config/schema.ts'
 import { PRODUCT } from '../../product.ts'
-import type { DiscContents } from '../contents.ts'
+import type { DiscContents, DiscStudy } from '../contents.ts'
 import type { NotListed } from '../dicomdir/dicomdir.ts'
 import { WEB_FOLDER, type WebContent, type WebSeries } from '../web/web-content.ts'
 import { loadLanguage, type Language } from '../../language/language.ts'
@@ -16,7 +16,8 @@ export interface PageInput {
   web: WebContent
   notListed: readonly NotListed[]
   /** Images that the PACS did not deliver (disc.allow_incomplete). */
-  missing: number
+  /** Images that are missing; undefined where nobody can tell. */
+  missing: number | undefined
   createdAt: Date
   /** Name of the application profile, where there is one (PS3.11). */
   profile: string | undefined
@@ -64,20 +65,21 @@ interface StudyView {
   series: Array<WebSeries & { anchor: string, number: string, modality: string, description: string, count: number }>
 }
 
-function viewOfStudy ({ study, series }: DiscContents['patients'][number]['studies'][number], web: WebContent, language: Language): StudyView {
+function viewOfStudy (discStudy: DiscStudy, web: WebContent, language: Language): StudyView {
+  const { study, series } = discStudy
   return {
     accessionNumber: study.accessionNumber,
     date: language.date(study.studyDate),
     description: clean(study.studyDescription),
     count: series.reduce((sum, { files }) => sum + files.length, 0),
-    page: web.pages.get(study.studyInstanceUid) ?? '',
-    series: series.map(({ series: one, files }, index) => ({
-      ...web.series.get(one.seriesInstanceUid) ?? { thumbnail: '', pictures: [], reports: [], framesLeftOut: 0, failed: false },
+    page: web.pages.get(discStudy) ?? '',
+    series: series.map((discSeries, index) => ({
+      ...web.series.get(discSeries) ?? { thumbnail: '', pictures: [], reports: [], framesLeftOut: 0, failed: false },
       anchor: `s${index + 1}`,
-      number: String(one.seriesNumber ?? index + 1),
-      modality: clean(one.modality),
-      description: clean(one.seriesDescription),
-      count: files.length
+      number: String(discSeries.series.seriesNumber ?? index + 1),
+      modality: clean(discSeries.series.modality),
+      description: clean(discSeries.series.seriesDescription),
+      count: discSeries.files.length
     }))
   }
 }

@@ -9,7 +9,9 @@ import pLimit from 'p-limit'
 import type { Config } from '../../config/schema.ts'
 import { readElements } from '../../dicom/part10.ts'
 import type { Log, Programs } from '../../process.ts'
+import { identityKey } from '../../dicom/study.ts'
 import type { DiscFile } from '../contents.ts'
+import type { DiscSource } from '../layout.ts'
 import { renderReport } from './report.ts'
 
 export interface Rendering {
@@ -31,8 +33,8 @@ export interface RendererOptions {
   signal: AbortSignal
 }
 
-/** An object that may be rendered. */
-export type Source = { sopInstanceUid: string, sopClassUid: string, transferSyntaxUid: string, path: string }
+/** An object that may be rendered, and its file: as it came, or decoded. */
+export type Source = Pick<DiscSource, 'object' | 'path' | 'transferSyntaxUid'>
 
 const AT_ONCE = 2
 const THUMBNAIL_PIXELS = 256
@@ -63,7 +65,7 @@ export class Renderer {
   readonly #thumbnails: ReadonlySet<string>
   #files = 0
 
-  /** @param thumbnails SOP Instance UIDs that stand for their series, as far as they are known beforehand */
+  /** @param thumbnails those that stand for their series, by identityKey, as far as they are known beforehand */
   constructor (options: RendererOptions, thumbnails: ReadonlySet<string>) {
     this.#options = options
     this.#thumbnails = thumbnails
@@ -71,44 +73,46 @@ export class Renderer {
   }
 
   /** May be called as soon as a file is whole; renders it in the background if the disc wants it. */
-  add (source: Source, thumbnail = this.#thumbnails.has(source.sopInstanceUid)): void {
+  add (source: Source, thumbnail = this.#thumbnails.has(identityKey(source.object))): void {
+    const { object } = source
+    const key = identityKey(object)
     const { mode, signal, log } = this.#options
-    const report = STRUCTURED_REPORT.test(source.sopClassUid) || source.sopClassUid === ENCAPSULATED_PDF
-    if (mode === 'none' || this.#jobs.has(source.sopInstanceUid) || !(mode === 'all' || thumbnail || report)) return
+    const report = STRUCTURED_REPORT.test(object.sopClassUid) || object.sopClassUid === ENCAPSULATED_PDF
+    if (mode === 'none' || this.#jobs.has(key) || !(mode === 'all' || thumbnail || report)) return
     const job = this.#limit(async () => {
       if (signal.aborted) return NOTHING
       try {
         return report ? await this.#report(source) : await this.#pictures(source, thumbnail)
       } catch (error) {
-        if (!signal.aborted) log.warn({ sop_instance_uid: source.sopInstanceUid, err: error }, 'a picture could not be rendered')
+        if (!signal.aborted) log.warn({ sop_instance_uid: object.sopInstanceUid, err: error }, 'a picture could not be rendered')
         return { ...NOTHING, failed: true }
       }
     })
-    this.#jobs.set(source.sopInstanceUid, job)
+    this.#jobs.set(key, job)
   }
 
   /** The renderings of a series in the order of its files; a series that nobody stands for gets its middle image. */
   async finish (files: readonly DiscFile[]): Promise<Rendering[]> {
     if (this.#options.mode === 'none') return []
-    const source = ({ instance, sourcePath, transferSyntaxUid }: DiscFile): Source => ({ ...instance, path: sourcePath, transferSyntaxUid })
+    const source = ({ object, sourcePath, transferSyntaxUid }: DiscFile): Source => ({ object, path: sourcePath, transferSyntaxUid })
     if (this.#options.mode === 'all') for (const file of files) this.add(source(file))
     const middle = files[Math.floor(files.length / 2)]
-    if (middle !== undefined && !files.some(({ instance }) => this.#thumbnails.has(instance.sopInstanceUid) && this.#jobs.has(instance.sopInstanceUid))) {
-      this.#jobs.delete(middle.instance.sopInstanceUid)
+    if (middle !== undefined && !files.some(({ object }) => this.#thumbnails.has(identityKey(object)) && this.#jobs.has(identityKey(object)))) {
+      this.#jobs.delete(identityKey(middle.object))
       this.add(source(middle), true)
     }
     const made = await this.#made(files)
     if (this.#options.mode === 'all' || made.some(({ thumbnail, report }) => thumbnail !== undefined || report !== undefined)) return made
-    const others = outwards(files).filter(({ instance }) => !this.#jobs.has(instance.sopInstanceUid)).slice(0, THUMBNAIL_TRIES - 1)
+    const others = outwards(files).filter(({ object }) => !this.#jobs.has(identityKey(object))).slice(0, THUMBNAIL_TRIES - 1)
     for (const file of others) {
       this.add(source(file), true)
-      if ((await this.#jobs.get(file.instance.sopInstanceUid))?.thumbnail !== undefined) break
+      if ((await this.#jobs.get(identityKey(file.object)))?.thumbnail !== undefined) break
     }
     return await this.#made(files)
   }
 
   async #made (files: readonly DiscFile[]): Promise<Rendering[]> {
-    return (await Promise.all(files.map(async ({ instance }) => await this.#jobs.get(instance.sopInstanceUid)))).filter(rendering => rendering !== undefined)
+    return (await Promise.all(files.map(async ({ object }) => await this.#jobs.get(identityKey(object))))).filter(rendering => rendering !== undefined)
   }
 
   async #pictures (source: Source, thumbnail: boolean): Promise<Rendering> {
@@ -167,7 +171,7 @@ export class Renderer {
 
   async #report (source: Source): Promise<Rendering> {
     const { dcmtk, programs } = this.#options
-    const pdf = source.sopClassUid === ENCAPSULATED_PDF
+    const pdf = source.object.sopClassUid === ENCAPSULATED_PDF
     const target = `${this.#file()}.${pdf ? 'pdf' : 'htm'}`
     if (pdf) {
       const result = await programs.run(dcmtk.dcm2pdf, [source.path, target], this.#run)

@@ -1,7 +1,7 @@
 /** The pictures of a disc for people with only a browser: the folder IHE_PDI. */
 import { linkSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { DiscContents } from '../contents.ts'
+import type { DiscContents, DiscSeries, DiscStudy } from '../contents.ts'
 import type { Renderer } from './renderer.ts'
 
 /** Folder of the web content in the root of the disc (IHE RAD TF-3 4.47). */
@@ -21,38 +21,37 @@ export interface WebSeries {
 }
 
 export interface WebContent {
-  /** By Study Instance UID. */
-  pages: ReadonlyMap<string, string>
-  /** By Series Instance UID. */
-  series: ReadonlyMap<string, WebSeries>
+  /** A page a study. One Series Instance UID may stand in two studies, and one Study Instance UID under two patients. */
+  pages: ReadonlyMap<DiscStudy, string>
+  series: ReadonlyMap<DiscSeries, WebSeries>
 }
 
 export const NO_WEB_CONTENT: WebContent = { pages: new Map(), series: new Map() }
 
 /** Waits for the renderer and puts what it made in its place below the root of a disc. */
 export async function placeWebContent (renderer: Renderer, contents: DiscContents, root: string): Promise<WebContent> {
-  const pages = new Map<string, string>()
-  const seriesOf = new Map<string, WebSeries>()
+  const pages = new Map<DiscStudy, string>()
+  const seriesOf = new Map<DiscSeries, WebSeries>()
   const place = (source: string, path: string): string => {
     mkdirSync(dirname(join(root, path)), { recursive: true })
     linkSync(source, join(root, path))
     return path
   }
   let studyNumber = 0
-  for (const { study, series } of contents.patients.flatMap(({ studies }) => studies)) {
+  for (const study of contents.patients.flatMap(({ studies }) => studies)) {
     const studyFolder = `${WEB_FOLDER}/${component('ST', ++studyNumber)}`
-    pages.set(study.studyInstanceUid, `${studyFolder}.HTM`)
-    for (const [index, { series: one, files }] of series.entries()) {
+    pages.set(study, `${studyFolder}.HTM`)
+    for (const [index, one] of study.series.entries()) {
       const folder = `${studyFolder}/${component('SE', index + 1)}`
       const web: WebSeries = { thumbnail: '', pictures: [], reports: [], framesLeftOut: 0, failed: false }
-      for (const rendering of await renderer.finish(files)) {
+      for (const rendering of await renderer.finish(one.files)) {
         if (rendering.thumbnail !== undefined && web.thumbnail === '') web.thumbnail = place(rendering.thumbnail, `${folder}/THUMB.JPG`)
         for (const picture of rendering.pictures) web.pictures.push(place(picture, `${folder}/${component('IM', web.pictures.length + 1)}.JPG`))
         if (rendering.report !== undefined) web.reports.push(place(rendering.report.path, `${folder}/${component('RP', web.reports.length + 1)}.${rendering.report.extension}`))
         web.framesLeftOut += rendering.framesLeftOut
         web.failed ||= rendering.failed
       }
-      seriesOf.set(one.seriesInstanceUid, web)
+      seriesOf.set(one, web)
     }
   }
   return { pages, series: seriesOf }

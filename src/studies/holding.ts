@@ -1,0 +1,95 @@
+/** What a request holds of the studies that it asked for. */
+import { createHash } from 'node:crypto'
+import { abortable } from '../abort.ts'
+import type { Manifest, Patient, Study } from '../dicom/study.ts'
+import type { HeldFile, Progress } from './held-study.ts'
+import type { StoredStudy } from './stored-study.ts'
+
+/** Held from the moment in which its studies are known; it must be released, which ends what nobody else waits for. */
+export interface Holding {
+  /** What the archive says that the studies consist of. */
+  readonly manifest: Manifest
+  /** The same for two requests whose discs are the same, byte for byte. */
+  readonly identity: string
+  /** One a study; the store emits `removed` with it when the files go. */
+  readonly studyIds: readonly string[]
+  /**
+   * Waits for the last image.
+   * @throws MkisoError as fetchStudy, DIFFERENT_PATIENTS
+   * @throws the signal's reason
+   */
+  complete (signal: AbortSignal): Promise<CompleteStudies>
+  /** Calls back for each file as it comes; those that are there already come first. What is complete may lack one of them: it was not the archive's. @returns the way to end it */
+  onFile (listener: (file: HeldFile) => void): () => void
+  release (): void
+}
+
+export interface CompleteStudies {
+  readonly studies: readonly CompleteStudy[]
+  /** Images that are missing: 0 for none, undefined where nobody can tell. Other than 0 only where disc.allow_incomplete lets it through. */
+  readonly missing: number | undefined
+}
+
+/** A study with what has come of it, of one patient. */
+export interface CompleteStudy {
+  /** As the archive describes it, with the series and instances that have come. */
+  readonly study: Study
+  readonly patient: Patient
+  readonly files: readonly HeldFile[]
+}
+
+/** Every file of a request's studies. */
+export function filesOfStudies ({ studies }: CompleteStudies): HeldFile[] {
+  return studies.flatMap(({ files }) => files)
+}
+
+/** The studies as they have come. */
+export function manifestOf ({ studies }: CompleteStudies): Manifest {
+  return { studies: studies.map(({ study }) => study) }
+}
+
+export function createHolding (manifest: Manifest, stored: readonly StoredStudy[], release: () => void): Holding {
+  const studyIds = stored.map(({ id }) => id).sort()
+  return {
+    manifest,
+    studyIds,
+    // a description that was corrected at the archive makes another disc of the same files
+    identity: createHash('sha256').update(JSON.stringify([studyIds, manifest])).digest('hex'),
+    complete: async signal => {
+      await abortable(Promise.all(stored.map(async ({ done }) => { await done })), signal)
+      const descriptions = new Map(manifest.studies.map(study => [study.studyInstanceUid, study]))
+      const missing = stored.map(one => one.missing)
+      return {
+        studies: stored.flatMap(one => one.complete(descriptions.get(one.studyInstanceUid))),
+        missing: missing.some(one => one === undefined) ? undefined : missing.reduce<number>((sum, one) => sum + (one ?? 0), 0)
+      }
+    },
+    onFile: listener => {
+      const ends = stored.map(({ held }) => {
+        for (const file of held.files.values()) listener(file)
+        return held.onFile.add(listener)
+      })
+      return () => { for (const end of ends) end() }
+    },
+    release
+  }
+}
+
+/**
+ * Tells of progress over all studies of a request, first of how far they are.
+ * @returns the way to end it
+ */
+export function followProgress (stored: readonly StoredStudy[], onProgress: (progress: Progress) => void): () => void {
+  const tell = (): void => {
+    onProgress(stored.map(({ held }) => held.progress).reduce((sum, one) => ({
+      received: sum.received + one.received,
+      expected: sum.expected === undefined || one.expected === undefined ? undefined : sum.expected + one.expected,
+      bytes: sum.bytes + one.bytes,
+      // a study of the request that is being fetched is what a person sees
+      waiting: sum.waiting && one.waiting
+    })))
+  }
+  tell()
+  const ends = stored.map(({ held }) => held.onProgress.add(tell))
+  return () => { for (const end of ends) end() }
+}

@@ -1,0 +1,219 @@
+/** A study in the table of the {@link StudyStore}: being fetched, in use, or kept. */
+import { randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
+import { isDeepStrictEqual } from 'node:util'
+import { abortable } from '../abort.ts'
+import type { Archive } from '../archive/archive.ts'
+import { identityKey, type Study } from '../dicom/study.ts'
+import { isDiskFull } from '../disk.ts'
+import { MkisoError } from '../errors.ts'
+import { until, type Log } from '../process.ts'
+import type { Claim, DiskSpace } from './disk-space.ts'
+import { fetchStudy, type FetchLimits } from './fetch-study.ts'
+import { HeldStudy } from './held-study.ts'
+import type { CompleteStudy } from './holding.ts'
+import type { SharedSession } from './shared-session.ts'
+import { guardFiles, type PatientRules } from './same-patient.ts'
+import { sameDataSet } from './same-data-set.ts'
+import { whatCame } from './what-came.ts'
+
+const PROBE_POLL_MS = 20
+
+/** What every study is fetched with. */
+export interface StudyContext {
+  archive: Archive
+  limits: FetchLimits
+  rules: PatientRules & { allowIncomplete: boolean }
+  disk: DiskSpace
+  /** As HeldStudyOptions.marks. */
+  marks: { known: boolean }
+  workDir: string
+  log: Log
+}
+
+/** A study that has come, and what it took. */
+export interface FetchedStudy {
+  /** Without what an earlier holding of the study already had. */
+  instances: number
+  bytes: number
+  durationMs: number
+}
+
+export interface StoredStudyOptions {
+  /** The request's session. */
+  session: SharedSession
+  /** False when the study ends with its series: the instances are asked for while images arrive already. */
+  listed: boolean
+  onFetched: (fetched: FetchedStudy) => void
+  /** Before the files go and {@link StoredStudy.done} rejects. */
+  onFailed: (error: unknown) => void
+}
+
+export class StoredStudy {
+  readonly id = randomUUID()
+  readonly held: HeldStudy
+  /** Settles when every instance is listed; rejects as Archive.listInstances. */
+  readonly listed: Promise<void>
+  /** Settles when the study has come, or when it does not and nothing of it is left. */
+  readonly done: Promise<void>
+  /** Requests that hold it, and until when it is kept without any; the table's. */
+  users = 0
+  expiry: NodeJS.Timeout | undefined
+  /** performance.now() of the last use. */
+  usedAtMs = performance.now()
+  readonly #context: StudyContext
+  readonly #controller = new AbortController()
+  #missing: number | undefined = 0
+  #finished = false
+  #probing: Promise<boolean> | undefined
+
+  /** Begins to fetch. */
+  constructor (study: Study, context: StudyContext, { session, listed, onFetched, onFailed }: StoredStudyOptions) {
+    this.#context = context
+    setMaxListeners(0, this.#controller.signal)
+    this.held = new HeldStudy(study, context, listed)
+    this.listed = listed ? Promise.resolve() : this.#list()
+    // images of a study that cannot be judged are of no use
+    this.listed.catch((error: unknown) => { this.end(error) })
+    session.join()
+    this.done = this.#fetch(session, onFetched).catch(async (error: unknown) => {
+      this.end(error)
+      await this.listed.catch(() => {})
+      onFailed(error)
+      await this.held.removeFiles()
+      throw error
+    }).finally(async () => { await session.leave() })
+    this.done.catch(() => {})
+  }
+
+  get studyInstanceUid (): string { return this.held.studyInstanceUid }
+
+  /** Every image is here, or those that disc.allow_incomplete is content with. */
+  get finished (): boolean { return this.#finished }
+
+  /** Images that are missing; undefined where nobody can tell. */
+  get missing (): number | undefined { return this.#missing }
+
+  /** Every image is here. */
+  get whole (): boolean { return this.#finished && this.#missing === 0 }
+
+  /** Ends the fetching, if it still goes on. */
+  end (reason: unknown): void { this.#controller.abort(reason) }
+
+  /** What has come, one entry a patient: more than one only where disc.allow_mixed_patients lets it through. */
+  complete (described: Study = this.held.study, log?: Log): CompleteStudy[] {
+    const files = [...this.held.files.values()]
+    return guardFiles(described, files.map(({ object }) => object), this.#context.rules, log).map(({ patient, objects }) => {
+      const own = new Set(objects)
+      return { study: { ...whatCame(described, objects), patient }, patient, files: files.filter(({ object }) => own.has(object)) }
+    })
+  }
+
+  /**
+   * True when the archive says of the study now what it said when this was fetched: patient, dates, descriptions, counts, instances. It cannot see
+   * images that were corrected under the same UIDs; that is what {@link isUnchanged} is for.
+   */
+  isSameWork (study: Study): boolean {
+    return isDeepStrictEqual(comparable(this.held.study), comparable(study)) && (!this.#finished || canTellChange(study))
+  }
+
+  /**
+   * Asks the archive for one image again, any of them, and compares it with what is here: a patient that was corrected stands in every image. A single
+   * image that was corrected under the same UIDs is found by chance only. Requests that ask at the same time share one answer.
+   */
+  async isUnchanged (session: SharedSession, signal: AbortSignal): Promise<boolean> {
+    this.#probing ??= this.#probe(session, signal).finally(() => { this.#probing = undefined })
+    return await abortable(this.#probing, signal)
+  }
+
+  async #probe (session: SharedSession, signal: AbortSignal): Promise<boolean> {
+    const files = [...this.held.files.values()]
+    const sample = files[Math.floor(Math.random() * files.length)]
+    if (sample === undefined) return false
+    const { limits, log } = this.#context
+    const { studyInstanceUid, seriesInstanceUid, sopInstanceUid } = sample.object
+    const answers: boolean[] = []
+    const opened = await session.open(signal)
+    const stop = opened.receive(studyInstanceUid, {
+      offer: async ({ path, object }) => {
+        if (identityKey(object) === identityKey(sample.object)) answers.push(await sameDataSet(sample, { path, object }))
+      },
+      cutOff: () => {},
+      activity: () => {}
+    })
+    try {
+      const within = AbortSignal.any([signal, AbortSignal.timeout(limits.idleTimeoutMs)])
+      await opened.fetch({ studyInstanceUid, seriesInstanceUid, sopInstanceUids: [sopInstanceUid] }, { signal: within, log, queueTimeoutMs: limits.queueTimeoutMs })
+      await until(() => answers.length > 0, limits.settleTimeoutMs, PROBE_POLL_MS, within)
+    } catch (error) {
+      signal.throwIfAborted()
+      log.warn({ err: error, study: studyInstanceUid }, 'the archive did not send an image again for comparison; the study is fetched anew')
+    } finally { stop() }
+    const unchanged = answers.length > 0 && answers.every(same => same)
+    if (!unchanged) log.info({ study: studyInstanceUid }, 'the images have changed at the archive, or cannot be compared; the study is fetched anew')
+    return unchanged
+  }
+
+  async #list (): Promise<void> {
+    this.held.list(await this.#askForInstances())
+  }
+
+  /** An archive may answer no question while it sends (dcmqrscp locks its index, measured): that it takes longer than a query may is no fault then. */
+  async #askForInstances (): Promise<Study> {
+    const { archive, log } = this.#context
+    for (;;) {
+      const { ended } = this.held.questions
+      try {
+        return await archive.listInstances(this.held.study, { signal: this.#controller.signal, log })
+      } catch (error) {
+        const { questions } = this.held
+        const fetched = questions.running > 0 || questions.ended > ended
+        if (!fetched || !(error instanceof MkisoError) || error.code !== 'PACS_TIMEOUT') throw error
+        log.warn({ study: this.studyInstanceUid, pacs: archive.name }, 'the PACS answers no query while it sends; it is asked again')
+      }
+    }
+  }
+
+  async #fetch (session: SharedSession, onFetched: (fetched: FetchedStudy) => void): Promise<void> {
+    const { signal } = this.#controller
+    const { received: instancesBefore, bytes: bytesBefore } = this.held.progress
+    const startedAtMs = performance.now()
+    const claim = await this.#context.disk.claim(() => this.held.progress.bytes - bytesBefore, error => { this.end(error) })
+    try {
+      this.#missing = await this.#receive(session, claim)
+    } finally {
+      claim.release([...this.held.files.values()].map(({ object }) => object), this.held.study)
+    }
+    // the last one may have left when the last image had come: whoever left has forgotten it, and only a failure removes it now
+    signal.throwIfAborted()
+    // whose it is must stand in every file; what is wrong is told before anybody gets anything
+    this.complete(this.held.study, this.#context.log)
+    this.#finished = true
+    const { received, bytes } = this.held.progress
+    const durationMs = performance.now() - startedAtMs
+    this.#context.log.info({
+      accession: this.held.study.accessionNumber, study: this.studyInstanceUid, instances: received, size_bytes: bytes, duration_ms: Math.round(durationMs)
+    }, 'study complete')
+    onFetched({ instances: Math.max(0, received - instancesBefore), bytes: Math.max(0, bytes - bytesBefore), durationMs })
+  }
+
+  async #receive (session: SharedSession, claim: Claim): Promise<number | undefined> {
+    const { signal } = this.#controller
+    const { archive, limits, rules, log } = this.#context
+    const fits = this.listed.then(async () => { await claim.expect(this.held.study) })
+    fits.catch((error: unknown) => { this.end(error) })
+    const options = { archive, session: await session.open(signal), limits, allowIncomplete: rules.allowIncomplete, listing: fits, isDiskFull: async () => await isDiskFull(this.held.folder), signal, log }
+    return (await fetchStudy(this.held, options)).missing
+  }
+}
+
+/** What a study is compared by: lists in one order, and without how they ended. */
+function comparable (study: Study): object {
+  const series = study.series.map(one => ({ ...one, listing: undefined, instances: one.instances.map(({ sopInstanceUid }) => sopInstanceUid).sort() }))
+  return { ...study, series: series.sort((a, b) => a.seriesInstanceUid < b.seriesInstanceUid ? -1 : 1) }
+}
+
+/** Without a list and without counts nobody can tell whether a study has changed. */
+function canTellChange ({ instanceCount, series }: Study): boolean {
+  return instanceCount !== undefined || (series.length > 0 && series.every(one => one.listing === 'whole' || one.instanceCount !== undefined))
+}
