@@ -1,9 +1,12 @@
 /** What a disc holds, as its writer (layout), its index (DICOMDIR) and its pages all see it. */
+import type { DicomObject } from '../dicom/part10.ts'
 import type { Instance, Patient, Series, Study } from '../dicom/study.ts'
 
 /** One DICOM file of the file-set. */
 export interface DiscFile {
   instance: Instance
+  /** What it says of itself; read when it came. */
+  object: DicomObject
   /** Where the object lies now, as it came from the PACS. */
   sourcePath: string
   sizeBytes: number

@@ -51,6 +51,7 @@ function filesOfSeries (series: Series, folder: string, files: ReadonlyMap<strin
     .map(({ instance, file }, index) => ({
       // what the file itself says counts more than a PACS that names no class
       instance: { ...instance, sopClassUid: file.sopClassUid },
+      object: file,
       sourcePath: file.path,
       sizeBytes: file.sizeBytes,
       transferSyntaxUid: file.transferSyntaxUid,

@@ -7,13 +7,12 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import type { ToolContext } from '../dcmtk/peer.ts'
-import type { Manifest } from '../dicom/study.ts'
+import { identityKey, type Manifest } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { Retrieval } from '../studies/retrieval.ts'
 import type { ReceivedFile } from '../studies/fetch-study.ts'
 import { Checksums } from './checksums.ts'
 import type { DiscContents } from './contents.ts'
-import { DirectoryRecords } from './dicomdir/directory-records.ts'
 import { CAPACITY_BYTES, planSet } from './disc-set.ts'
 import { makeDisc, type Disc } from './disc.ts'
 import { inReadingOrder } from './layout.ts'
@@ -33,7 +32,6 @@ export class Material {
   readonly #context: ToolContext
   readonly #folder: string
   readonly #ended = new AbortController()
-  readonly #records: DirectoryRecords
   readonly #renderer: Renderer | undefined
   readonly #checksums: Checksums | undefined
   readonly #discs = new Map<number, Promise<Disc>>()
@@ -50,7 +48,6 @@ export class Material {
     mkdirSync(folder, { mode: 0o700 })
     const { programs, dcmtk, log } = context
     const { web_content: mode } = config.disc
-    this.#records = new DirectoryRecords(context, join(folder, 'converted'), signal)
     this.#renderer = mode === 'none'
       ? undefined
       : new Renderer({ programs, dcmtk, tools: config.tools, mode, folder: join(folder, 'pictures'), log, signal }, thumbnailsOf(retrieval.manifest))
@@ -91,7 +88,6 @@ export class Material {
 
   #take (file: ReceivedFile): void {
     this.#renderer?.add(file)
-    this.#records.add(file)
     if (this.#config.disc.transfer_syntax === 'as-stored') this.#checksums?.add(file.path)
   }
 
@@ -101,7 +97,7 @@ export class Material {
     const { manifest, files: received, missing } = await retrieval.complete(signal)
     const files = disc.transfer_syntax === 'uncompressed' ? await uncompress(this.#context, tools, received, join(this.#folder, 'uncompressed'), signal) : received
     const viewer = await findViewer(this.#config.iso.microdicom_path)
-    const contents = planSet(withNamesFromFiles(manifest, received), files, {
+    const contents = planSet(withNamesFromFiles(manifest, received.values()), files, {
       capacityBytes: CAPACITY_BYTES[disc.capacity], viewerBytes: viewer?.sizeBytes ?? 0, webContent: disc.web_content
     })
     this.#planned = true
@@ -118,7 +114,6 @@ export class Material {
       contents,
       folder: join(this.#folder, `disc_${number}`),
       viewer,
-      records: this.#records,
       renderer,
       checksums: this.#checksums,
       missing,
@@ -136,5 +131,8 @@ export class Material {
 
 /** The image that stands for each series: the middle one. */
 function thumbnailsOf (manifest: Manifest): Set<string> {
-  return new Set(manifest.studies.flatMap(({ series }) => series.flatMap(({ instances }) => inReadingOrder(instances)[Math.floor(instances.length / 2)]?.sopInstanceUid ?? [])))
+  return new Set(manifest.studies.flatMap(({ studyInstanceUid, series }) => series.flatMap(({ seriesInstanceUid, instances }) => {
+    const middle = inReadingOrder(instances)[Math.floor(instances.length / 2)]
+    return middle === undefined ? [] : [identityKey({ studyInstanceUid, seriesInstanceUid, sopInstanceUid: middle.sopInstanceUid })]
+  })))
 }

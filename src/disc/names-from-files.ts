@@ -3,46 +3,83 @@
  * with its default encoding drops the ideographic group of a name and turns Cyrillic into nothing (measured). Where the PACS's text is a
  * poorer spelling of the image's, the image's is taken; where they differ in substance, the PACS is right, since it may have been corrected.
  */
-import { decodeText } from '../dicom/character-set.ts'
+import type { DicomObject } from '../dicom/part10.ts'
 import type { Manifest } from '../dicom/study.ts'
-import { readElements } from '../dicom/part10.ts'
-import type { ReceivedFile } from '../studies/fetch-study.ts'
 
-const SPECIFIC_CHARACTER_SET = 0x00080005
 const STUDY_DESCRIPTION = 0x00081030
 const SERIES_DESCRIPTION = 0x0008103E
-const PATIENT_NAME = 0x00100010
-const TAGS: ReadonlySet<number> = new Set([SPECIFIC_CHARACTER_SET, STUDY_DESCRIPTION, SERIES_DESCRIPTION, PATIENT_NAME])
 
-/** Reads one file a series. */
-export function withNamesFromFiles (manifest: Manifest, files: ReadonlyMap<string, ReceivedFile>): Manifest {
+/** @param objects in any order; the first one of a series speaks for it */
+export function withNamesFromFiles (manifest: Manifest, objects: Iterable<DicomObject>): Manifest {
+  const bySeries = new Map<string, DicomObject>()
+  const byStudy = new Map<string, DicomObject>()
+  for (const object of objects) {
+    const key = seriesKey(object)
+    if (!bySeries.has(key)) bySeries.set(key, object)
+    if (!byStudy.has(object.studyInstanceUid)) byStudy.set(object.studyInstanceUid, object)
+  }
   return {
     studies: manifest.studies.map(study => {
-      const series = study.series.map(one => {
-        const file = one.instances.map(({ sopInstanceUid }) => files.get(sopInstanceUid)).find(found => found !== undefined)
-        return { one, texts: file === undefined ? undefined : textsOf(file.path) }
-      })
-      const first = series.find(({ texts }) => texts !== undefined)?.texts
+      const { studyInstanceUid } = study
+      const first = byStudy.get(studyInstanceUid)
       return {
         ...study,
-        studyDescription: richer(study.studyDescription, first?.(STUDY_DESCRIPTION)),
-        patient: { ...study.patient, patientName: richer(study.patient.patientName, first?.(PATIENT_NAME)) },
-        series: series.map(({ one, texts }) => ({ ...one, seriesDescription: richer(one.seriesDescription, texts?.(SERIES_DESCRIPTION)) }))
+        studyDescription: richer(study.studyDescription, first?.attributes.text(STUDY_DESCRIPTION)),
+        patient: { ...study.patient, patientName: richer(study.patient.patientName, first?.patient.patientName) },
+        series: study.series.map(series => ({
+          ...series,
+          seriesDescription: richer(series.seriesDescription, bySeries.get(seriesKey({ ...series, studyInstanceUid }))?.attributes.text(SERIES_DESCRIPTION))
+        }))
       }
     })
   }
 }
 
-function textsOf (path: string): (tag: number) => string {
-  const { values } = readElements(path, TAGS)
-  const characterSet = values.get(SPECIFIC_CHARACTER_SET)?.toString('latin1') ?? ''
-  return tag => decodeText(values.get(tag) ?? Buffer.alloc(0), characterSet).replace(/[ \0]+$/, '').trim()
+/** One Series Instance UID may stand in two studies. */
+function seriesKey ({ studyInstanceUid, seriesInstanceUid }: { studyInstanceUid: string, seriesInstanceUid: string }): string {
+  return `${studyInstanceUid} ${seriesInstanceUid}`
 }
 
-/** The image's spelling when the PACS's is the same without the characters that it could not write. */
+/** The image's spelling where the PACS's is the same without the characters that it could not write. */
 export function richer (pacs: string, image: string | undefined): string {
   if (image === undefined || image === '' || image.includes('\uFFFD')) return pacs
-  // what is left of a text in a poorer character set: letters of ASCII and delimiters, or marks in place of letters
-  const skeleton = (text: string): string => text.replace(/[^\x21-\x7e]|[?=^ ]/g, '')
-  return skeleton(pacs) === skeleton(image) || /^[?=^\s]*$/.test(pacs) ? image : pacs
+  return isPoorer(pacs, image) ? image : pacs
+}
+
+/** What stands for a character that could not be written, and what is left between such ones. */
+const MARKS = /[?\uFFFD^=\s]/
+
+/**
+ * Whether `pacs` is what is left of `image` in a character set that lacks some of its letters: each letter is there in its order, or has been
+ * dropped or replaced by a mark. A letter is not dropped where others of its script could be written: those are two texts.
+ */
+function isPoorer (pacs: string, image: string): boolean {
+  if (isMisread(pacs, image)) return true
+  const letters = [...pacs].filter(letter => !MARKS.test(letter))
+  const written = new Set(letters.map(scriptOf))
+  let next = 0
+  let dropped = 0
+  for (const letter of image) {
+    if (letter === letters[next]) next++
+    else if (MARKS.test(letter)) continue
+    else if (scriptOf(letter) === 'ASCII' || written.has(scriptOf(letter))) return letters.length === 0
+    else dropped++
+  }
+  return letters.length === 0 || (next === letters.length && dropped > 0)
+}
+
+/** UTF-8 that the PACS took for Latin 1. */
+function isMisread (pacs: string, image: string): boolean {
+  const bytes = Buffer.from(image, 'utf8')
+  return bytes.length > image.length && [bytes.toString('latin1'), new TextDecoder('windows-1252').decode(bytes)].includes(pacs)
+}
+
+const SCRIPTS: ReadonlyArray<[string, RegExp]> = [
+  ['ASCII', /[\0-\x7f]/],
+  ['Latin', /\p{Script=Latin}/u], ['Cyrillic', /\p{Script=Cyrillic}/u], ['Greek', /\p{Script=Greek}/u], ['Arabic', /\p{Script=Arabic}/u], ['Hebrew', /\p{Script=Hebrew}/u],
+  ['Thai', /\p{Script=Thai}/u], ['Hangul', /\p{Script=Hangul}/u], ['Han', /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u]
+]
+
+function scriptOf (letter: string): string {
+  return SCRIPTS.find(([, pattern]) => pattern.test(letter))?.[0] ?? 'other'
 }

@@ -2,7 +2,7 @@
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { NotWholeError, readPart10 } from '../../src/dicom/part10.ts'
+import { CutOffError, NotDicomError, readObject } from '../../src/dicom/part10.ts'
 import { writeStudy } from '../../demo/phantoms/catalogue.ts'
 import { oddStudies } from '../../demo/phantoms/studies.ts'
 import { programsOf, temporaryFolder } from '../world.ts'
@@ -12,7 +12,7 @@ t.test('every kind of object, in every transfer syntax', async t => {
   const programs = programsOf(t)
   const instances = (await Promise.all(oddStudies().map(async study => await writeStudy(study, folder, programs)))).flat()
   for (const instance of instances) {
-    const facts = readPart10(instance.path)
+    const facts = await readObject(instance.path)
     t.equal(facts.sopInstanceUid, instance.sopInstanceUid)
     t.equal(facts.sopClassUid, instance.sopClassUid)
     t.equal(facts.studyInstanceUid, instance.studyInstanceUid)
@@ -23,9 +23,9 @@ t.test('every kind of object, in every transfer syntax', async t => {
     const uncompressed = instances.find(({ pixelDataSha256 }) => pixelDataSha256 !== undefined)?.path ?? first
     const converted = join(folder, `converted${option}`)
     await programs.run('dcmconv', [option, uncompressed, converted])
-    const facts = readPart10(converted)
+    const facts = await readObject(converted)
     if (syntax !== '') t.equal(facts.transferSyntaxUid, syntax)
-    t.equal(facts.sopInstanceUid, readPart10(uncompressed).sopInstanceUid, option)
+    t.equal(facts.sopInstanceUid, (await readObject(uncompressed)).sopInstanceUid, option)
   }
   for (const instance of instances.filter(({ pixelDataSha256 }) => pixelDataSha256 !== undefined).slice(0, 3)) {
     const size = readFileSync(instance.path).length
@@ -33,7 +33,7 @@ t.test('every kind of object, in every transfer syntax', async t => {
       const cut = join(folder, 'cut')
       writeFileSync(cut, readFileSync(instance.path))
       truncateSync(cut, length)
-      t.throws(() => readPart10(cut), NotWholeError, `${length} of ${size} bytes`)
+      await t.rejects(readObject(cut), length < 132 ? NotDicomError : CutOffError, `${length} of ${size} bytes`)
     }
   }
 })
@@ -43,6 +43,6 @@ t.test('what is no DICOM file', async t => {
   for (const content of ['', 'text', 'x'.repeat(1_000), `${'\0'.repeat(128)}DICM${'\xff'.repeat(40)}`]) {
     const path = join(folder, 'file')
     writeFileSync(path, content, 'latin1')
-    t.throws(() => readPart10(path), NotWholeError)
+    await t.rejects(readObject(path), NotDicomError)
   }
 })

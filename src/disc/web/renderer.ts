@@ -7,7 +7,8 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
 import type { Config } from '../../config/schema.ts'
-import { readElements } from '../../dicom/part10.ts'
+import type { DicomObject } from '../../dicom/part10.ts'
+import { identityKey } from '../../dicom/study.ts'
 import type { Log, Programs } from '../../process.ts'
 import type { DiscFile } from '../contents.ts'
 import { renderReport } from './report.ts'
@@ -32,7 +33,7 @@ export interface RendererOptions {
 }
 
 /** An object that may be rendered. */
-export type Source = { sopInstanceUid: string, sopClassUid: string, transferSyntaxUid: string, path: string }
+export type Source = Pick<DicomObject, 'studyInstanceUid' | 'seriesInstanceUid' | 'sopInstanceUid' | 'sopClassUid' | 'transferSyntaxUid' | 'attributes'> & { path: string }
 
 const AT_ONCE = 2
 const THUMBNAIL_PIXELS = 256
@@ -45,13 +46,10 @@ const ROWS = 0x00280010
 const COLUMNS = 0x00280011
 const PHOTOMETRIC_INTERPRETATION = 0x00280004
 const WINDOW_CENTER = 0x00281050
-const TAGS: ReadonlySet<number> = new Set([NUMBER_OF_FRAMES, ROWS, COLUMNS, PHOTOMETRIC_INTERPRETATION, WINDOW_CENTER])
 
 const ENCAPSULATED_PDF = '1.2.840.10008.5.1.4.1.1.104.1'
 const STRUCTURED_REPORT = /^1\.2\.840\.10008\.5\.1\.4\.1\.1\.88\.(?!59$|67$|68$)/
 const JPEG_2000 = /^1\.2\.840\.10008\.1\.2\.4\.9[0-3]$/
-/** Explicit VR big endian and deflated (PS3.5 A.3, A.5): {@link readElements} gives no numbers of the one and nothing of the other. */
-const UNREADABLE_HERE = new Set(['1.2.840.10008.1.2.2', '1.2.840.10008.1.2.1.99'])
 /** So many images of a series are tried for one that has a picture; the middle one may be damaged or a presentation state. */
 const THUMBNAIL_TRIES = 3
 const NOTHING: Rendering = { thumbnail: undefined, pictures: [], report: undefined, framesLeftOut: 0, failed: false }
@@ -63,7 +61,7 @@ export class Renderer {
   readonly #thumbnails: ReadonlySet<string>
   #files = 0
 
-  /** @param thumbnails SOP Instance UIDs that stand for their series, as far as they are known beforehand */
+  /** @param thumbnails identityKey of the images that stand for their series, as far as they are known beforehand */
   constructor (options: RendererOptions, thumbnails: ReadonlySet<string>) {
     this.#options = options
     this.#thumbnails = thumbnails
@@ -71,10 +69,10 @@ export class Renderer {
   }
 
   /** May be called as soon as a file is whole; renders it in the background if the disc wants it. */
-  add (source: Source, thumbnail = this.#thumbnails.has(source.sopInstanceUid)): void {
+  add (source: Source, thumbnail = this.#thumbnails.has(identityKey(source))): void {
     const { mode, signal, log } = this.#options
     const report = STRUCTURED_REPORT.test(source.sopClassUid) || source.sopClassUid === ENCAPSULATED_PDF
-    if (mode === 'none' || this.#jobs.has(source.sopInstanceUid) || !(mode === 'all' || thumbnail || report)) return
+    if (mode === 'none' || this.#jobs.has(identityKey(source)) || !(mode === 'all' || thumbnail || report)) return
     const job = this.#limit(async () => {
       if (signal.aborted) return NOTHING
       try {
@@ -84,46 +82,45 @@ export class Renderer {
         return { ...NOTHING, failed: true }
       }
     })
-    this.#jobs.set(source.sopInstanceUid, job)
+    this.#jobs.set(identityKey(source), job)
   }
 
   /** The renderings of a series in the order of its files; a series that nobody stands for gets its middle image. */
   async finish (files: readonly DiscFile[]): Promise<Rendering[]> {
     if (this.#options.mode === 'none') return []
-    const source = ({ instance, sourcePath, transferSyntaxUid }: DiscFile): Source => ({ ...instance, path: sourcePath, transferSyntaxUid })
+    const source = ({ object, sourcePath, transferSyntaxUid }: DiscFile): Source => ({ ...object, path: sourcePath, transferSyntaxUid })
     if (this.#options.mode === 'all') for (const file of files) this.add(source(file))
     const middle = files[Math.floor(files.length / 2)]
-    if (middle !== undefined && !files.some(({ instance }) => this.#thumbnails.has(instance.sopInstanceUid) && this.#jobs.has(instance.sopInstanceUid))) {
-      this.#jobs.delete(middle.instance.sopInstanceUid)
+    if (middle !== undefined && !files.some(({ object }) => this.#thumbnails.has(identityKey(object)) && this.#jobs.has(identityKey(object)))) {
+      this.#jobs.delete(identityKey(middle.object))
       this.add(source(middle), true)
     }
     const made = await this.#made(files)
     if (this.#options.mode === 'all' || made.some(({ thumbnail, report }) => thumbnail !== undefined || report !== undefined)) return made
-    const others = outwards(files).filter(({ instance }) => !this.#jobs.has(instance.sopInstanceUid)).slice(0, THUMBNAIL_TRIES - 1)
+    const others = outwards(files).filter(({ object }) => !this.#jobs.has(identityKey(object))).slice(0, THUMBNAIL_TRIES - 1)
     for (const file of others) {
       this.add(source(file), true)
-      if ((await this.#jobs.get(file.instance.sopInstanceUid))?.thumbnail !== undefined) break
+      if ((await this.#jobs.get(identityKey(file.object)))?.thumbnail !== undefined) break
     }
     return await this.#made(files)
   }
 
   async #made (files: readonly DiscFile[]): Promise<Rendering[]> {
-    return (await Promise.all(files.map(async ({ instance }) => await this.#jobs.get(instance.sopInstanceUid)))).filter(rendering => rendering !== undefined)
+    return (await Promise.all(files.map(async ({ object }) => await this.#jobs.get(identityKey(object))))).filter(rendering => rendering !== undefined)
   }
 
   async #pictures (source: Source, thumbnail: boolean): Promise<Rendering> {
     const { mode } = this.#options
-    const readable = UNREADABLE_HERE.has(source.transferSyntaxUid) ? await this.#converted(this.#options.dcmtk.dcmconv, '+te', source) : source.path
-    const { values } = readElements(readable, TAGS)
-    const rows = values.get(ROWS)?.readUInt16LE(0) ?? 0
-    const columns = values.get(COLUMNS)?.readUInt16LE(0) ?? 0
+    const { attributes } = source
+    const rows = attributes.number(ROWS) ?? 0
+    const columns = attributes.number(COLUMNS) ?? 0
     // a plan, a waveform, a presentation state: nothing to see, and nothing wrong
     if (rows === 0 || columns === 0) return NOTHING
-    const frames = Math.max(1, Number.parseInt(values.get(NUMBER_OF_FRAMES)?.toString('latin1') ?? '1', 10) || 1)
-    const grey = (values.get(PHOTOMETRIC_INTERPRETATION)?.toString('latin1') ?? '').startsWith('MONOCHROME')
-    const hasWindow = (values.get(WINDOW_CENTER)?.toString('latin1').trim() ?? '') !== ''
+    const frames = Math.max(1, Math.trunc(attributes.number(NUMBER_OF_FRAMES) ?? 1))
+    const grey = (attributes.text(PHOTOMETRIC_INTERPRETATION) ?? '').startsWith('MONOCHROME')
+    const hasWindow = (attributes.text(WINDOW_CENTER) ?? '') !== ''
     // DCMTK does not decode JPEG 2000 (measured); gdcmconv does, where it is installed
-    const path = JPEG_2000.test(source.transferSyntaxUid) ? await this.#converted(this.#options.tools.gdcmconv, '--raw', source) : readable
+    const path = JPEG_2000.test(source.transferSyntaxUid) ? await this.#converted(this.#options.tools.gdcmconv, '--raw', source) : source.path
     const render = async (pixels: number, frameOptions: string[], target: string, first = target): Promise<void> => {
       const larger = Math.max(rows, columns)
       const scale = larger > pixels ? [columns >= rows ? '+Sxv' : '+Syv', String(pixels)] : []
