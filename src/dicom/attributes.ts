@@ -1,6 +1,6 @@
 /** Some elements of an object, whatever encoding it came in: explicit VR little endian in one piece, since a large study keeps one for each image. */
 import { decodeText } from './character-set.ts'
-import { hasLongLength, numberBytes } from './dictionary.ts'
+import { hasLongLength, lettersOf, numberBytes } from './dictionary.ts'
 
 export interface Attribute {
   tag: number
@@ -39,22 +39,35 @@ export class Attributes {
   /** In the order of their tags; the values are views. */
   * [Symbol.iterator] (): Generator<Attribute> {
     for (let at = 0; at < this.#bytes.length;) {
-      const tag = this.#bytes.readUInt16LE(at) * 0x10000 + this.#bytes.readUInt16LE(at + 2)
-      const vr = this.#bytes.toString('latin1', at + 4, at + 6)
-      const long = hasLongLength(vr)
-      const length = long ? this.#bytes.readUInt32LE(at + 8) : this.#bytes.readUInt16LE(at + 6)
-      const valueAt = at + (long ? 12 : 8)
-      at = valueAt + length
-      yield { tag, vr, value: this.#bytes.subarray(valueAt, at) }
+      const { valueAt, end } = this.#extent(at)
+      yield { tag: this.#tag(at), vr: this.#vr(at), value: this.#bytes.subarray(valueAt, end) }
+      at = end
     }
   }
 
   get (tag: number): Attribute | undefined {
-    for (const attribute of this) {
-      if (attribute.tag === tag) return attribute
-      if (attribute.tag > tag) return undefined
+    for (let at = 0; at < this.#bytes.length;) {
+      const { valueAt, end } = this.#extent(at)
+      const found = this.#tag(at)
+      if (found > tag) return undefined
+      if (found === tag) return { tag, vr: this.#vr(at), value: this.#bytes.subarray(valueAt, end) }
+      at = end
     }
     return undefined
+  }
+
+  #tag (at: number): number {
+    return this.#bytes.readUInt16LE(at) * 0x10000 + this.#bytes.readUInt16LE(at + 2)
+  }
+
+  #vr (at: number): string {
+    return lettersOf(this.#bytes.readUInt16BE(at + 4))
+  }
+
+  #extent (at: number): { valueAt: number, end: number } {
+    const long = hasLongLength(this.#vr(at))
+    const valueAt = at + (long ? 12 : 8)
+    return { valueAt, end: valueAt + (long ? this.#bytes.readUInt32LE(at + 8) : this.#bytes.readUInt16LE(at + 6)) }
   }
 
   has (tag: number): boolean {

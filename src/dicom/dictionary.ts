@@ -16,6 +16,13 @@ const NUMBER_BYTES: ReadonlyMap<string, 2 | 4 | 8> = new Map([
 ])
 const TEXT_VRS: ReadonlySet<string> = new Set(['AE', 'AS', 'CS', 'DA', 'DS', 'DT', 'IS', 'LO', 'LT', 'PN', 'SH', 'ST', 'TM', 'UC', 'UR', 'UT'])
 
+const BY_CODE: ReadonlyMap<number, string> = new Map([...SHORT_VRS, ...LONG_VRS].map(vr => [vr.charCodeAt(0) * 0x100 + vr.charCodeAt(1), vr] as const))
+
+/** The two bytes of a VR as text, the first one the higher byte of `code`. */
+export function lettersOf (code: number): string {
+  return BY_CODE.get(code) ?? String.fromCharCode(code >>> 8, code & 0xFF)
+}
+
 export function isVr (text: string): boolean {
   return SHORT_VRS.has(text) || LONG_VRS.has(text)
 }

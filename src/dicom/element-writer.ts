@@ -54,7 +54,8 @@ export class ElementWriter {
   #header (tag: number, vr: string, length: number): void {
     this.#reserve(12)
     this.#tag(tag)
-    this.#length += this.#bytes.write(vr, this.#length, 'latin1')
+    this.#bytes[this.#length++] = vr.charCodeAt(0)
+    this.#bytes[this.#length++] = vr.charCodeAt(1)
     if (!hasLongLength(vr)) this.#length = this.#bytes.writeUInt16LE(length, this.#length)
     else this.#length = this.#bytes.writeUInt32LE(length, this.#bytes.writeUInt16LE(0, this.#length))
   }
@@ -87,7 +88,8 @@ export function element (tag: number, vr: string, value: Buffer | string): Buffe
   const header = Buffer.alloc(long ? 12 : 8)
   header.writeUInt16LE(tag >>> 16, 0)
   header.writeUInt16LE(tag & 0xFFFF, 2)
-  header.write(vr, 4, 'latin1')
+  header[4] = vr.charCodeAt(0)
+  header[5] = vr.charCodeAt(1)
   if (long) header.writeUInt32LE(bytes.length, 8)
   else header.writeUInt16LE(bytes.length, 6)
   return Buffer.concat([header, bytes])

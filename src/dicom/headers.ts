@@ -2,7 +2,7 @@
  * Headers of elements (PS3.5 7.1), also where they are not as the transfer syntax says: real files hold VRs of blanks, zeros or `--`, and
  * implicit elements inside explicit files. Such a header is read in the way after which the next ones make sense.
  */
-import { hasLongLength, isVr, vrOf } from './dictionary.ts'
+import { hasLongLength, isVr, lettersOf, vrOf } from './dictionary.ts'
 import type { Source } from './source.ts'
 
 export interface Encoding {
@@ -75,8 +75,7 @@ export class Headers {
   }
 
   tag (at: number, { littleEndian }: Encoding): number {
-    const bytes = this.#source.bytes(at, 4)
-    return littleEndian ? bytes.readUInt16LE(0) * 0x10000 + bytes.readUInt16LE(2) : bytes.readUInt32BE(0)
+    return this.#source.uint16(at, littleEndian) * 0x10000 + this.#source.uint16(at + 2, littleEndian)
   }
 
   /** How many headers in a row make sense from here, at most three; three also when the data set ends before. */
@@ -85,26 +84,23 @@ export class Headers {
   }
 
   #vr (at: number): string {
-    return this.#source.bytes(at + 4, 2).toString('latin1')
+    return lettersOf(this.#source.uint16(at + 4, false))
   }
 
   #implicit (tag: number, at: number, { littleEndian }: Encoding, guessed: boolean): Header {
-    const bytes = this.#source.bytes(at + 4, 4)
-    return { tag, vr: '', length: littleEndian ? bytes.readUInt32LE() : bytes.readUInt32BE(), valueAt: at + 8, implicit: true, guessed }
+    return { tag, vr: '', length: this.#source.uint32(at + 4, littleEndian), valueAt: at + 8, implicit: true, guessed }
   }
 
   /** @returns undefined where the end cuts it off, or the reserved bytes of a long one are used */
   #explicit (tag: number, vr: string, at: number, end: number, { littleEndian }: Encoding, guessed: boolean): Header | undefined {
-    const short = this.#source.bytes(at + 6, 2)
-    const shortLength = littleEndian ? short.readUInt16LE() : short.readUInt16BE()
+    const shortLength = this.#source.uint16(at + 6, littleEndian)
     if (!hasLongLength(vr)) return { tag, vr, length: shortLength, valueAt: at + 8, implicit: false, guessed }
     return shortLength === 0 ? this.#long(tag, vr, at, end, { explicit: true, littleEndian }, guessed) : undefined
   }
 
   #long (tag: number, vr: string, at: number, end: number, { littleEndian }: Encoding, guessed: boolean): Header | undefined {
     if (end - at < 12) return undefined
-    const bytes = this.#source.bytes(at + 8, 4)
-    return { tag, vr, length: littleEndian ? bytes.readUInt32LE() : bytes.readUInt32BE(), valueAt: at + 12, implicit: false, guessed }
+    return { tag, vr, length: this.#source.uint32(at + 8, littleEndian), valueAt: at + 12, implicit: false, guessed }
   }
 
   #likeliest ({ at, end, encoding, nested }: Place, tag: number): Header | undefined {
@@ -132,8 +128,7 @@ export class Headers {
       const explicit = this.#explicit(tag, letters, at, end, encoding, !encoding.explicit)
       if (explicit !== undefined) return vrOf(tag) === letters ? [explicit, implicit] : [implicit, explicit]
     }
-    const short = this.#source.bytes(at + 6, 2)
-    const shortLength = encoding.littleEndian ? short.readUInt16LE() : short.readUInt16BE()
+    const shortLength = this.#source.uint16(at + 6, encoding.littleEndian)
     const vr = isVr(letters) ? letters : ''
     const explicit: Header[] = [{ tag, vr, length: shortLength, valueAt: at + 8, implicit: false, guessed: true }]
     const long = shortLength === 0 || hasLongLength(letters) ? this.#long(tag, vr, at, end, encoding, true) : undefined

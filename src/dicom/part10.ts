@@ -9,7 +9,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs'
 import { inflateRawSync, inflateSync } from 'node:zlib'
 import { Attributes } from './attributes.ts'
 import { DataSetReader } from './data-set-reader.ts'
-import { isVr } from './dictionary.ts'
+import { isVr, lettersOf } from './dictionary.ts'
 import { DIRECTORY_TAGS } from './directory-record-types.ts'
 import { Headers, isLikelyGroup, UNDEFINED_LENGTH, type Encoding } from './headers.ts'
 import { inflate } from './inflate.ts'
@@ -143,13 +143,15 @@ type Plain = { object: DicomObject } | { object: undefined, deflated: { meta: Me
 /** All of a file that needs not be inflated. */
 function readPlain (path: string, tags: ReadonlySet<number>): Plain {
   const fd = openSync(path, 'r')
+  let source: FileSource | undefined
   try {
-    const source = new FileSource(fd)
+    source = new FileSource(fd)
     const meta = readMeta(source, path)
     const method = meta.transferSyntaxUid === DEFLATED ? deflation(source, meta.end) : undefined
     if (method !== undefined) return { object: undefined, deflated: { meta, zlibHeader: method === 'zlib', fileBytes: source.sizeBytes } }
     return { object: known(readDataSet(source, meta, tags, source.sizeBytes), path) }
   } finally {
+    source?.release()
     closeSync(fd)
   }
 }
@@ -168,7 +170,7 @@ function readMeta (source: Source, path: string): Meta {
   const end = source.sizeBytes
   let groupEnd: number | undefined
   for (;;) {
-    if (meta.end + 8 > end || source.bytes(meta.end, 2).readUInt16LE() !== META_GROUP) break
+    if (meta.end + 8 > end || source.uint16(meta.end, true) !== META_GROUP) break
     const header = headers.at({ at: meta.end, end, encoding: EXPLICIT, nested: false })
     if (header === undefined || header.length === UNDEFINED_LENGTH) {
       if (end - meta.end < LONGEST_HEADER_BYTES) throw new CutOffError(meta.sopInstanceUid, 'it ends within its meta information')
@@ -179,7 +181,7 @@ function readMeta (source: Source, path: string): Meta {
     const { tag, valueAt, length } = header
     if (valueAt + length > end) throw new CutOffError(meta.sopInstanceUid, 'it ends within its meta information')
     meta.end = valueAt + length
-    if (tag === META_GROUP_LENGTH && length === 4) groupEnd = meta.end + source.bytes(valueAt, 4).readUInt32LE()
+    if (tag === META_GROUP_LENGTH && length === 4) groupEnd = meta.end + source.uint32(valueAt, true)
     if (length > LONGEST_UID_BYTES) continue
     const text = uidText(source.bytes(valueAt, length))
     if (tag === META_TRANSFER_SYNTAX_UID) meta.transferSyntaxUid = text
@@ -239,10 +241,10 @@ function encodingOf (source: Source, { transferSyntaxUid, end: at }: Meta): { en
   const end = source.sizeBytes
   const fits = ({ explicit, littleEndian }: Encoding): boolean => {
     try {
-      const head = source.bytes(at, 8)
-      const group = littleEndian ? head.readUInt16LE(0) : head.readUInt16BE(0)
-      if (!isLikelyGroup(group) || isVr(head.toString('latin1', 4, 6)) !== explicit) return false
-      return explicit || at + 8 + (littleEndian ? head.readUInt32LE(4) : head.readUInt32BE(4)) <= end
+      // (0008,....) is what a data set begins with; the other way round it is 0x0800
+      const group = source.uint16(at, littleEndian)
+      if (group < 0x0008 || group > 0x00FF || isVr(lettersOf(source.uint16(at + 4, false))) !== explicit) return false
+      return explicit || at + 8 + source.uint32(at + 4, littleEndian) <= end
     } catch (error) {
       if (error instanceof LostError) return false
       throw error

@@ -13,63 +13,91 @@ export class LostError extends Error {
   }
 }
 
-export interface Source {
-  /** Of the whole, though only a part of it may be held. */
-  readonly sizeBytes: number
-  /**
-   * A view that is valid until the next call.
-   * @throws LostError when the bytes are not held
-   */
-  bytes (at: number, length: number): Buffer
-  /** As {@link bytes}, into `target`; for lengths above a window. @throws LostError */
-  copy (at: number, length: number, target: Buffer, targetAt: number): void
-}
-
 /** Most bytes of one view. The header of an image fits, so that most files cost one read. */
 export const WINDOW_BYTES = 16 * 1024
 
-export class FileSource implements Source {
+/** What cannot be read throws LostError. */
+export abstract class Source {
+  /** Of the whole, though only a part of it may be held. */
   readonly sizeBytes: number
+
+  constructor (sizeBytes: number) {
+    this.sizeBytes = sizeBytes
+  }
+
+  /** Into `target`; for lengths above a window. */
+  abstract copy (at: number, length: number, target: Buffer, targetAt: number): void
+  /** Makes bytes available in {@link held}. @returns where in it they begin */
+  protected abstract locate (at: number, length: number): number
+  protected abstract readonly held: Buffer
+
+  /** A view that is valid until the next call. */
+  bytes (at: number, length: number): Buffer {
+    const start = this.locate(at, length)
+    return this.held.subarray(start, start + length)
+  }
+
+  uint16 (at: number, littleEndian: boolean): number {
+    const start = this.locate(at, 2)
+    return littleEndian ? this.held.readUInt16LE(start) : this.held.readUInt16BE(start)
+  }
+
+  uint32 (at: number, littleEndian: boolean): number {
+    const start = this.locate(at, 4)
+    return littleEndian ? this.held.readUInt32LE(start) : this.held.readUInt32BE(start)
+  }
+}
+
+/** Windows of files that have been closed. */
+const windows: Buffer[] = []
+
+export class FileSource extends Source {
   readonly #fd: number
-  readonly #window = Buffer.allocUnsafe(WINDOW_BYTES)
+  protected readonly held = windows.pop() ?? Buffer.allocUnsafeSlow(WINDOW_BYTES)
   #start = 0
   #length = 0
 
   /** @param fd stays the caller's */
   constructor (fd: number) {
+    super(fstatSync(fd).size)
     this.#fd = fd
-    this.sizeBytes = fstatSync(fd).size
   }
 
-  bytes (at: number, length: number): Buffer {
+  /** Nothing is read any more. */
+  release (): void {
+    if (windows.length === 0) windows.push(this.held)
+  }
+
+  protected locate (at: number, length: number): number {
     if (at < this.#start || at + length > this.#start + this.#length) {
       if (at + length > this.sizeBytes || length > WINDOW_BYTES) throw new LostError('there are no such bytes', true)
       this.#start = at
-      this.#length = readSync(this.#fd, this.#window, 0, WINDOW_BYTES, at)
+      this.#length = readSync(this.#fd, this.held, 0, WINDOW_BYTES, at)
       if (this.#length < length) throw new LostError('it became shorter while it was read', true)
     }
-    return this.#window.subarray(at - this.#start, at - this.#start + length)
+    return at - this.#start
   }
 
   copy (at: number, length: number, target: Buffer, targetAt: number): void {
     if (length <= WINDOW_BYTES) this.bytes(at, length).copy(target, targetAt)
-    else if (at + length > this.sizeBytes || readSync(this.#fd, target, targetAt, length, at) < length) throw new LostError('there are no such bytes', true)
+    else if (at + length > this.sizeBytes || readSync(this.#fd, target, targetAt, length, at) < length) {
+      throw new LostError('there are no such bytes', true)
+    }
   }
 }
 
-export class MemorySource implements Source {
-  readonly sizeBytes: number
-  readonly #held: Buffer
+export class MemorySource extends Source {
+  protected readonly held: Buffer
 
   /** @param sizeBytes of the whole, of which `held` is the beginning */
   constructor (held: Buffer, sizeBytes = held.length) {
-    this.#held = held
-    this.sizeBytes = sizeBytes
+    super(sizeBytes)
+    this.held = held
   }
 
-  bytes (at: number, length: number): Buffer {
-    if (at + length > this.#held.length) throw new LostError('it is beyond what is kept of a deflated data set', at + length > this.sizeBytes)
-    return this.#held.subarray(at, at + length)
+  protected locate (at: number, length: number): number {
+    if (at + length <= this.held.length) return at
+    throw new LostError('it is beyond what is kept of a deflated data set', at + length > this.sizeBytes)
   }
 
   copy (at: number, length: number, target: Buffer, targetAt: number): void {
