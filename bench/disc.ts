@@ -2,10 +2,8 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseConfig } from '../src/config/load.ts'
-import type { ToolContext } from '../src/dcmtk/peer.ts'
-import { readPart10 } from '../src/dicom/part10.ts'
+import { readObject, type DicomObject } from '../src/dicom/part10.ts'
 import { buildDicomdir } from '../src/disc/dicomdir/dicomdir.ts'
-import { DirectoryRecords } from '../src/disc/dicomdir/directory-records.ts'
 import { authorImage } from '../src/disc/image/author.ts'
 import { layOut, linkFiles } from '../src/disc/layout.ts'
 import { renderPages } from '../src/disc/pages/pages.ts'
@@ -18,17 +16,17 @@ import { ctStudy } from '../demo/phantoms/studies.ts'
 import { median, table } from './figures.ts'
 
 const STEPS = [
-  'bare image: genisoimage to its last byte', 'read each image for its directory record (while others arrive)', 'hard links under legal names', 'DICOMDIR from the records',
+  'bare image: genisoimage to its last byte', 'read each image once, for all that is asked of it (while others arrive)', 'hard links under legal names', 'DICOMDIR from the records',
   'INDEX.HTM, README.TXT, a page for each study', 'directories of the image, by genisoimage', 'for comparison: the DICOMDIR by dcmmkdir'
 ] as const
 
 /** @returns lines of Markdown */
 export async function discCosts (images: number, rounds: number, folder: string, programs: Programs): Promise<string[]> {
   const config = parseConfig(`iso: {temp_dir: ${folder}, microdicom_path: ''}`, 'bench', { env: {} })
-  const context: ToolContext = { programs, dcmtk: config.dcmtk, log: silentLog }
   const study = ctStudy('DISC', images)
   const instances = await writeStudy(study, join(folder, 'received'), programs)
-  const files = new Map(instances.map(({ sopInstanceUid, path }) => [sopInstanceUid, { ...readPart10(path), path }]))
+  const received = async (): Promise<Map<string, DicomObject & { path: string }>> =>
+    new Map(await Promise.all(instances.map(async ({ sopInstanceUid, path }) => [sopInstanceUid, { ...await readObject(path), path }] as const)))
   const { patientId, patientName, birthDate, sex } = study.patient
   const manifest = {
     studies: [{
@@ -51,13 +49,12 @@ export async function discCosts (images: number, rounds: number, folder: string,
   for (let round = 0; round < rounds; round++) {
     const root = join(folder, 'root')
     mkdirSync(root)
-    const records = new DirectoryRecords(context, join(folder, 'converted'), signal)
-    await timed(STEPS[1], () => { for (const file of files.values()) records.add(file) })
+    const files = await timed(STEPS[1], received)
     const contents = layOut(manifest, files)
     await timed(STEPS[2], () => { linkFiles(contents, root) })
     await timed(STEPS[6], async () => { await programs.run('dcmmkdir', ['+r', '-Pgp', '+D', join(folder, 'dcmmkdir'), '+id', root, 'DICOM']) })
     await timed(STEPS[0], async () => { await programs.run('genisoimage', ['-quiet', '-iso-level', '1', '-J', '-r', '-o', '/dev/null', root]) })
-    const { bytes } = await timed(STEPS[3], () => buildDicomdir(contents, records, config.iso.volume_id))
+    const { bytes } = await timed(STEPS[3], () => buildDicomdir(contents, config.iso.volume_id))
     writeFileSync(join(root, 'DICOMDIR'), bytes)
     const pages = await timed(STEPS[4], () => renderPages({
       contents, disc: config.disc, web: NO_WEB_CONTENT, notListed: [], missing: 0, createdAt: new Date(), profile: profileOf(filesOf(contents)), viewer: undefined

@@ -5,8 +5,7 @@ import { SaxesParser } from 'saxes'
 import { MkisoError } from '../errors.ts'
 import { isDiskFull } from '../disk.ts'
 import type { SpawnOptions } from '../process.ts'
-import { decodeText } from '../dicom/character-set.ts'
-import { readElements } from '../dicom/part10.ts'
+import { readObject } from '../dicom/part10.ts'
 import { endpointArguments, throughTunnel } from './tunnel.ts'
 import { lastLines, associationFaultOf, isUnanswered, networkArguments, type AssociationFault, type Peer, type ToolContext } from './peer.ts'
 
@@ -95,15 +94,12 @@ async function answersAsFiles (context: ToolContext, peer: Peer, query: Query, o
   if (await isDiskFull(folder)) throw new MkisoError('INSUFFICIENT_DISK_SPACE', 'iso.temp_dir is full')
   if (names.length < expected) throw new MkisoError('PACS_REFUSED', `${expected} answers to C-FIND, of which ${names.length} could be read`)
   const tags = Object.keys(query.keys)
-  const wanted = new Set([SPECIFIC_CHARACTER_SET, ...tags.map(tagNumber)])
-  return names.map(name => {
-    const { values } = readElements(join(folder, name), wanted)
-    const characterSet = values.get(SPECIFIC_CHARACTER_SET)?.toString('latin1') ?? ''
-    return new Map(tags.map(tag => [tag, trimmed(decodeText(values.get(tagNumber(tag)) ?? Buffer.alloc(0), characterSet))]))
-  })
+  const wanted = new Set(tags.map(tagNumber))
+  return await Promise.all(names.map(async name => {
+    const { attributes } = await readObject(join(folder, name), wanted)
+    return new Map(tags.map(tag => [tag, trimmed(attributes.text(tagNumber(tag)) ?? '')]))
+  }))
 }
-
-const SPECIFIC_CHARACTER_SET = 0x00080005
 
 function tagNumber (tag: string): number {
   return Number.parseInt(tag.replace(',', ''), 16)

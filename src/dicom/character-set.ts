@@ -33,14 +33,63 @@ const ESCAPES: Record<string, CodeSet> = {
 }
 
 const ESCAPE = 0x1b
+/** ASCII, which is also what an empty first value means (PS3.3 C.12.1.1.2). */
+const ASCII = 'ISO_IR 6'
+
+/** The first of the declared sets by its name without code extensions, also where it is misspelt (`ISO_IR100`, `UTF-8`); undefined for one that nobody knows. */
+function initialSet (characterSet: string): string | undefined {
+  const first = (characterSet.split('\\')[0] ?? '').trim().toUpperCase()
+  if (first === '') return ASCII
+  const letters = first.replace(/[^A-Z0-9]/g, '')
+  if (letters === 'UTF8') return 'ISO_IR 192'
+  const number = /^ISO(?:2022)?IR(\d+)$/.exec(letters)?.[1]
+  const name = number === undefined ? letters : `ISO_IR ${number}`
+  return name === ASCII || name in BY_NAME ? name : undefined
+}
+
+/** Whether it is a value of Specific Character Set (0008,0005) as the standard spells it (PS3.3 C.12.1.1.2). */
+export function isCharacterSet (characterSet: string): boolean {
+  const values = characterSet.split('\\').map(value => value.trim())
+  return values.every((value, index) => {
+    if (value === '') return index === 0
+    if (/^ISO 2022 IR \d+$/.test(value)) return [6, 13, 58, 87, 100, 101, 109, 110, 126, 127, 138, 144, 148, 149, 159, 166, 203].includes(Number(value.slice(12)))
+    // without code extensions it stands alone
+    return values.length === 1 && (value === ASCII || value in BY_NAME)
+  })
+}
+
+/** Whether bytes can be text in the declared character set. ISO 8859 has no characters from 0x80 to 0x9f, and JIS X 0201 only katakana above ASCII. */
+export function isTextIn (bytes: Uint8Array, characterSet: string): boolean {
+  if (bytes.includes(ESCAPE)) return characterSet !== '' && !decodeText(bytes, characterSet).includes('\uFFFD')
+  if (!bytes.some(byte => byte >= 0x80)) return true
+  const initial = initialSet(characterSet)
+  if (initial === undefined || initial === ASCII) return false
+  if (initial === 'ISO_IR 13') return bytes.every(byte => byte < 0x80 || (byte > 0xa0 && byte < 0xe0))
+  const label = BY_NAME[initial] ?? ''
+  return /^(utf-8|gb)/.test(label) ? decodes(label, bytes) : !bytes.some(byte => byte >= 0x80 && byte < 0xa0)
+}
+
+function decodes (label: string, bytes: Uint8Array): boolean {
+  try {
+    new TextDecoder(label, { fatal: true }).decode(bytes)
+    return true
+  } catch {
+    return false
+  }
+}
 
 /**
- * @param characterSet Specific Character Set (0008,0005), values separated by backslashes; empty means ASCII, and is read as Latin 1
+ * Text that is no text in what was declared, or for which nothing that anybody knows was declared, and that is valid UTF-8, is taken for that;
+ * else what was not declared is read as Latin 1.
+ * @param characterSet Specific Character Set (0008,0005), values separated by backslashes
+ * @throws never
  */
 export function decodeText (bytes: Uint8Array, characterSet: string): string {
-  const first = (characterSet.split('\\')[0] ?? '').trim().replace(/^ISO 2022 IR /, 'ISO_IR ')
-  const initial: CodeSet = { label: BY_NAME[first] ?? 'windows-1252' }
-  if (!bytes.includes(ESCAPE)) return decode(initial, bytes)
+  const escapes = bytes.includes(ESCAPE)
+  if (!escapes && !bytes.some(byte => byte >= 0x80)) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
+  const first = initialSet(characterSet)
+  const initial: CodeSet = { label: (first === undefined ? undefined : BY_NAME[first]) ?? 'windows-1252' }
+  if (!escapes) return !isTextIn(bytes, characterSet) && decodes('utf-8', bytes) ? decode({ label: 'utf-8' }, bytes) : decode(initial, bytes)
   let text = ''
   let current = initial
   let start = 0

@@ -1,222 +1,271 @@
 /**
- * Reads as much of a DICOM file (PS3.10 7) as completeness needs: who it is, and that it is whole, which is that its last element ends
- * where the file ends. It reads headers and skips values, so a file of gigabytes costs a few reads.
+ * What a DICOM file (PS3.10 7) says of itself, read once: who it is, that it is whole, and what a directory record and a picture need. It
+ * reads headers and skips values, so a file of gigabytes costs a few reads.
+ *
+ * Whole means that the sender was answered with success and the file holds what was sent. So nothing that is merely odd is an error: what
+ * cannot be followed is left out with a remark. Cut off is what ends before its own lengths do.
  */
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { inflateRawSync, inflateSync } from 'node:zlib'
+import { Attributes } from './attributes.ts'
+import { DataSetReader } from './data-set-reader.ts'
+import { isVr, lettersOf } from './dictionary.ts'
+import { DIRECTORY_TAGS } from './directory-record-types.ts'
+import { Headers, isLikelyGroup, UNDEFINED_LENGTH, type Encoding } from './headers.ts'
+import { inflate } from './inflate.ts'
+import { FileSource, LostError, MemorySource, type Source } from './source.ts'
 import type { Patient } from './study.ts'
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { dateOf, integerOf } from './values.ts'
 
-/** What an object says of itself, read once. */
-export interface DicomObject extends Part10Facts {
+/** What an object says of itself. */
+export interface DicomObject {
+  /** From the data set; the SOP ones from the file meta information where it has none. Any text may stand there: see isUid. */
+  sopInstanceUid: string
+  sopClassUid: string
+  studyInstanceUid: string
+  seriesInstanceUid: string
+  transferSyntaxUid: string
   /** As it stands in the file, in UTF-8. */
   patient: Patient
   instanceNumber: number | undefined
-  /** What the parser could not follow. */
+  sizeBytes: number
+  /** The elements that were asked for; by default those of a directory record, of a picture and of who it is. */
+  attributes: Attributes
+  /** What could not be followed, for the log; empty as a rule. */
   remarks: readonly string[]
 }
 
-export interface Part10Facts {
-  sopInstanceUid: string
-  sopClassUid: string
-  transferSyntaxUid: string
-  studyInstanceUid: string
-  seriesInstanceUid: string
-  sizeBytes: number
-}
+/** The file holds less than was sent. */
+export class CutOffError extends Error {
+  /** As far as it is known; else empty. */
+  readonly sopInstanceUid: string
 
-/** The file is cut off, or is not a DICOM file. */
-export class NotWholeError extends Error {
-  constructor (path: string, reason: string) {
-    super(`${path}: ${reason}`)
-    this.name = 'NotWholeError'
+  constructor (sopInstanceUid: string, reason: string) {
+    super(`the object ${sopInstanceUid === '' ? 'of an unknown UID' : sopInstanceUid} is cut off: ${reason}`)
+    this.name = 'CutOffError'
+    this.sopInstanceUid = sopInstanceUid
   }
 }
 
-const UNDEFINED_LENGTH = 0xFFFFFFFF
-const PREFIX_LENGTH = 132
+/** There is no DICM prefix (PS3.10 7.1). */
+export class NotDicomError extends Error {
+  constructor (path: string) {
+    super(`${path} is no DICOM file`)
+    this.name = 'NotDicomError'
+  }
+}
+
+const PREFIX_BYTES = 132
+const META_GROUP = 0x0002
+const META_GROUP_LENGTH = 0x00020000
+const META_SOP_CLASS_UID = 0x00020002
+const META_SOP_INSTANCE_UID = 0x00020003
+const META_TRANSFER_SYNTAX_UID = 0x00020010
+const LONGEST_HEADER_BYTES = 12
+/** Longer values of the meta information are none of those that are read here. */
+const LONGEST_UID_BYTES = 256
 const IMPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2'
+const EXPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2.1'
 const EXPLICIT_BIG_ENDIAN = '1.2.840.10008.1.2.2'
 const DEFLATED = '1.2.840.10008.1.2.1.99'
-const ITEM = 0xFFFEE000
-const ITEM_END = 0xFFFEE00D
-const SEQUENCE_END = 0xFFFEE0DD
-const PIXEL_DATA = 0x7FE00010
-// VRs with a 32 bit length after two reserved bytes (PS3.5 7.1.2)
-const LONG_VRS = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV'])
+const EXPLICIT: Encoding = { explicit: true, littleEndian: true }
+
+const SPECIFIC_CHARACTER_SET = 0x00080005
 const SOP_CLASS_UID = 0x00080016
 const SOP_INSTANCE_UID = 0x00080018
+const PATIENT_NAME = 0x00100010
+const PATIENT_ID = 0x00100020
+const ISSUER_OF_PATIENT_ID = 0x00100021
+const PATIENT_BIRTH_DATE = 0x00100030
+const PATIENT_SEX = 0x00100040
 const STUDY_INSTANCE_UID = 0x0020000D
 const SERIES_INSTANCE_UID = 0x0020000E
-const IDENTITY: ReadonlySet<number> = new Set([SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID])
+const INSTANCE_NUMBER = 0x00200013
+const NUMBER_OF_FRAMES = 0x00280008
+/** Who it is. These are always read. */
+const IDENTITY_TAGS: readonly number[] = [
+  SPECIFIC_CHARACTER_SET, SOP_CLASS_UID, SOP_INSTANCE_UID, PATIENT_NAME, PATIENT_ID, ISSUER_OF_PATIENT_ID, PATIENT_BIRTH_DATE, PATIENT_SEX,
+  STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, INSTANCE_NUMBER, NUMBER_OF_FRAMES
+]
+/** Photometric Interpretation, Rows, Columns, Window Center and Width. */
+const PICTURE_TAGS: readonly number[] = [0x00280004, 0x00280010, 0x00280011, 0x00281050, 0x00281051]
+const DEFAULT_TAGS: ReadonlySet<number> = new Set([...IDENTITY_TAGS, ...PICTURE_TAGS, ...DIRECTORY_TAGS])
 
-interface Encoding { explicit: boolean, littleEndian: boolean }
-interface ElementHeader { tag: number, vr: string, length: number }
-
-/**
- * @throws NotWholeError when the file is cut off or not DICOM
- */
-export function readPart10 (path: string): Part10Facts {
-  const { meta, values, sizeBytes } = readElements(path, IDENTITY)
-  const text = (tag: number, fallback = ''): string => {
-    const value = values.get(tag)
-    return value === undefined ? fallback : uid(value)
-  }
-  return {
-    sopInstanceUid: text(SOP_INSTANCE_UID, meta.sopInstanceUid),
-    sopClassUid: text(SOP_CLASS_UID, meta.sopClassUid),
-    transferSyntaxUid: meta.transferSyntaxUid,
-    studyInstanceUid: text(STUDY_INSTANCE_UID),
-    seriesInstanceUid: text(SERIES_INSTANCE_UID),
-    sizeBytes
-  }
-}
-
-export interface Meta {
+interface Meta {
   sopInstanceUid: string
   sopClassUid: string
   transferSyntaxUid: string
+  /** Where the data set begins. */
+  end: number
 }
 
 /**
- * The values of some elements of the first level, as they are; one that is longer than 16 KiB (a sequence: 8 MiB) is left out.
- * @param tags as numbers, `0x00100010`
- * @throws NotWholeError when the file is cut off or not DICOM
+ * @param tags of the elements to keep besides those of who it is, as numbers: `0x00100010`
+ * @throws CutOffError when it holds less than was sent
+ * @throws NotDicomError
  */
-export function readElements (path: string, tags: ReadonlySet<number>): { meta: Meta, values: Map<number, Buffer>, sizeBytes: number } {
-  const fd = openSync(path, 'r')
+export async function readObject (path: string, tags?: ReadonlySet<number>): Promise<DicomObject> {
+  const wanted = tags === undefined ? DEFAULT_TAGS : new Set([...IDENTITY_TAGS, ...tags])
+  const read = readPlain(path, wanted)
+  if (read.object !== undefined) return read.object
+  const { meta, zlibHeader, fileBytes } = read.deflated
+  const inflated = await inflate(path, meta.end, zlibHeader)
+  const plain = { ...meta, end: 0 }
+  if (inflated.end === 'cut-off') throw new CutOffError(uidOfBeginning(inflated.beginning, plain, wanted), inflated.reason)
+  const object = readDataSet(new MemorySource(inflated.beginning, inflated.sizeBytes), plain, wanted, fileBytes)
+  return inflated.end === 'whole' ? object : { ...object, remarks: [...object.remarks, inflated.reason] }
+}
+
+/** @deprecated {@link DicomObject} */
+export type Part10Facts = DicomObject
+
+/**
+ * @deprecated {@link readObject}, which does not hold the event loop while it inflates
+ * @throws CutOffError
+ * @throws NotDicomError
+ */
+export function readPart10 (path: string): DicomObject {
+  const read = readPlain(path, DEFAULT_TAGS)
+  if (read.object !== undefined) return read.object
+  const { meta, zlibHeader, fileBytes } = read.deflated
+  const deflated = readFileSync(path).subarray(meta.end)
   try {
-    return new Walker(fd, path).walk(tags)
+    const inflated = (zlibHeader ? inflateSync : inflateRawSync)(deflated, { maxOutputLength: 64 * 1024 ** 2 })
+    return readDataSet(new MemorySource(inflated), { ...meta, end: 0 }, DEFAULT_TAGS, fileBytes)
+  } catch (error) {
+    if (error instanceof CutOffError) throw error
+    throw new CutOffError(meta.sopInstanceUid, 'its deflated data set cannot be read to the end')
+  }
+}
+
+type Plain = { object: DicomObject } | { object: undefined, deflated: { meta: Meta, zlibHeader: boolean, fileBytes: number } }
+
+/** All of a file that needs not be inflated. */
+function readPlain (path: string, tags: ReadonlySet<number>): Plain {
+  const fd = openSync(path, 'r')
+  let source: FileSource | undefined
+  try {
+    source = new FileSource(fd)
+    const meta = readMeta(source, path)
+    const method = meta.transferSyntaxUid === DEFLATED ? deflation(source, meta.end) : undefined
+    if (method !== undefined) return { object: undefined, deflated: { meta, zlibHeader: method === 'zlib', fileBytes: source.sizeBytes } }
+    return { object: known(readDataSet(source, meta, tags, source.sizeBytes), path) }
   } finally {
+    source?.release()
     closeSync(fd)
   }
 }
 
-const WINDOW_BYTES = 16 * 1024
-const DELIMITER_BYTES = 8
-/** A large structured report. */
-const LARGEST_SEQUENCE_BYTES = 8 * 1024 ** 2
+/** Three letters in the right place do not make an object. */
+function known (object: DicomObject, path: string): DicomObject {
+  if (object.attributes.sizeBytes === 0 && object.sopInstanceUid === '') throw new NotDicomError(path)
+  return object
+}
 
-class Walker {
-  readonly #fd: number
-  readonly #path: string
-  readonly #size: number
-  readonly #window = Buffer.allocUnsafe(WINDOW_BYTES)
-  #windowStart = 0
-  #windowLength = 0
-  #position = 0
-
-  constructor (fd: number, path: string) {
-    this.#fd = fd
-    this.#path = path
-    this.#size = fstatSync(fd).size
-  }
-
-  walk (tags: ReadonlySet<number>): { meta: Meta, values: Map<number, Buffer>, sizeBytes: number } {
-    if (this.#size < PREFIX_LENGTH || this.#bytes(PREFIX_LENGTH).toString('latin1', 128) !== 'DICM') throw this.#cut('no DICM prefix')
-    const meta: Meta = { sopInstanceUid: '', sopClassUid: '', transferSyntaxUid: '' }
-    const values = new Map<number, Buffer>()
-    const answer = { meta, values, sizeBytes: this.#size }
-    // the meta information is always explicit VR little endian (PS3.10 7.1)
-    for (;;) {
-      if (this.#position + 2 > this.#size || this.#peek(2).readUInt16LE() !== 0x0002) break
-      const { tag, length } = this.#header({ explicit: true, littleEndian: true })
-      const value = this.#bytes(length)
-      if (tag === 0x00020010) meta.transferSyntaxUid = uid(value)
-      else if (tag === 0x00020002) meta.sopClassUid = uid(value)
-      else if (tag === 0x00020003) meta.sopInstanceUid = uid(value)
+/** The file meta information, always explicit VR little endian (PS3.10 7.1); odd elements in it are passed over. */
+function readMeta (source: Source, path: string): Meta {
+  if (source.sizeBytes < PREFIX_BYTES || source.bytes(0, PREFIX_BYTES).toString('latin1', 128) !== 'DICM') throw new NotDicomError(path)
+  const headers = new Headers(source)
+  const meta: Meta = { sopInstanceUid: '', sopClassUid: '', transferSyntaxUid: '', end: PREFIX_BYTES }
+  const end = source.sizeBytes
+  let groupEnd: number | undefined
+  for (;;) {
+    if (meta.end + 8 > end || source.uint16(meta.end, true) !== META_GROUP) break
+    const header = headers.at({ at: meta.end, end, encoding: EXPLICIT, nested: false })
+    if (header === undefined || header.length === UNDEFINED_LENGTH) {
+      if (end - meta.end < LONGEST_HEADER_BYTES) throw new CutOffError(meta.sopInstanceUid, 'it ends within its meta information')
+      // its own length leads past what cannot be read
+      if (groupEnd !== undefined && groupEnd > meta.end && groupEnd < end) meta.end = groupEnd
+      break
     }
-    // a deflated data set cannot be walked without inflating it; that storescp closed it normally must do
-    if (meta.transferSyntaxUid === DEFLATED) return answer
-    const encoding: Encoding = { explicit: meta.transferSyntaxUid !== IMPLICIT_LITTLE_ENDIAN, littleEndian: meta.transferSyntaxUid !== EXPLICIT_BIG_ENDIAN }
-    while (this.#position < this.#size) {
-      const { tag, vr, length } = this.#header(encoding)
-      if (tags.has(tag) && length <= WINDOW_BYTES) values.set(tag, Buffer.from(this.#bytes(length)))
-      else if (tags.has(tag) && vr === 'SQ') this.#keepItems(encoding, tag, length, values)
-      else if (length === UNDEFINED_LENGTH) this.#skipItems(vr === 'UN' ? { explicit: false, littleEndian: true } : encoding, tag === PIXEL_DATA)
-      else this.#skip(length)
-      // what some senders append after the pixel data is none of our business
-      if (tag === PIXEL_DATA) break
-    }
-    return answer
+    const { tag, valueAt, length } = header
+    if (valueAt + length > end) throw new CutOffError(meta.sopInstanceUid, 'it ends within its meta information')
+    meta.end = valueAt + length
+    if (tag === META_GROUP_LENGTH && length === 4) groupEnd = meta.end + source.uint32(valueAt, true)
+    if (length > LONGEST_UID_BYTES) continue
+    const text = uidText(source.bytes(valueAt, length))
+    if (tag === META_TRANSFER_SYNTAX_UID) meta.transferSyntaxUid = text
+    else if (tag === META_SOP_CLASS_UID) meta.sopClassUid = text
+    else if (tag === META_SOP_INSTANCE_UID) meta.sopInstanceUid = text
   }
+  if (meta.end >= end) throw new CutOffError(meta.sopInstanceUid, 'it has no data set')
+  return meta
+}
 
-  /** The items of a sequence; of one of undefined length without the delimiter, so that with its length known they are one of defined length. */
-  #keepItems (encoding: Encoding, tag: number, length: number, values: Map<number, Buffer>): void {
-    const start = this.#position
-    if (length === UNDEFINED_LENGTH) this.#skipItems(encoding, false)
-    else this.#skip(length)
-    const bytes = length === UNDEFINED_LENGTH ? this.#position - DELIMITER_BYTES - start : length
-    if (bytes > LARGEST_SEQUENCE_BYTES) return
-    const value = Buffer.alloc(bytes)
-    if (readSync(this.#fd, value, 0, bytes, start) < bytes) throw this.#cut('it became shorter while it was read')
-    values.set(tag, value)
-  }
+/** @returns undefined for a data set that is called deflated and is not; some have a header of RFC 1950, which PS3.5 A.5 does not know */
+function deflation (source: Source, at: number): 'raw' | 'zlib' | undefined {
+  const first = source.bytes(at, Math.min(8, source.sizeBytes - at))
+  if (first.length < 2) return 'raw'
+  if (first.length === 8 && isLikelyGroup(first.readUInt16LE(0)) && isVr(first.toString('latin1', 4, 6))) return undefined
+  return first[0] === 0x78 && first.readUInt16BE(0) % 31 === 0 ? 'zlib' : 'raw'
+}
 
-  /** A sequence or encapsulated pixel data of undefined length (PS3.5 7.5, A.4). */
-  #skipItems (encoding: Encoding, fragments: boolean): void {
-    for (;;) {
-      const { tag, length } = this.#header(encoding)
-      if (tag === SEQUENCE_END) return
-      if (tag !== ITEM) throw this.#cut('a sequence holds something else than items')
-      if (length !== UNDEFINED_LENGTH) this.#skip(length)
-      else if (fragments) throw this.#cut('a fragment of undefined length')
-      else this.#skipItemElements(encoding)
-    }
-  }
-
-  #skipItemElements (encoding: Encoding): void {
-    for (;;) {
-      const { tag, vr, length } = this.#header(encoding)
-      if (tag === ITEM_END) return
-      if (length === UNDEFINED_LENGTH) this.#skipItems(vr === 'UN' ? { explicit: false, littleEndian: true } : encoding, false)
-      else this.#skip(length)
-    }
-  }
-
-  #header ({ explicit, littleEndian }: Encoding): ElementHeader {
-    const head = this.#bytes(8)
-    const group = littleEndian ? head.readUInt16LE(0) : head.readUInt16BE(0)
-    const element = littleEndian ? head.readUInt16LE(2) : head.readUInt16BE(2)
-    const tag = group * 0x10000 + element
-    // items and delimiters have no VR in any encoding (PS3.5 7.5)
-    if (!explicit || group === 0xFFFE) return { tag, vr: '', length: littleEndian ? head.readUInt32LE(4) : head.readUInt32BE(4) }
-    const vr = head.toString('latin1', 4, 6)
-    if (!LONG_VRS.has(vr)) {
-      if (!/^[A-Z]{2}$/.test(vr)) throw this.#cut(`no VR at byte ${this.#position - 4}`)
-      return { tag, vr, length: littleEndian ? head.readUInt16LE(6) : head.readUInt16BE(6) }
-    }
-    const long = this.#bytes(4)
-    return { tag, vr, length: littleEndian ? long.readUInt32LE() : long.readUInt32BE() }
-  }
-
-  #skip (length: number): void {
-    this.#position += length
-    if (this.#position > this.#size) throw this.#cut(`${this.#position - this.#size} bytes are missing`)
-  }
-
-  #bytes (length: number): Buffer {
-    const bytes = this.#peek(length)
-    this.#position += length
-    return bytes
-  }
-
-  #peek (length: number): Buffer {
-    if (this.#position + length > this.#size) throw this.#cut(`${this.#position + length - this.#size} bytes are missing`)
-    if (length > this.#window.length) throw this.#cut('an element of the header is too long')
-    if (this.#position < this.#windowStart || this.#position + length > this.#windowStart + this.#windowLength) {
-      this.#windowStart = this.#position
-      this.#windowLength = readSync(this.#fd, this.#window, 0, this.#window.length, this.#position)
-      if (this.#windowLength < length) throw this.#cut('it became shorter while it was read')
-    }
-    const offset = this.#position - this.#windowStart
-    return this.#window.subarray(offset, offset + length)
-  }
-
-  #cut (reason: string): NotWholeError {
-    return new NotWholeError(this.#path, `not a whole DICOM file: ${reason}`)
+function readDataSet (source: Source, meta: Meta, tags: ReadonlySet<number>, sizeBytes: number): DicomObject {
+  const { encoding, remark } = encodingOf(source, meta)
+  const reader = new DataSetReader(source, { start: meta.end, encoding, tags, lastIdentityTag: SERIES_INSTANCE_UID })
+  reader.read()
+  const attributes = new Attributes(reader.elements())
+  const uid = (tag: number): string => uidText(attributes.value(tag) ?? Buffer.alloc(0))
+  const sopInstanceUid = uid(SOP_INSTANCE_UID) || meta.sopInstanceUid
+  if (reader.cutOff !== undefined) throw new CutOffError(sopInstanceUid, reader.cutOff)
+  const remarks = remark === undefined ? reader.remarks : [remark, ...reader.remarks]
+  if (meta.sopInstanceUid !== '' && meta.sopInstanceUid !== sopInstanceUid) remarks.push(`its meta information calls it ${meta.sopInstanceUid.slice(0, 64)}`)
+  const instanceNumber = integerOf(attributes.text(INSTANCE_NUMBER) ?? '')
+  return {
+    sopInstanceUid,
+    sopClassUid: uid(SOP_CLASS_UID) || meta.sopClassUid,
+    studyInstanceUid: uid(STUDY_INSTANCE_UID),
+    seriesInstanceUid: uid(SERIES_INSTANCE_UID),
+    transferSyntaxUid: meta.transferSyntaxUid || (encoding.explicit ? EXPLICIT_LITTLE_ENDIAN : IMPLICIT_LITTLE_ENDIAN),
+    patient: patientOf(attributes),
+    instanceNumber: instanceNumber === undefined ? undefined : Number(instanceNumber),
+    sizeBytes,
+    attributes,
+    remarks
   }
 }
 
-/** UIDs are padded with a null character, by some senders with a blank. */
-function uid (value: Buffer): string {
-  return value.toString('latin1').replace(/[\0 ]+$/, '')
+function patientOf (attributes: Attributes): Patient {
+  return {
+    patientId: attributes.text(PATIENT_ID) ?? '',
+    issuerOfPatientId: attributes.text(ISSUER_OF_PATIENT_ID) ?? '',
+    patientName: attributes.text(PATIENT_NAME) ?? '',
+    birthDate: dateOf(attributes.text(PATIENT_BIRTH_DATE) ?? '') ?? '',
+    sex: attributes.text(PATIENT_SEX) ?? ''
+  }
+}
+
+/** What the transfer syntax says, where the first elements agree; else what they agree with. */
+function encodingOf (source: Source, { transferSyntaxUid, end: at }: Meta): { encoding: Encoding, remark: string | undefined } {
+  const stated: Encoding = { explicit: transferSyntaxUid !== IMPLICIT_LITTLE_ENDIAN, littleEndian: transferSyntaxUid !== EXPLICIT_BIG_ENDIAN }
+  const end = source.sizeBytes
+  const fits = ({ explicit, littleEndian }: Encoding): boolean => {
+    try {
+      // (0008,....) is what a data set begins with; the other way round it is 0x0800
+      const group = source.uint16(at, littleEndian)
+      if (group < 0x0008 || group > 0x00FF || isVr(lettersOf(source.uint16(at + 4, false))) !== explicit) return false
+      return explicit || at + 8 + source.uint32(at + 4, littleEndian) <= end
+    } catch (error) {
+      if (error instanceof LostError) return false
+      throw error
+    }
+  }
+  if (fits(stated)) return { encoding: stated, remark: undefined }
+  const others: Encoding[] = [{ explicit: true, littleEndian: true }, { explicit: false, littleEndian: true }, { explicit: true, littleEndian: false }]
+  const headers = new Headers(source)
+  const found = others.find(encoding => fits(encoding) && headers.credit({ at, end, encoding, nested: false }) > 0)
+  return found === undefined ? { encoding: stated, remark: undefined } : { encoding: found, remark: 'its data set is not encoded as its transfer syntax says' }
+}
+
+function uidOfBeginning (beginning: Buffer, meta: Meta, tags: ReadonlySet<number>): string {
+  try {
+    return readDataSet(new MemorySource(beginning), meta, tags, beginning.length).sopInstanceUid
+  } catch (error) {
+    return error instanceof CutOffError ? error.sopInstanceUid : meta.sopInstanceUid
+  }
+}
+
+/** UIDs are padded with a null character (PS3.5 9.1), by some with blanks (CTN). */
+function uidText (value: Buffer): string {
+  return (value.toString('latin1').split('\0', 1)[0] ?? '').trim()
 }

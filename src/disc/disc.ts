@@ -8,7 +8,6 @@ import { MkisoError } from '../errors.ts'
 import { writeChecksums, type Checksums } from './checksums.ts'
 import { filesOf, type DiscContents } from './contents.ts'
 import { buildDicomdir, type NotListed } from './dicomdir/dicomdir.ts'
-import type { DirectoryRecords } from './dicomdir/directory-records.ts'
 import { authorImage } from './image/author.ts'
 import type { Image } from './image/image.ts'
 import { linkFiles } from './layout.ts'
@@ -24,7 +23,6 @@ export interface DiscOptions {
   /** On the file system of the images; what is in it goes first. Its owner removes it. */
   folder: string
   viewer: Viewer | undefined
-  records: DirectoryRecords
   renderer: Renderer | undefined
   checksums: Checksums | undefined
   /** Images that the archive did not deliver; undefined where nobody can tell. */
@@ -42,14 +40,14 @@ export interface Disc {
 }
 
 /** @throws MkisoError ISO_CREATION_FAILED */
-export async function makeDisc (context: ToolContext, { config, contents, folder, viewer, records, renderer, checksums, missing, signal }: DiscOptions): Promise<Disc> {
+export async function makeDisc (context: ToolContext, { config, contents, folder, viewer, renderer, checksums, missing, signal }: DiscOptions): Promise<Disc> {
   const root = join(folder, 'root')
   await rm(folder, { recursive: true, force: true })
   await mkdir(root, { recursive: true, mode: 0o700 })
   linkFiles(contents, root)
-  const [web] = await Promise.all([renderer === undefined ? NO_WEB_CONTENT : placeWebContent(renderer, contents, root), records.settled()])
+  const web = renderer === undefined ? NO_WEB_CONTENT : await placeWebContent(renderer, contents, root)
   signal.throwIfAborted()
-  const { bytes, notListed } = buildDicomdir(contents, records, config.iso.volume_id)
+  const { bytes, notListed } = buildDicomdir(contents, config.iso.volume_id)
   await writeFile(join(root, 'DICOMDIR'), bytes)
   for (const { fileId, reason } of notListed) context.log.warn({ file: fileId, reason }, 'the DICOMDIR does not list a file')
   const files = filesOf(contents)

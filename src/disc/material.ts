@@ -14,7 +14,6 @@ import type { HeldFile } from '../studies/held-study.ts'
 import { filesOfStudies, type Holding } from '../studies/holding.ts'
 import { Checksums } from './checksums.ts'
 import { filesOf, type DiscContents } from './contents.ts'
-import { DirectoryRecords } from './dicomdir/directory-records.ts'
 import { CAPACITY_BYTES, planSet } from './disc-set.ts'
 import { makeDisc, type Disc } from './disc.ts'
 import { inReadingOrder, type StudySources } from './layout.ts'
@@ -35,7 +34,6 @@ export class Material {
   readonly #context: ToolContext
   readonly #folder: string
   readonly #ended = new AbortController()
-  readonly #records: DirectoryRecords
   readonly #renderer: Renderer | undefined
   readonly #checksums: Checksums | undefined
   readonly #decoder: Decoder | undefined
@@ -53,7 +51,6 @@ export class Material {
     mkdirSync(folder, { mode: 0o700 })
     const { programs, dcmtk, log } = context
     const { web_content: mode } = config.disc
-    this.#records = new DirectoryRecords(context, join(folder, 'converted'), signal)
     this.#renderer = mode === 'none'
       ? undefined
       : new Renderer({ programs, dcmtk, tools: config.tools, mode, folder: join(folder, 'pictures'), log, signal }, thumbnailsOf(holding.manifest))
@@ -122,7 +119,6 @@ export class Material {
       contents,
       folder: join(this.#folder, `disc_${number}`),
       viewer,
-      records: this.#records,
       renderer,
       checksums: this.#checksums,
       missing,

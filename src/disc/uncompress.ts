@@ -79,7 +79,7 @@ export class Decoder {
 /** Bytes of a copy in explicit VR little endian, about. */
 function decodedBytes ({ transferSyntaxUid, sizeBytes, attributes }: DicomObject): number {
   if (transferSyntaxUid === EXPLICIT_LITTLE_ENDIAN) return 0
-  const [rows = 0, columns = 0, bits = 8, samples = 1] = [0x00280010, 0x00280011, 0x00280100, 0x00280002].map(tag => attributes.unsigned(tag))
+  const [rows = 0, columns = 0, bits = 8, samples = 1] = [0x00280010, 0x00280011, 0x00280100, 0x00280002].map(tag => attributes.number(tag))
   const frames = Math.max(1, Number.parseInt(attributes.text(0x00280008) ?? '1', 10) || 1)
   return sizeBytes + rows * columns * frames * samples * Math.ceil(bits / 8)
 }

@@ -4,23 +4,25 @@ import { basename, dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { writeStudy, type PhantomInstance } from '../../demo/phantoms/catalogue.ts'
 import { ctStudy, oddStudies } from '../../demo/phantoms/studies.ts'
+import { recordTypeOf } from '../../src/dicom/directory-record-types.ts'
 import type { Manifest } from '../../src/dicom/study.ts'
-import { readElements, readPart10 } from '../../src/dicom/part10.ts'
+import { readObject } from '../../src/dicom/part10.ts'
 import { buildDicomdir } from '../../src/disc/dicomdir/dicomdir.ts'
-import { DirectoryRecords } from '../../src/disc/dicomdir/directory-records.ts'
-import { recordTypeOf } from '../../src/disc/dicomdir/record-types.ts'
 import { filesOf } from '../../src/disc/contents.ts'
 import { layOut, linkFiles } from '../../src/disc/layout.ts'
 import { profileOf } from '../../src/disc/profile.ts'
-import { silentLog, type Programs } from '../../src/process.ts'
+import type { Programs } from '../../src/process.ts'
 import type { ReceivedFile } from '../../src/studies/fetch-study.ts'
-import { DEFAULTS, programsOf, temporaryFolder } from '../world.ts'
+import { programsOf, temporaryFolder } from '../world.ts'
 
 interface Made { root: string, notListed: string[], dicomdir: string }
 
 /** A manifest as a PACS would tell it, from the files themselves. */
-function manifestOf (instances: readonly PhantomInstance[]): { manifest: Manifest, files: Map<string, ReceivedFile> } {
-  const files = new Map(instances.map(({ path }) => { const facts = readPart10(path); return [facts.sopInstanceUid, { ...facts, path }] }))
+async function manifestOf (instances: readonly PhantomInstance[]): Promise<{ manifest: Manifest, files: Map<string, ReceivedFile> }> {
+  const files = new Map(await Promise.all(instances.map(async ({ path }): Promise<[string, ReceivedFile]> => {
+    const object = await readObject(path)
+    return [object.sopInstanceUid, { ...object, path }]
+  })))
   const studies = [...new Set(instances.map(({ studyInstanceUid }) => studyInstanceUid))].map((studyInstanceUid, index) => ({
     studyInstanceUid, accessionNumber: 'X', studyDate: '', studyTime: '', studyDescription: '', studyId: '', seriesCount: undefined, instanceCount: undefined, seriesListing: 'whole' as const,
     patient: { patientId: `P${index}`, issuerOfPatientId: '', patientName: '', birthDate: '', sex: '' },
@@ -32,21 +34,18 @@ function manifestOf (instances: readonly PhantomInstance[]): { manifest: Manifes
   return { manifest: { studies }, files }
 }
 
-async function make (t: Test, programs: Programs, instances: readonly PhantomInstance[]): Promise<Made> {
+async function make (t: Test, instances: readonly PhantomInstance[]): Promise<Made> {
   // links need one file system
   const folder = dirname(instances[0]?.path ?? '')
   const root = join(folder, 'root')
   mkdirSync(root)
-  const { manifest, files } = manifestOf(instances)
+  const { manifest, files } = await manifestOf(instances)
   const contents = layOut(manifest, files)
   linkFiles(contents, root)
-  const records = new DirectoryRecords({ programs, dcmtk: DEFAULTS.dcmtk, log: silentLog }, join(folder, 'converted'), new AbortController().signal)
-  for (const file of files.values()) records.add(file)
-  await records.settled()
-  const { bytes, notListed } = buildDicomdir(contents, records, 'TEST')
+  const { bytes, notListed } = buildDicomdir(contents, 'TEST')
   const dicomdir = join(root, 'DICOMDIR')
   writeFileSync(dicomdir, bytes)
-  t.strictSame(buildDicomdir(contents, records, 'TEST').bytes, bytes, 'the same disc has the same DICOMDIR')
+  t.strictSame(buildDicomdir(contents, 'TEST').bytes, bytes, 'the same disc has the same DICOMDIR')
   t.equal(notListed.length + (bytes.toString('latin1').match(/IM\d{6}/g)?.length ?? 0), filesOf(contents).length)
   return { root, dicomdir, notListed: notListed.map(({ reason }) => reason) }
 }
@@ -113,7 +112,7 @@ t.test('every kind and every character set, record by record', async t => {
   const programs = programsOf(t)
   const folder = temporaryFolder(t, 'dicomdir')
   const instances = (await Promise.all(oddStudies().map(async study => await writeStudy(study, folder, programs)))).flat()
-  const made = await make(t, programs, instances)
+  const made = await make(t, instances)
   t.strictSame(made.notListed, [])
   t.strictSame(await faults(programs, made.dicomdir), [])
   await compare(t, programs, made, /DCMTKPAT/)
@@ -123,7 +122,8 @@ t.test('implicit VR, big endian and deflated objects give the same records', asy
   const programs = programsOf(t)
   const studies = oddStudies().slice(0, 1)
   const explicit = await writeStudy(studies[0] ?? ctStudy('X', 1), temporaryFolder(t, 'explicit'), programs)
-  const uncompressed = explicit.filter(({ path }) => readPart10(path).transferSyntaxUid === '1.2.840.10008.1.2.1')
+  const syntaxes = await Promise.all(explicit.map(async ({ path }) => (await readObject(path)).transferSyntaxUid))
+  const uncompressed = explicit.filter((_, index) => syntaxes[index] === '1.2.840.10008.1.2.1')
   t.ok(uncompressed.length >= 9)
   for (const [option, syntax] of [['+ti', '1.2.840.10008.1.2'], ['+tb', '1.2.840.10008.1.2.2'], ['+td', '1.2.840.10008.1.2.1.99']] as const) {
     const folder = temporaryFolder(t, 'converted')
@@ -131,10 +131,10 @@ t.test('implicit VR, big endian and deflated objects give the same records', asy
       const path = join(folder, instance.sopInstanceUid)
       const { exitCode } = await programs.run('dcmconv', [option, instance.path, path])
       t.equal(exitCode, 0)
-      t.equal(readElements(path, new Set()).meta.transferSyntaxUid, syntax)
+      t.equal((await readObject(path)).transferSyntaxUid, syntax)
       return { ...instance, path }
     }))
-    const made = await make(t, programs, instances)
+    const made = await make(t, instances)
     t.strictSame(made.notListed, [], syntax)
     t.strictSame(await faults(programs, made.dicomdir), [], syntax)
     await compare(t, programs, made, /^$/)
@@ -146,7 +146,7 @@ t.test('two thousand images, which take dcmmkdir seconds', async t => {
   const folder = temporaryFolder(t, 'many')
   const study = ctStudy('MANY', 2_000)
   const instances = await writeStudy({ ...study, series: study.series.map(series => ({ ...series, rows: 16, columns: 16 })) }, folder, programs)
-  const made = await make(t, programs, instances)
+  const made = await make(t, instances)
   t.strictSame(made.notListed, [])
   t.strictSame(await faults(programs, made.dicomdir), [])
   t.equal((await recordsOf(programs, made.dicomdir)).size, 2_000)
@@ -161,7 +161,7 @@ t.test('what cannot be listed is named', async t => {
   copyFileSync(report.path, join(folder, 'private'))
   t.equal((await programs.run('dcmodify', ['-nb', '-ma', '(0008,0016)=1.2.3.4', '-ma', `(0008,0018)=${report.sopInstanceUid}1`, join(folder, 'private')])).exitCode, 0)
   t.equal((await programs.run('dcmodify', ['-nb', '-ea', '(0040,a043)', report.path])).exitCode, 0)
-  const made = await make(t, programs, [report, other, { ...report, sopInstanceUid: `${report.sopInstanceUid}1`, path: join(folder, 'private') }])
+  const made = await make(t, [report, other, { ...report, sopInstanceUid: `${report.sopInstanceUid}1`, path: join(folder, 'private') }])
   t.strictSame(made.notListed.sort(), ['required attribute (0040,a043) is missing', 'there is no directory record for SOP class 1.2.3.4'])
   t.strictSame(await faults(programs, made.dicomdir), [], 'what is left is sound')
 })

@@ -7,6 +7,7 @@ import type { DiscContents } from '../../src/disc/contents.ts'
 import { isoFileNameForPatient, nameFromDicom } from '../../src/disc/file-name.ts'
 import { loadLanguage } from '../../src/language/language.ts'
 import { renderPages, type PageInput } from '../../src/disc/pages/pages.ts'
+import { Attributes } from '../../src/dicom/attributes.ts'
 import { personName } from '../../src/dicom/person-name.ts'
 import { NO_WEB_CONTENT } from '../../src/disc/web/web-content.ts'
 import { temporaryFolder } from '../world.ts'
@@ -18,7 +19,10 @@ function pages (over: Partial<PageInput> = {}, patientName = 'A^B', studyDescrip
   const series = { seriesInstanceUid: '1.1', modality: 'CR', seriesNumber: 1, seriesDescription: 'PA', instances: [instance], instanceCount: 1, listing: 'whole' as const }
   const patient = { patientId: 'P1', issuerOfPatientId: '', patientName, birthDate: '', sex: '' }
   const study = { studyInstanceUid: '1.2', accessionNumber: 'X', patient, studyDate: '20240305', studyTime: '', studyDescription, studyId: '', seriesCount: undefined, instanceCount: undefined, seriesListing: 'whole' as const, series: [series] }
-  const file = { instance, sourcePath: '', sizeBytes: 1, transferSyntaxUid: '', fileId: 'DICOM/PT000001/ST000001/SE000001/IM000001' }
+  const object = {
+    ...instance, studyInstanceUid: '1.2', seriesInstanceUid: '1.1', transferSyntaxUid: '', patient, sizeBytes: 1, attributes: Attributes.NONE, remarks: []
+  }
+  const file = { instance, object, sourcePath: '', sizeBytes: 1, transferSyntaxUid: '', fileId: 'DICOM/PT000001/ST000001/SE000001/IM000001' }
   const contents: DiscContents = { patients: [{ patient, studies: [{ study, series: [{ series, files: [file] }] }] }], disc: 1, discs: 1 }
   const made = renderPages({ contents, disc: DISC, viewer: undefined, web: NO_WEB_CONTENT, notListed: [], missing: 0, profile: 'STD-GEN-CD', createdAt: new Date('2024-03-06T00:00:00Z'), ...over })
   return new Map(made.map(({ path, text }) => [path, text]))

@@ -80,7 +80,7 @@ t.test('who only looks on does not hold up the end of the service', async t => {
 })
 
 t.test('a disc for a page', async t => {
-  const settings = { requestId: 'r', caller: { address: '127.0.0.1', credential: undefined, user: undefined }, accessionNumbers: ['A'], disc: undefined, linkOf: () => '', log: silentLog }
+  const settings = { requestId: 'r', caller: { address: '127.0.0.1', credential: undefined, user: undefined }, accessionNumbers: ['A'], disc: undefined, set: undefined, linkOf: () => '', log: silentLog }
   const make = (open: (signal: AbortSignal) => Promise<OpenDisc>) => {
     const activities = new Activities()
     const preparations = new Preparations({

@@ -15,7 +15,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Makes a disc ready for its download, and tells how far it is',
       description: 'Server-Sent Events, each the whole state. With the disc ready there is a link, which downloads it. Who comes back with the id of an earlier event joins; who stays away for ten seconds gives the disc up.',
       security: [{ apiKey: [] }],
-      querystring: Type.Object({ accession_number: AccessionNumberList, disc: DiscNumber, id: PreparationId, ...SIGNED_LINK_QUERY }),
+      querystring: Type.Object({ accession_number: AccessionNumberList, disc: DiscNumber, set: DiscSet, id: PreparationId, ...SIGNED_LINK_QUERY }),
       response: { ...errorResponses(...RETRIEVAL_ERRORS), 200: eventStream('Progress, until the disc has gone out or cannot be made.', ACTIVITY_EXAMPLE) }
     }
   }, async (request, reply) => {

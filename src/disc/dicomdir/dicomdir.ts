@@ -2,9 +2,10 @@
 import { createHash } from 'node:crypto'
 import { PRODUCT } from '../../product.ts'
 import type { DiscContents, DiscFile, DiscPatient, DiscSeries, DiscStudy } from '../contents.ts'
-import { encodeKeys, hasValue, type DirectoryRecords, type Values } from './directory-records.ts'
-import { element, uint16, uint32 } from './elements.ts'
-import { PATIENT, SERIES, STUDY, TAGS, type RecordType } from './record-types.ts'
+import { Attributes } from '../../dicom/attributes.ts'
+import { PATIENT, SERIES, STUDY, TAGS } from '../../dicom/directory-record-types.ts'
+import { element, uint16, uint32 } from '../../dicom/element-writer.ts'
+import { encodeRecord, recordOf } from './records.ts'
 
 /** A file that is on the disc though the DICOMDIR cannot list it. */
 export interface NotListed {
@@ -29,13 +30,12 @@ const PREAMBLE = Buffer.concat([Buffer.alloc(128), Buffer.from('DICM')])
 const OFFSETS_BYTES = 8 + 12 + 10 + 12
 
 /**
- * @param records what each object of the disc says of itself; settled
  * @param fileSetId at most 16 characters (PS3.3 F.3.2.1)
  * @returns the file, the same bytes for the same disc, and what it does not list
  */
-export function buildDicomdir (contents: DiscContents, records: DirectoryRecords, fileSetId: string): { bytes: Buffer, notListed: NotListed[] } {
+export function buildDicomdir (contents: DiscContents, fileSetId: string): { bytes: Buffer, notListed: NotListed[] } {
   const notListed: NotListed[] = []
-  const roots = contents.patients.map((patient, index) => patientNode(patient, index, records, notListed)).filter(({ children }) => children.length > 0)
+  const roots = contents.patients.map((patient, index) => patientNode(patient, index, notListed)).filter(({ children }) => children.length > 0)
   const head = (first: number, last: number, recordBytes: number): Buffer => Buffer.concat([
     element(0x00041130, 'CS', fileSetId),
     element(0x00041200, 'UL', uint32(first)),
@@ -77,44 +77,38 @@ function sequenceHeader (tag: number, length: number): Buffer {
   return header
 }
 
-function patientNode ({ patient, studies }: DiscPatient, index: number, records: DirectoryRecords, notListed: NotListed[]): DirectoryNode {
-  const values = new Map(firstValues(studies.flatMap(({ series }) => series), records))
-  // an empty Patient ID is type 2 in the images and type 1 here; two nameless patients must not become one
-  fallBack(values, PATIENT, TAGS.patientId, patient.patientId === '' ? `UNKNOWN-${index + 1}` : patient.patientId)
-  return node(PATIENT.name, encodeKeys(PATIENT.keys, values), studies.map(study => studyNode(study, records, notListed)).filter(({ children }) => children.length > 0))
+function patientNode ({ patient, studies }: DiscPatient, index: number, notListed: NotListed[]): DirectoryNode {
+  const { fields } = encodeRecord(PATIENT, firstOf(studies.flatMap(({ series }) => series)), new Map([
+    // an empty Patient ID is type 2 in the images and type 1 here; two nameless patients must not become one
+    [TAGS.patientId, patient.patientId === '' ? `UNKNOWN-${index + 1}` : patient.patientId]
+  ]))
+  return node(PATIENT.name, fields, studies.map(study => studyNode(study, notListed)).filter(({ children }) => children.length > 0))
 }
 
-function studyNode ({ study, series }: DiscStudy, records: DirectoryRecords, notListed: NotListed[]): DirectoryNode {
-  const values = new Map(firstValues(series, records))
-  fallBack(values, STUDY, TAGS.studyInstanceUid, study.studyInstanceUid)
-  fallBack(values, STUDY, TAGS.studyDate, study.studyDate)
-  fallBack(values, STUDY, TAGS.accessionNumber, study.accessionNumber)
-  fallBack(values, STUDY, TAGS.studyId, study.studyId)
-  return node(STUDY.name, encodeKeys(STUDY.keys, values), series.map(one => seriesNode(one, records, notListed)).filter(({ children }) => children.length > 0))
+function studyNode ({ study, series }: DiscStudy, notListed: NotListed[]): DirectoryNode {
+  const { fields } = encodeRecord(STUDY, firstOf(series), new Map([
+    [TAGS.studyInstanceUid, study.studyInstanceUid], [TAGS.studyDate, study.studyDate], [TAGS.accessionNumber, study.accessionNumber], [TAGS.studyId, study.studyId]
+  ]))
+  return node(STUDY.name, fields, series.map(one => seriesNode(one, notListed)).filter(({ children }) => children.length > 0))
 }
 
-function seriesNode ({ series, files }: DiscSeries, records: DirectoryRecords, notListed: NotListed[]): DirectoryNode {
-  const values = new Map(records.upper(series.seriesInstanceUid))
-  fallBack(values, SERIES, TAGS.seriesInstanceUid, series.seriesInstanceUid)
-  fallBack(values, SERIES, TAGS.modality, series.modality)
-  fallBack(values, SERIES, TAGS.seriesNumber, series.seriesNumber === undefined ? '' : String(series.seriesNumber))
+function seriesNode ({ series, files }: DiscSeries, notListed: NotListed[]): DirectoryNode {
+  const { fields } = encodeRecord(SERIES, files[0]?.object.attributes ?? Attributes.NONE, new Map([
+    [TAGS.seriesInstanceUid, series.seriesInstanceUid], [TAGS.modality, series.modality],
+    [TAGS.seriesNumber, series.seriesNumber === undefined ? '' : String(series.seriesNumber)]
+  ]))
   const children = files.flatMap((file): DirectoryNode[] => {
-    const record = records.of(file.instance.sopInstanceUid)
-    if (record?.listed === true) return [node(record.type, record.fields, [], file)]
-    notListed.push({ fileId: file.fileId, reason: record?.reason ?? 'it was never read' })
+    const record = recordOf(file.object)
+    if (record.listed) return [node(record.type, record.fields, [], file)]
+    notListed.push({ fileId: file.fileId, reason: record.reason })
     return []
   })
-  return node(SERIES.name, encodeKeys(SERIES.keys, values), children)
+  return node(SERIES.name, fields, children)
 }
 
-function firstValues (series: readonly DiscSeries[], records: DirectoryRecords): Values {
-  return series.map(({ series: one }) => records.upper(one.seriesInstanceUid)).find(values => values.size > 0) ?? new Map()
-}
-
-/** What the PACS says, where the object itself says nothing; only in letters that every character set has. */
-function fallBack (values: Map<number, Buffer>, { keys }: RecordType, tag: number, text: string): void {
-  const key = keys.find(one => one.tag === tag)
-  if (key !== undefined && text !== '' && !hasValue(values, key) && /^[\x20-\x7e]+$/.test(text)) values.set(tag, Buffer.from(text, 'latin1'))
+/** What the first file says stands for all: that they are of one study and one patient has been seen to. */
+function firstOf (series: readonly DiscSeries[]): Attributes {
+  return series.flatMap(({ files }) => files)[0]?.object.attributes ?? Attributes.NONE
 }
 
 function node (type: string, fields: Buffer, children: readonly DirectoryNode[], file?: DiscFile): DirectoryNode {
@@ -124,8 +118,8 @@ function node (type: string, fields: Buffer, children: readonly DirectoryNode[],
       ? []
       : [
           element(0x00041500, 'CS', file.fileId.replaceAll('/', '\\')),
-          element(0x00041510, 'UI', file.instance.sopClassUid),
-          element(0x00041511, 'UI', file.instance.sopInstanceUid),
+          element(0x00041510, 'UI', file.object.sopClassUid),
+          element(0x00041511, 'UI', file.object.sopInstanceUid),
           element(0x00041512, 'UI', file.transferSyntaxUid)
         ]),
     fields

@@ -7,9 +7,8 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
 import type { Config } from '../../config/schema.ts'
-import { readElements } from '../../dicom/part10.ts'
-import type { Log, Programs } from '../../process.ts'
 import { identityKey } from '../../dicom/study.ts'
+import type { Log, Programs } from '../../process.ts'
 import type { DiscFile } from '../contents.ts'
 import type { DiscSource } from '../layout.ts'
 import { renderReport } from './report.ts'
@@ -47,13 +46,10 @@ const ROWS = 0x00280010
 const COLUMNS = 0x00280011
 const PHOTOMETRIC_INTERPRETATION = 0x00280004
 const WINDOW_CENTER = 0x00281050
-const TAGS: ReadonlySet<number> = new Set([NUMBER_OF_FRAMES, ROWS, COLUMNS, PHOTOMETRIC_INTERPRETATION, WINDOW_CENTER])
 
 const ENCAPSULATED_PDF = '1.2.840.10008.5.1.4.1.1.104.1'
 const STRUCTURED_REPORT = /^1\.2\.840\.10008\.5\.1\.4\.1\.1\.88\.(?!59$|67$|68$)/
 const JPEG_2000 = /^1\.2\.840\.10008\.1\.2\.4\.9[0-3]$/
-/** Explicit VR big endian and deflated (PS3.5 A.3, A.5): {@link readElements} gives no numbers of the one and nothing of the other. */
-const UNREADABLE_HERE = new Set(['1.2.840.10008.1.2.2', '1.2.840.10008.1.2.1.99'])
 /** So many images of a series are tried for one that has a picture; the middle one may be damaged or a presentation state. */
 const THUMBNAIL_TRIES = 3
 const NOTHING: Rendering = { thumbnail: undefined, pictures: [], report: undefined, framesLeftOut: 0, failed: false }
@@ -117,17 +113,16 @@ export class Renderer {
 
   async #pictures (source: Source, thumbnail: boolean): Promise<Rendering> {
     const { mode } = this.#options
-    const readable = UNREADABLE_HERE.has(source.transferSyntaxUid) ? await this.#converted(this.#options.dcmtk.dcmconv, '+te', source) : source.path
-    const { values } = readElements(readable, TAGS)
-    const rows = values.get(ROWS)?.readUInt16LE(0) ?? 0
-    const columns = values.get(COLUMNS)?.readUInt16LE(0) ?? 0
+    const { attributes } = source.object
+    const rows = attributes.number(ROWS) ?? 0
+    const columns = attributes.number(COLUMNS) ?? 0
     // a plan, a waveform, a presentation state: nothing to see, and nothing wrong
     if (rows === 0 || columns === 0) return NOTHING
-    const frames = Math.max(1, Number.parseInt(values.get(NUMBER_OF_FRAMES)?.toString('latin1') ?? '1', 10) || 1)
-    const grey = (values.get(PHOTOMETRIC_INTERPRETATION)?.toString('latin1') ?? '').startsWith('MONOCHROME')
-    const hasWindow = (values.get(WINDOW_CENTER)?.toString('latin1').trim() ?? '') !== ''
+    const frames = Math.max(1, Math.trunc(attributes.number(NUMBER_OF_FRAMES) ?? 1))
+    const grey = (attributes.text(PHOTOMETRIC_INTERPRETATION) ?? '').startsWith('MONOCHROME')
+    const hasWindow = (attributes.text(WINDOW_CENTER) ?? '') !== ''
     // DCMTK does not decode JPEG 2000 (measured); gdcmconv does, where it is installed
-    const path = JPEG_2000.test(source.transferSyntaxUid) ? await this.#converted(this.#options.tools.gdcmconv, '--raw', source) : readable
+    const path = JPEG_2000.test(source.transferSyntaxUid) ? await this.#converted(this.#options.tools.gdcmconv, '--raw', source) : source.path
     const render = async (pixels: number, frameOptions: string[], target: string, first = target): Promise<void> => {
       const larger = Math.max(rows, columns)
       const scale = larger > pixels ? [columns >= rows ? '+Sxv' : '+Syv', String(pixels)] : []
