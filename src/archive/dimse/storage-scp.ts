@@ -17,7 +17,7 @@ import type { Flow } from './association/object-file.ts'
 import type { AssociateRequest } from './association/pdu.ts'
 import { StorageAssociation } from './association/storage-association.ts'
 import { Throttle } from './throttle.ts'
-import { WantedStudies } from './wanted-studies.ts'
+import type { WantedStudies } from './wanted-studies.ts'
 
 export interface StorageScpOptions {
   /** Ours, for the log: any title is answered, as every receiver that a PACS administrator knows does. */
@@ -30,7 +30,13 @@ export interface StorageScpOptions {
   /** undefined for plain TCP. */
   tls: ReceiverTls | undefined
   allowed: Pick<AllowedPeers, 'allows'>
+  /** A connection came from an address that may not send to us. */
+  onRefused?: ((address: string | undefined) => void) | undefined
+  /** Who wants the objects. */
+  wanted: WantedStudies
   maxUnwantedBytes: number
+  /** An object was removed because nobody had asked for it. */
+  onDropped?: (() => void) | undefined
   /** AE title of the archive, and ours as it asks for moves: they tell whose images come. */
   archiveAeTitle: string
   isOurAeTitle: (aeTitle: string) => boolean
@@ -59,7 +65,6 @@ const IDLE_SHARE = 0.8
 const CLOSING_MS = 1_000
 
 export class StorageScp {
-  readonly wanted = new WantedStudies()
   readonly #options: StorageScpOptions
   readonly #server: Server
   readonly #associations = new Set<StorageAssociation>()
@@ -70,10 +75,8 @@ export class StorageScp {
   #tlsServer: TlsServer | undefined
   #stopping = false
   #onEmpty: (() => void) | undefined
-  /** Objects that were removed because nobody had asked for them. */
-  dropped = 0
-  /** Connections from addresses that may not send to us, and the last of these. */
-  readonly refused: { count: number, address: string | undefined } = { count: 0, address: undefined }
+  #dropped = 0
+  #refused = 0
   /** Resolves with the reason when it does not listen any more; undefined when it was stopped. */
   readonly ended: Promise<string | undefined>
 
@@ -148,9 +151,8 @@ export class StorageScp {
     const { remoteAddress } = socket
     if (!await this.#options.allowed.allows(remoteAddress)) {
       socket.resetAndDestroy()
-      this.refused.count++
-      this.refused.address = plainAddress(remoteAddress)
-      this.#refusals.tell({ address: this.refused.address, refused: this.refused.count })
+      this.#options.onRefused?.(plainAddress(remoteAddress))
+      this.#refusals.tell({ address: plainAddress(remoteAddress), refused: ++this.#refused })
       return
     }
     if (this.#stopping) socket.destroy()
@@ -182,10 +184,10 @@ export class StorageScp {
   }
 
   #objectsFor (request: AssociateRequest, address: string, flow: Flow, abort: (reason: string) => void): IncomingObjects {
-    const { folder, read, maxUnwantedBytes, log } = this.#options
+    const { folder, read, wanted, maxUnwantedBytes, onDropped, log } = this.#options
     const from = `${address} as ${request.callingAeTitle}`
     return new IncomingObjects({
-      wanted: this.wanted,
+      wanted,
       folder,
       read,
       maxUnwantedBytes,
@@ -197,7 +199,10 @@ export class StorageScp {
         log.warn({ from }, 'an association sends more of what nobody asked for than our_ae.max_unwanted allows; it is ended')
         abort('it sends what nobody asked for')
       },
-      onDropped: () => { this.#drops.tell({ dropped: ++this.dropped, from }) },
+      onDropped: () => {
+        onDropped?.()
+        this.#drops.tell({ dropped: ++this.#dropped, from })
+      },
       log
     })
   }
