@@ -17,3 +17,8 @@ export function addressList (allowFrom: readonly string[]): BlockList {
   }
   return list
 }
+
+/** The peer of a socket as people write it: an IPv4 peer of an IPv6 socket is `::ffff:10.0.0.1`, a link-local one has its interface behind a `%`. */
+export function plainAddress (remoteAddress: string | undefined): string | undefined {
+  return remoteAddress?.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '')
+}

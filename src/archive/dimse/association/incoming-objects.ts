@@ -1,0 +1,238 @@
+/**
+ * The C-STOREs of one association, from the command to the response: each object goes into a file with a name of ours, is read back, and is handed
+ * to who wants its study. Success is answered when it has been taken, and at no other time.
+ */
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import type { DicomObject } from '../../../dicom/part10.ts'
+import type { Log } from '../../../process.ts'
+import type { Provenance, StudySink } from '../../archive.ts'
+import type { WantedStudies } from '../wanted-studies.ts'
+import { STATUS, type CommandSet } from './command-set.ts'
+import { fileHeader, ObjectFile, removeFile, type Flow } from './object-file.ts'
+import { PREFIX_BYTES, studyOfPrefix } from './study-of-prefix.ts'
+
+export interface IncomingObjectsOptions {
+  wanted: WantedStudies
+  /** For the files; nobody else writes there. */
+  folder: string
+  /** What stands in a file. @throws when it is cut off, or is not a DICOM object */
+  read: (path: string) => Promise<DicomObject>
+  /** Most bytes of what nobody asked for on one association. */
+  maxUnwantedBytes: number
+  provenanceOf: (command: CommandSet) => Provenance
+  callingAeTitle: string
+  /** `10.0.0.5 as ABPACS` */
+  from: string
+  flow: Flow
+  /** More has come of what nobody asked for than may. */
+  tooMuchUnwanted: () => void
+  /** An object was removed because nobody asked for it. */
+  onDropped: () => void
+  log: Log
+}
+
+/** A sink is told so often that bytes arrive. */
+const ACTIVITY_MS = 200
+/** VR UI (PS3.5 6.2). */
+const LONGEST_UID = 64
+const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
+
+interface Incoming {
+  command: CommandSet
+  transferSyntax: string
+  bytes: number
+  /** Bytes of it that are counted as unwanted. */
+  unwantedBytes: number
+  /** undefined until enough has come. `unknown`: only the whole file can tell. */
+  study: { kind: 'known', studyInstanceUid: string } | { kind: 'unknown' } | undefined
+  /** While `study` is undefined. */
+  prefix: Buffer[]
+  /** undefined until the study has been looked for, and for what is not kept. */
+  file: ObjectFile | undefined
+  /** It is not kept, whoever may want it. */
+  refusal: number | undefined
+}
+
+export class IncomingObjects {
+  readonly #options: IncomingObjectsOptions
+  readonly #delivered = new Set<string>()
+  readonly #ending = new Set<Promise<unknown>>()
+  #current: Incoming | undefined
+  #unwantedBytes = 0
+  #lastActivity = 0
+
+  constructor (options: IncomingObjectsOptions) {
+    this.#options = options
+  }
+
+  /** The association has brought objects of the study. */
+  hasDelivered (studyInstanceUid: string): boolean { return this.#delivered.has(studyInstanceUid) }
+
+  /** A C-STORE-RQ has come; its data set follows. */
+  begin (command: CommandSet, transferSyntax: string): void {
+    const { sopInstanceUid, sopClassUid, hasDataSet } = command
+    const isNamed = [sopInstanceUid, sopClassUid].every(uid => uid !== '' && uid.length <= LONGEST_UID)
+    const refusal = !hasDataSet ? STATUS.cannotUnderstand : isNamed ? undefined : STATUS.invalidInstance
+    this.#current = { command, transferSyntax, bytes: 0, unwantedBytes: 0, study: undefined, prefix: [], file: undefined, refusal }
+  }
+
+  data (bytes: Buffer): void {
+    const incoming = this.#current
+    if (incoming === undefined) return
+    incoming.bytes += bytes.length
+    if (incoming.refusal === undefined) {
+      if (incoming.study === undefined) {
+        incoming.prefix.push(bytes)
+        this.#decide(incoming, incoming.bytes >= PREFIX_BYTES)
+      } else {
+        incoming.file?.add(bytes)
+      }
+    }
+    this.#countUnwanted(incoming)
+    this.#activity(incoming)
+  }
+
+  /**
+   * The data set is whole.
+   * @returns the status of the C-STORE-RSP
+   * @throws never
+   */
+  async end (): Promise<number> {
+    const incoming = this.#current
+    this.#current = undefined
+    if (incoming === undefined) return STATUS.cannotUnderstand
+    if (incoming.refusal !== undefined) return incoming.refusal
+    if (incoming.study === undefined) this.#decide(incoming, true)
+    this.#countUnwanted(incoming)
+    const { file } = incoming
+    if (file === undefined) {
+      this.#options.onDropped()
+      return STATUS.notAuthorised
+    }
+    const taking = this.#take(incoming, file)
+    // what the sink has taken is not there any more; the sender need not wait for it
+    this.#track(taking.then(async () => { await removeFile(file.path) }))
+    return await taking
+  }
+
+  /** The association is over: what has not come whole is no object. Resolves when nothing of it is left. */
+  async broken (reason: string): Promise<void> {
+    const incoming = this.#current
+    this.#current = undefined
+    if (incoming !== undefined && incoming.refusal === undefined) {
+      this.#tellCutOff(incoming, reason)
+      if (incoming.file !== undefined) this.#track(incoming.file.remove())
+    }
+    await Promise.all(this.#ending)
+  }
+
+  /** @throws never */
+  async #take (incoming: Incoming, file: ObjectFile): Promise<number> {
+    const { read, wanted, from, provenanceOf, log, onDropped } = this.#options
+    let object: DicomObject
+    try {
+      await file.finish()
+      // side by side, since the sender waits
+      ;[object] = await Promise.all([read(file.path), file.close()])
+    } catch (error) {
+      await file.close().catch(() => {})
+      return this.#refuse(incoming, error)
+    }
+    incoming.study = { kind: 'known', studyInstanceUid: object.studyInstanceUid }
+    const sink = wanted.sinkOf(object.studyInstanceUid)
+    this.#countUnwanted(incoming, sink === undefined)
+    if (sink === undefined) {
+      onDropped()
+      return STATUS.notAuthorised
+    }
+    this.#delivered.add(object.studyInstanceUid)
+    try {
+      await sink.offer({ path: file.path, object, provenance: provenanceOf(incoming.command), from })
+      return STATUS.success
+    } catch (error) {
+      log.error({ err: error }, 'a received image was not taken')
+      return STATUS.processingFailure
+    }
+  }
+
+  /** It cannot be kept: our disk does not take it, or it is not whole. */
+  #refuse (incoming: Incoming, error: unknown): number {
+    const { from, log } = this.#options
+    const fields = { from, sop_instance_uid: incoming.command.sopInstanceUid, err: error }
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    if (FULL.has(code)) {
+      log.error(fields, 'a received image cannot be written: the disk for temporary files is full')
+      this.#tellCutOff(incoming, 'the disk for temporary files is full')
+      return STATUS.outOfResources
+    }
+    // errors of the file system have the names of errno(3)
+    if (/^E[A-Z0-9]+$/.test(code)) {
+      log.error(fields, 'a received image cannot be written')
+      this.#tellCutOff(incoming, `it cannot be written: ${code}`)
+      return STATUS.processingFailure
+    }
+    log.warn(fields, 'an image was refused: it is not whole')
+    this.#tellCutOff(incoming, error instanceof Error ? error.message : String(error))
+    return STATUS.cannotUnderstand
+  }
+
+  /** Whose it is, as soon as that can be known. */
+  #decide (incoming: Incoming, isAll: boolean): void {
+    const { wanted } = this.#options
+    const found = studyOfPrefix(incoming.prefix.length === 1 ? incoming.prefix[0] ?? Buffer.alloc(0) : Buffer.concat(incoming.prefix), incoming.transferSyntax)
+    if (found.kind === 'more' && !isAll) return
+    incoming.study = found.kind === 'found' ? { kind: 'known', studyInstanceUid: found.studyInstanceUid } : { kind: 'unknown' }
+    if (found.kind === 'found' ? wanted.sinkOf(found.studyInstanceUid) !== undefined : wanted.size > 0) {
+      incoming.file = this.#newFile(incoming)
+      for (const bytes of incoming.prefix) incoming.file.add(bytes)
+    }
+    incoming.prefix = []
+  }
+
+  #newFile ({ command: { sopClassUid, sopInstanceUid }, transferSyntax }: Incoming): ObjectFile {
+    const { folder, callingAeTitle, flow } = this.#options
+    return new ObjectFile(join(folder, `object_${randomUUID()}`), fileHeader({ sopClassUid, sopInstanceUid, transferSyntax, sourceAeTitle: callingAeTitle }), flow)
+  }
+
+  /** Holds the object against the limit of what nobody asked for. */
+  #countUnwanted (incoming: Incoming, isUnwanted = this.#looksUnwanted(incoming)): void {
+    const due = isUnwanted ? incoming.bytes : 0
+    this.#unwantedBytes += due - incoming.unwantedBytes
+    incoming.unwantedBytes = due
+    if (this.#unwantedBytes > this.#options.maxUnwantedBytes) this.#options.tooMuchUnwanted()
+  }
+
+  /**
+   * What cannot be known yet counts too, unless the association has brought something that somebody wanted: a stranger is not to fill the disk with
+   * what cannot be looked into.
+   */
+  #looksUnwanted ({ study, file, refusal }: Incoming): boolean {
+    if (refusal !== undefined) return true
+    return study !== undefined && (file === undefined || (study.kind === 'unknown' && this.#delivered.size === 0))
+  }
+
+  #activity (incoming: Incoming): void {
+    const now = performance.now()
+    if (now - this.#lastActivity < ACTIVITY_MS) return
+    this.#lastActivity = now
+    for (const sink of this.#sinksOf(incoming)) sink.activity()
+  }
+
+  /** Who an object may belong to: everybody as long as its study is not known. */
+  #sinksOf ({ study }: Incoming): StudySink[] {
+    const { wanted } = this.#options
+    if (study?.kind !== 'known') return wanted.all()
+    const sink = wanted.sinkOf(study.studyInstanceUid)
+    return sink === undefined ? [] : [sink]
+  }
+
+  #tellCutOff (incoming: Incoming, reason: string): void {
+    for (const sink of this.#sinksOf(incoming)) sink.cutOff(incoming.command.sopInstanceUid, reason)
+  }
+
+  #track (work: Promise<void>): void {
+    const tracked = work.finally(() => { this.#ending.delete(tracked) })
+    this.#ending.add(tracked)
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * Our own Storage SCP: listens, decides who may connect, and gives each association its own handling. It knows what DCMTK's storescp does not tell:
+ * which association brought what, and who asked for it.
+ */
+import { readFile } from 'node:fs/promises'
+import { createServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
+import { plainAddress } from '../../addresses.ts'
+import type { ReceiverTls } from '../../dcmtk/peer.ts'
+import type { DicomObject } from '../../dicom/part10.ts'
+import type { Log } from '../../process.ts'
+import type { Provenance } from '../archive.ts'
+import type { AllowedPeers } from './allowed-peers.ts'
+import type { CommandSet } from './association/command-set.ts'
+import { IncomingObjects } from './association/incoming-objects.ts'
+import type { Flow } from './association/object-file.ts'
+import type { AssociateRequest } from './association/pdu.ts'
+import { StorageAssociation } from './association/storage-association.ts'
+import { Throttle } from './throttle.ts'
+import type { WantedStudies } from './wanted-studies.ts'
+
+export interface StorageScpOptions {
+  /** Ours, for the log: any title is answered, as every receiver that a PACS administrator knows does. */
+  aeTitle: string
+  port: number
+  /** For the files, named by us; nobody else writes there. */
+  folder: string
+  /** A request is given up after so long a silence. An association ends somewhat earlier, so that the PACS tells of its failure in time to be asked again. */
+  idleTimeoutMs: number
+  /** undefined for plain TCP. */
+  tls: ReceiverTls | undefined
+  allowed: Pick<AllowedPeers, 'allows'>
+  /** A connection came from an address that may not send to us. */
+  onRefused?: ((address: string | undefined) => void) | undefined
+  /** Who wants the objects. */
+  wanted: WantedStudies
+  maxUnwantedBytes: number
+  /** An object was removed because nobody had asked for it. */
+  onDropped?: (() => void) | undefined
+  /** AE title of the archive, and ours as it asks for moves: they tell whose images come. */
+  archiveAeTitle: string
+  isOurAeTitle: (aeTitle: string) => boolean
+  /** @throws when the file is cut off, or is not a DICOM object */
+  read: (path: string) => Promise<DicomObject>
+  log: Log
+  mostAssociations?: number | undefined
+  /** Longest wait for an A-ASSOCIATE-RQ, and for a TLS handshake. */
+  associationTimeoutMs?: number | undefined
+}
+
+/** Another program listens on the port, or this user may not. */
+export class PortTakenError extends Error {
+  readonly port: number
+  constructor (port: number, reason: string) {
+    super(`port ${port} cannot be listened on: ${reason}`)
+    this.name = 'PortTakenError'
+    this.port = port
+  }
+}
+
+const MOST_ASSOCIATIONS = 200
+const ASSOCIATION_TIMEOUT_MS = 10_000
+const IDLE_SHARE = 0.8
+/** A peer has so long to close its connection when we stop. */
+const CLOSING_MS = 1_000
+
+export class StorageScp {
+  readonly #options: StorageScpOptions
+  readonly #server: Server
+  readonly #associations = new Set<StorageAssociation>()
+  /** Those whose connection is not closed yet. */
+  readonly #sockets = new Set<Socket>()
+  readonly #refusals: Throttle
+  readonly #drops: Throttle
+  #tlsServer: TlsServer | undefined
+  #stopping = false
+  #onEmpty: (() => void) | undefined
+  #dropped = 0
+  #refused = 0
+  /** Resolves with the reason when it does not listen any more; undefined when it was stopped. */
+  readonly ended: Promise<string | undefined>
+
+  constructor (options: StorageScpOptions) {
+    this.#options = options
+    const { log, port } = options
+    this.#refusals = new Throttle(fields => { log.warn(fields, 'a connection from an address that may not send images was turned away: add it to our_ae.allow_from') })
+    this.#drops = new Throttle(fields => { log.warn(fields, 'an image that nobody asked for was received and removed') })
+    // who is not allowed is not read from
+    this.#server = createServer({ pauseOnConnect: true, noDelay: true }, socket => { void this.#connected(socket) })
+    this.ended = new Promise(resolve => {
+      let reason: string | undefined
+      this.#server.once('listening', () => {
+        this.#server.on('error', error => {
+          reason = error.message
+          log.error({ port, err: error }, 'the receiver does not listen any more')
+          this.#server.close()
+        })
+      })
+      this.#server.once('close', () => { resolve(reason) })
+    })
+  }
+
+  /**
+   * @throws PortTakenError
+   * @throws what reading its key and certificates throws
+   */
+  async start (): Promise<void> {
+    const { aeTitle, port, folder, log } = this.#options
+    await this.#prepareTls()
+    await new Promise<void>((resolve, reject) => {
+      const failed = (error: NodeJS.ErrnoException): void => {
+        reject(new PortTakenError(port, error.code === 'EADDRINUSE' ? 'another program listens there' : error.code ?? error.message))
+      }
+      this.#server.once('error', failed)
+      this.#server.listen(port, () => {
+        this.#server.off('error', failed)
+        resolve()
+      })
+    })
+    // the log point of the original design; it is our own Storage SCP now, in this process
+    log.info({ port, dir: folder, pid: process.pid, ae_title: aeTitle }, 'starting storescp')
+  }
+
+  /** Every connection is closed and every file that was not whole is removed when this resolves. */
+  async stop (): Promise<void> {
+    this.#stopping = true
+    this.#server.close()
+    for (const association of this.#associations) association.abort('the receiver stops')
+    this.#refusals.flush()
+    this.#drops.flush()
+    if (this.#associations.size === 0 && this.#sockets.size === 0) return
+    // one in the middle of its TLS handshake hears nothing
+    const timer = setTimeout(() => { for (const socket of this.#sockets) socket.destroy() }, CLOSING_MS).unref()
+    await new Promise<void>(resolve => { this.#onEmpty = resolve })
+    clearTimeout(timer)
+  }
+
+  /** An association that has brought objects of the study is open. */
+  mayStillSend (studyInstanceUid: string): boolean {
+    return [...this.#associations].some(association => association.hasDelivered(studyInstanceUid))
+  }
+
+  async #connected (socket: Socket): Promise<void> {
+    this.#sockets.add(socket)
+    socket.once('close', () => {
+      this.#sockets.delete(socket)
+      this.#checkEmpty()
+    })
+    // until somebody listens to them
+    socket.on('error', () => {})
+    const { remoteAddress } = socket
+    if (!await this.#options.allowed.allows(remoteAddress)) {
+      socket.resetAndDestroy()
+      this.#options.onRefused?.(plainAddress(remoteAddress))
+      this.#refusals.tell({ address: plainAddress(remoteAddress), refused: ++this.#refused })
+      return
+    }
+    if (this.#stopping) socket.destroy()
+    else if (this.#tlsServer === undefined) this.#associate(socket, plainAddress(remoteAddress) ?? '')
+    else this.#tlsServer.emit('connection', socket)
+  }
+
+  #associate (socket: Socket, address: string): void {
+    const { log, idleTimeoutMs, associationTimeoutMs = ASSOCIATION_TIMEOUT_MS, mostAssociations = MOST_ASSOCIATIONS } = this.#options
+    this.#makeRoom(mostAssociations)
+    const association: StorageAssociation = new StorageAssociation(socket, {
+      log,
+      associationTimeoutMs,
+      idleTimeoutMs: IDLE_SHARE * idleTimeoutMs,
+      admit: () => [...this.#associations].filter(({ established }) => established).length < mostAssociations,
+      objectsFor: (request, flow, abort) => this.#objectsFor(request, address, flow, abort),
+      onEnd: () => {
+        this.#associations.delete(association)
+        this.#checkEmpty()
+      }
+    })
+    this.#associations.add(association)
+  }
+
+  /** Connections that say nothing never keep out one that has something to say: the oldest of them has to go. */
+  #makeRoom (mostAssociations: number): void {
+    const silent = [...this.#associations].filter(({ established }) => !established)
+    if (silent.length >= mostAssociations) silent[0]?.abort('too many connections say nothing')
+  }
+
+  #objectsFor (request: AssociateRequest, address: string, flow: Flow, abort: (reason: string) => void): IncomingObjects {
+    const { folder, read, wanted, maxUnwantedBytes, onDropped, log } = this.#options
+    const from = `${address} as ${request.callingAeTitle}`
+    return new IncomingObjects({
+      wanted,
+      folder,
+      read,
+      maxUnwantedBytes,
+      provenanceOf: command => this.#provenanceOf(request, command),
+      callingAeTitle: request.callingAeTitle,
+      from,
+      flow,
+      tooMuchUnwanted: () => {
+        log.warn({ from }, 'an association sends more of what nobody asked for than our_ae.max_unwanted allows; it is ended')
+        abort('it sends what nobody asked for')
+      },
+      onDropped: () => {
+        onDropped?.()
+        this.#drops.tell({ dropped: ++this.#dropped, from })
+      },
+      log
+    })
+  }
+
+  #provenanceOf ({ callingAeTitle }: AssociateRequest, { moveOriginatorAeTitle }: CommandSet): Provenance {
+    if (this.#options.isOurAeTitle(moveOriginatorAeTitle)) return 'ours'
+    return callingAeTitle === this.#options.archiveAeTitle ? 'archive' : 'unknown'
+  }
+
+  async #prepareTls (): Promise<void> {
+    const { tls, log, associationTimeoutMs = ASSOCIATION_TIMEOUT_MS } = this.#options
+    if (tls === undefined) return
+    const [key, cert, ca] = await Promise.all([readFile(tls.key), readFile(tls.cert), tls.ca === '' ? undefined : readFile(tls.ca)])
+    this.#tlsServer = createTlsServer({
+      key, cert, ...ca === undefined ? {} : { ca }, minVersion: 'TLSv1.2', requestCert: tls.verify, rejectUnauthorized: tls.verify, handshakeTimeout: associationTimeoutMs
+    }, socket => { this.#associate(socket, plainAddress(socket.remoteAddress) ?? '') })
+    this.#tlsServer.on('tlsClientError', (error, socket) => {
+      log.warn({ address: plainAddress(socket.remoteAddress), err: error }, 'a TLS connection to the receiver failed')
+      socket.destroy()
+    })
+  }
+
+  #checkEmpty (): void {
+    if (this.#associations.size === 0 && this.#sockets.size === 0) this.#onEmpty?.()
+  }
+}
