@@ -6,7 +6,7 @@ import { EventEmitter, setMaxListeners } from 'node:events'
 import { linkSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { abortable } from '../abort.ts'
-import type { FetchPart, FetchResult } from '../dcmtk/fetch.ts'
+import { sentOf, type FetchPart, type FetchResult } from '../dcmtk/fetch.ts'
 import { sopInstanceUidsOf, type Instance, type Series, type Study } from '../dicom/study.ts'
 import type { Part10Facts } from '../dicom/part10.ts'
 import { MkisoError } from '../errors.ts'
@@ -14,7 +14,8 @@ import { isDiskFull } from '../disk.ts'
 import { until, type Log } from '../process.ts'
 import type { Subscriber } from '../archive/dimse/inbox.ts'
 import { aeTitleAt, pacsFault, type Pacs } from '../archive/dimse/pacs.ts'
-import type { Turns } from '../archive/dimse/turns.ts'
+import type { AssociationLimit } from '../archive/dimse/association-limit.ts'
+import { inTurn } from '../archive/dimse/busy.ts'
 import type { ReceivingSession } from '../archive/dimse/way.ts'
 import type { Config } from '../config/schema.ts'
 
@@ -35,7 +36,7 @@ export interface Progress {
 export interface StudyRetrievalOptions {
   config: Config
   pacs: Pacs
-  turns: Turns
+  limit: AssociationLimit
   log: Log
   /** Empty folder for the files, on the file system of the inbox. */
   folder: string
@@ -181,7 +182,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
 
   /** Asks for what is missing, the series side by side, as far as there are turns at the PACS. */
   async #attempt (session: ReceivingSession, signal: AbortSignal, attempt: number): Promise<FetchResult[]> {
-    const { turns, pacs, config, log } = this.#options
+    const { limit, pacs, config, log } = this.#options
     const idle = new AbortController()
     const either = AbortSignal.any([signal, idle.signal])
     setMaxListeners(0, either)
@@ -195,7 +196,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
     const failed = new AbortController()
     setMaxListeners(0, failed.signal)
     try {
-      return await Promise.all(this.#parts(attempt).map(async (part, index) => await turns.take(async () => {
+      return await Promise.all(this.#parts(attempt).map(async (part, index) => await inTurn('move', async () => {
         this.moves.running++
         this.#lastActivity = performance.now()
         if (!this.#asked) {
@@ -217,7 +218,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
           this.moves.running--
           this.moves.ended++
         }
-      }, either, attempt === 0 && index === 0 ? config.pacs.queueTimeoutMs : undefined)))
+      }, { limit, pacs, log, signal: either, queueTimeoutMs: attempt === 0 && index === 0 ? config.pacs.queueTimeoutMs : undefined })))
     } catch (error) {
       failed.abort(error)
       if (error instanceof NoAnswerNeededError) return []
@@ -249,8 +250,8 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
   /** Some PACS answer before they have sent: waits while images arrive, unless the counts say that nothing more can come. */
   async #settle (session: ReceivingSession, results: FetchResult[], signal: AbortSignal): Promise<void> {
     if (results.every(result => result.kind === 'no-association')) return
-    const total = results.reduce((sum, result) => sum + (result.kind === 'answered' ? result.counts.completed + result.counts.warning : 0), 0)
-    const failed = results.some(result => result.kind === 'answered' && (result.counts.failed > 0 || isError(result.status)))
+    const total = results.reduce((sum, result) => sum + (result.kind === 'answered' ? sentOf(result.counts) : 0), 0)
+    const failed = results.some(result => result.kind === 'answered' && ((result.counts.failed ?? 0) > 0 || isError(result.status)))
     // every sub-operation that succeeded has its file, and the others failed: no reason to wait
     if (failed && total <= this.files.size) return
     this.#lastActivity = performance.now()
@@ -264,9 +265,9 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
     if (!this.#listed) return false
     if (!this.#byCounts) return this.#missing.size === 0
     const expected = this.#expectedByCounts()
-    const completed = results.reduce((sum, result) => sum + (result.kind === 'answered' ? result.counts.completed + result.counts.warning : 0), 0)
+    const completed = results.reduce((sum, result) => sum + (result.kind === 'answered' ? sentOf(result.counts) : 0), 0)
     return this.files.size > 0 && results.length > 0 &&
-      results.every(result => result.kind === 'answered' && result.status === 0 && result.counts.failed === 0) &&
+      results.every(result => result.kind === 'answered' && result.status === 0 && (result.counts.failed ?? 0) === 0) &&
       this.#missing.size === 0 && this.files.size >= completed && (expected === undefined || this.files.size >= expected)
   }
 
@@ -301,7 +302,7 @@ export class StudyRetrieval extends EventEmitter<{ progress: [Progress], file: [
       const refused = results.find(result => result.kind === 'answered' && isError(result.status))
       // Orthanc says 0xC000 for an unknown destination and for a receiver it cannot reach alike (measured); the study is there, as C-FIND told
       if (refused?.kind === 'answered') return this.#refused(session, `status 0x${refused.status.toString(16).toUpperCase().padStart(4, '0')}`)
-      const sent = results.reduce((sum, result) => sum + (result.kind === 'answered' ? result.counts.completed : 0), 0)
+      const sent = results.reduce((sum, result) => sum + (result.kind === 'answered' ? result.counts.completed ?? 0 : 0), 0)
       if (sent > 0) return this.#refused(session, `it reports ${sent} images as sent, but none arrived: the AE title leads to another machine or port`)
     }
     return new MkisoError('INCOMPLETE_RETRIEVAL', `${this.files.size} of ${expected ?? 'an unknown number of'} images of accession number ${this.#manifest.accessionNumber} arrived`)

@@ -6,17 +6,15 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Config } from '../config/schema.ts'
-import { sameInstances, sopInstanceUidsOf, type Manifest, type Study } from '../dicom/study.ts'
+import { sameInstances, sopInstanceUidsOf, type Study } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { DiskSpace } from './disk-space.ts'
-import { findInstances, type FindContext } from '../archive/dimse/find.ts'
+import { listInstances, type FindContext } from '../archive/dimse/find.ts'
 import type { RequestSession } from '../archive/dimse/request-session.ts'
 import { StudyRetrieval } from './fetch-study.ts'
-import type { Turns } from '../archive/dimse/turns.ts'
 
 export interface StudyContext extends FindContext {
   config: Config
-  turns: Turns
   workDir: string
   disk: DiskSpace
 }
@@ -41,10 +39,15 @@ export interface StudyEntryOptions {
   onFailed: (error: unknown) => void
 }
 
+/** A list that the PACS cut off is not the study: its counts judge. */
+export function withoutCutLists (study: Study): Study {
+  return { ...study, series: study.series.map(series => series.listing === 'cut' ? { ...series, instances: [] } : series) }
+}
+
 export class StudyEntry {
   readonly id = randomUUID()
   readonly retrieval: StudyRetrieval
-  /** Settles when the manifest names every instance; rejects as {@link findInstances}. */
+  /** Settles when the manifest names every instance; rejects as {@link listInstances}. */
   readonly listed: Promise<void>
   /** Settles when the study has come, or when it does not and nothing of it is left. */
   readonly done: Promise<void>
@@ -63,10 +66,10 @@ export class StudyEntry {
     this.#context = context
     this.#manifest = study
     setMaxListeners(0, this.#controller.signal)
-    const { config, pacs, turns, log, workDir } = context
+    const { config, pacs, limit, log, workDir } = context
     const folder = join(workDir, `study_${randomUUID()}`)
     mkdirSync(folder, { mode: 0o700 })
-    this.retrieval = new StudyRetrieval(study, { config, pacs, turns, log, folder }, isListed)
+    this.retrieval = new StudyRetrieval(study, { config, pacs, limit, log, folder }, isListed)
     if (earlier !== undefined) this.retrieval.seed(earlier.retrieval.files.values())
     this.listed = isListed ? Promise.resolve() : this.#list()
     // images of a study that cannot be checked are of no use
@@ -114,17 +117,17 @@ export class StudyEntry {
   }
 
   async #list (): Promise<void> {
-    const { studies: [listed = this.#manifest] } = await this.#askForInstances()
+    const listed = await this.#askForInstances()
     this.#manifest = listed
     this.retrieval.list(listed)
   }
 
   /** A PACS may answer no query while it sends (dcmqrscp locks its index, measured): a move that takes longer than pacs.find_timeout is no fault. */
-  async #askForInstances (): Promise<Manifest> {
+  async #askForInstances (): Promise<Study> {
     for (;;) {
       const ended = this.retrieval.moves.ended
       try {
-        return await findInstances(this.#context, { studies: [this.#manifest] }, this.#controller.signal)
+        return withoutCutLists(await listInstances(this.#context, this.#manifest, { signal: this.#controller.signal, log: this.#context.log }))
       } catch (error) {
         const { moves } = this.retrieval
         const moved = moves.running > 0 || moves.ended > ended

@@ -8,11 +8,11 @@ import type { Manifest, Study } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
 import { DiskSpace } from './disk-space.ts'
-import { findInstances, findStudies } from '../archive/dimse/find.ts'
+import { findStudies, listInstances } from '../archive/dimse/find.ts'
 import { guardOnePatient } from './same-patient.ts'
 import { RequestSession } from '../archive/dimse/request-session.ts'
 import { asRetrieval, followProgress, type Retrieval } from './retrieval.ts'
-import { StudyEntry, type Fetched, type StudyContext } from './held-study.ts'
+import { StudyEntry, withoutCutLists, type Fetched, type StudyContext } from './held-study.ts'
 import type { Watch } from './watch.ts'
 import type { RetrievalWay } from '../archive/dimse/way.ts'
 
@@ -101,7 +101,7 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
    */
   async beginKept (accessionNumbers: readonly string[], options: RetrieveOptions): Promise<Retrieval | undefined> {
     const found = await this.findStudies(accessionNumbers, options)
-    const manifest = await findInstances({ ...this.#options, log: options.log }, found, options.signal)
+    const manifest = { studies: await this.#list(found.studies, options) }
     const kept = manifest.studies.flatMap(study => {
       const entry = this.#entries.get(study.studyInstanceUid)
       return entry?.finished === true && entry.isSameWork(study) ? [entry] : []
@@ -125,9 +125,17 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
    * @throws as {@link begin}
    */
   async findStudies (accessionNumbers: readonly string[], { signal, log }: RetrieveOptions): Promise<Manifest> {
-    const found = await findStudies({ ...this.#options, log }, accessionNumbers, signal)
+    const found = { studies: await findStudies(this.#options, accessionNumbers, { signal, log }) }
     if (!this.#options.config.disc.allow_mixed_patients) guardOnePatient(found)
-    return found
+    if (found.studies.some(({ seriesListing }) => seriesListing === 'cut')) {
+      throw new MkisoError('PACS_REFUSED', 'the PACS cut its list of series off: raise its limit of answers (Orthanc: LimitFindResults)')
+    }
+    // one that is answered for two patients is one study here
+    return { studies: [...new Map(found.studies.toReversed().map(study => [study.studyInstanceUid, study])).values()].reverse() }
+  }
+
+  async #list (studies: readonly Study[], { signal, log }: RetrieveOptions): Promise<Study[]> {
+    return await Promise.all(studies.map(async study => withoutCutLists(await listInstances(this.#options, study, { signal, log }))))
   }
 
   /**
@@ -149,7 +157,7 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
     }
     let listed: readonly Study[] = []
     try {
-      listed = (await findInstances({ ...this.#options, log }, { studies: known }, signal)).studies
+      listed = await this.#list(known, { signal, log })
       await this.#holdKnown(listed, held, start, { signal, log })
     } finally {
       for (const entry of joined) this.#release(entry)
