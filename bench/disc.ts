@@ -2,10 +2,12 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseConfig } from '../src/config/load.ts'
-import { readObject, type DicomObject } from '../src/dicom/part10.ts'
+import { readObject } from '../src/dicom/part10.ts'
 import { buildDicomdir } from '../src/disc/dicomdir/dicomdir.ts'
 import { authorImage } from '../src/disc/image/author.ts'
-import { layOut, linkFiles } from '../src/disc/layout.ts'
+import { layOut, linkFiles, type DiscSource } from '../src/disc/layout.ts'
+import { asItCame } from '../src/disc/uncompress.ts'
+import { whatCame } from '../src/studies/what-came.ts'
 import { renderPages } from '../src/disc/pages/pages.ts'
 import { profileOf } from '../src/disc/profile.ts'
 import { filesOf } from '../src/disc/contents.ts'
@@ -25,18 +27,12 @@ export async function discCosts (images: number, rounds: number, folder: string,
   const config = parseConfig(`iso: {temp_dir: ${folder}, microdicom_path: ''}`, 'bench', { env: {} })
   const study = ctStudy('DISC', images)
   const instances = await writeStudy(study, join(folder, 'received'), programs)
-  const received = async (): Promise<Map<string, DicomObject & { path: string }>> =>
-    new Map(await Promise.all(instances.map(async ({ sopInstanceUid, path }) => [sopInstanceUid, { ...await readObject(path), path }] as const)))
+  const received = async (): Promise<DiscSource[]> => await Promise.all(instances.map(async ({ path }) => asItCame({ path, object: await readObject(path) })))
   const { patientId, patientName, birthDate, sex } = study.patient
-  const manifest = {
-    studies: [{
-      studyInstanceUid: instances[0]?.studyInstanceUid ?? '', accessionNumber: 'DISC', patient: { patientId, patientName, birthDate, sex, issuerOfPatientId: '' },
-      studyDate: study.studyDate, studyTime: '', studyDescription: study.studyDescription, studyId: 'DISC', seriesCount: undefined, instanceCount: undefined, seriesListing: 'whole' as const,
-      series: [...new Set(instances.map(({ seriesInstanceUid }) => seriesInstanceUid))].map((seriesInstanceUid, index) => ({
-        seriesInstanceUid, modality: 'CT', seriesNumber: index + 1, seriesDescription: '', instanceCount: undefined, listing: 'whole' as const,
-        instances: instances.filter(instance => instance.seriesInstanceUid === seriesInstanceUid)
-      }))
-    }]
+  const patient = { patientId, patientName, birthDate, sex, issuerOfPatientId: '' }
+  const described = {
+    studyInstanceUid: instances[0]?.studyInstanceUid ?? '', accessionNumber: 'DISC', patient, studyDate: study.studyDate, studyTime: '', studyDescription: study.studyDescription,
+    studyId: 'DISC', seriesCount: undefined, instanceCount: undefined, seriesListing: 'whole' as const, series: []
   }
   const { signal } = new AbortController()
   const times = new Map<string, number[]>()
@@ -50,7 +46,7 @@ export async function discCosts (images: number, rounds: number, folder: string,
     const root = join(folder, 'root')
     mkdirSync(root)
     const files = await timed(STEPS[1], received)
-    const contents = layOut(manifest, files)
+    const contents = layOut([{ study: whatCame(described, files.map(({ object }) => object)), patient, files }])
     await timed(STEPS[2], () => { linkFiles(contents, root) })
     await timed(STEPS[6], async () => { await programs.run('dcmmkdir', ['+r', '-Pgp', '+D', join(folder, 'dcmmkdir'), '+id', root, 'DICOM']) })
     await timed(STEPS[0], async () => { await programs.run('genisoimage', ['-quiet', '-iso-level', '1', '-J', '-r', '-o', '/dev/null', root]) })

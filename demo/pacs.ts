@@ -39,18 +39,20 @@ export interface PacsOptions {
   port?: number
   /** Move destinations that it knows. */
   destinations: readonly Destination[]
+  /** Associations that it bears; it rejects more of them for now. dcmqrscp only. */
+  maxAssociations?: number
 }
 
 const READY_TIMEOUT_MS = 20_000
 
 /** Starts dcmqrscp with `--check-find --check-move`: without them it accepts a C-MOVE by accession number, which is not DICOM. */
-export async function startDcmqrscp ({ programs, dir, aeTitle = 'ABPACS', port, destinations }: PacsOptions): Promise<Pacs> {
+export async function startDcmqrscp ({ programs, dir, aeTitle = 'ABPACS', port, destinations, maxAssociations = 64 }: PacsOptions): Promise<Pacs> {
   const listenPort = port ?? await freePort()
   const storage = join(dir, 'storage')
   await mkdir(storage, { recursive: true })
   const configFile = join(dir, 'dcmqrscp.cfg')
   await writeFile(configFile, [
-    `NetworkTCPPort = ${listenPort}`, 'MaxPDUSize = 131072', 'MaxAssociations = 64', '',
+    `NetworkTCPPort = ${listenPort}`, 'MaxPDUSize = 131072', `MaxAssociations = ${maxAssociations}`, '',
     'HostTable BEGIN', ...destinations.map((node, index) => `node${index} = (${node.aeTitle}, ${node.host}, ${node.port})`), 'HostTable END', '',
     'VendorTable BEGIN', 'VendorTable END', '',
     // quota: studies, bytes a study; dcmqrscp refuses what does not fit

@@ -10,7 +10,19 @@ declare module 'fastify' {
 const CLIENT_CLOSED_REQUEST = 499
 
 export default fp(async app => {
-  const metrics = createMetrics(app)
+  const metrics = createMetrics({
+    config: app.config,
+    activities: app.activities,
+    studies: app.studyStore,
+    associationLimit: app.associationLimit,
+    portPool: app.portPool,
+    operations: app.operations,
+    patientClient: app.patientClient,
+    health: app.health,
+    receiverFault: app.receiverFault,
+    sharedReceiver: app.sharedReceiver,
+    workDir: app.workDir
+  })
   app.decorate('metrics', metrics)
   app.addHook('onRequest', async (request, reply) => {
     // onResponse does not run for a stream that breaks

@@ -49,10 +49,10 @@ declare module 'fastify' {
 
 const REFRESH_MS = 5_000
 
-type App = Pick<FastifyInstance, 'activities' | 'config' | 'health' | 'portPool' | 'studyStore' | 'turns' | 'workDir' | 'log'>
+type App = Pick<FastifyInstance, 'activities' | 'config' | 'health' | 'associationLimit' | 'portPool' | 'studyStore' | 'workDir' | 'log'>
 
 export function createServiceState (app: App) {
-  const { activities, config, portPool, studyStore, turns } = app
+  const { activities, config, associationLimit, portPool, studyStore } = app
   const startedAt = new Date().toISOString()
   const names = config.auth.enabled
   let health: ServiceState['health']
@@ -77,7 +77,7 @@ export function createServiceState (app: App) {
       finished: activities.finished.map(activity => activityState(activity, names)),
       resources: {
         slots: { in_use: portPool.inUse, size: portPool.size },
-        moves: { active: turns.active, waiting: turns.waiting, max: config.pacs.max_moves },
+        moves: { ...associationLimit.moves, max: Math.min(config.pacs.max_moves, config.pacs.maxAssociations) },
         kept: { studies: studyStore.kept, bytes: studyStore.keptBytes, max_bytes: config.iso.keepMaxBytes },
         ...(disk === undefined ? {} : { disk })
       },

@@ -54,10 +54,14 @@ export interface WorldOptions {
   /** Destinations beside CDRECORD at the receiver port. */
   destinations?: readonly Destination[]
   receiverPort?: number
+  /** Settings of orthanc.json, over ours. */
+  orthanc?: Record<string, unknown>
+  /** Associations that dcmqrscp bears. */
+  maxAssociations?: number
 }
 
 /** A PACS of a kind with studies in it. */
-export async function world (t: T, kind: PacsKind, { studies, destinations = [], receiverPort }: WorldOptions): Promise<World> {
+export async function world (t: T, kind: PacsKind, { studies, destinations = [], receiverPort, orthanc = {}, maxAssociations }: WorldOptions): Promise<World> {
   const folder = temporaryFolder(t, kind)
   const programs = programsOf(t)
   const port = receiverPort ?? await freePort()
@@ -66,8 +70,8 @@ export async function world (t: T, kind: PacsKind, { studies, destinations = [],
   const instances = (await Promise.all(studies.map(async study => await writeStudy(study, phantoms, programs)))).flat()
   const dir = join(folder, 'pacs')
   mkdirSync(dir)
-  const options = { programs, dir, destinations: [{ aeTitle: 'CDRECORD', host: '127.0.0.1', port }, ...destinations] }
-  const pacs = kind === 'orthanc' ? await startOrthanc(options) : await startDcmqrscp(options)
+  const options = { programs, dir, destinations: [{ aeTitle: 'CDRECORD', host: '127.0.0.1', port }, ...destinations], ...(maxAssociations === undefined ? {} : { maxAssociations }) }
+  const pacs = kind === 'orthanc' ? await startOrthanc(options, orthanc) : await startDcmqrscp(options)
   await pacs.store(instances.map(({ path }) => path))
   return { folder, programs, pacs, receiverPort: port, instances, of: accessionNumber => instances.filter(instance => instance.accessionNumber === accessionNumber) }
 }

@@ -360,6 +360,9 @@ function byLine (a: string, b: string): number {
   return line(a) - line(b)
 }
 
+/** Associations for queries, where the configuration gives no limit for both. */
+const QUERIES_BESIDE_MOVES = 4
+
 /** Numbers with their units in place of text, programs with their paths. */
 function finish (raw: RawConfig, faults: string[], at: (name: string) => string): Config {
   const ms = (section: string, key: string, value: string): number => {
@@ -391,6 +394,7 @@ function finish (raw: RawConfig, faults: string[], at: (name: string) => string)
     },
     pacs: {
       ...raw.pacs,
+      maxAssociations: raw.pacs.max_associations ?? raw.pacs.max_moves + QUERIES_BESIDE_MOVES,
       queueTimeoutMs: ms('pacs', 'queue_timeout', raw.pacs.queue_timeout),
       connectTimeoutMs: ms('pacs', 'connect_timeout', raw.pacs.connect_timeout),
       findTimeoutMs: ms('pacs', 'find_timeout', raw.pacs.find_timeout),

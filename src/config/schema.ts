@@ -87,7 +87,13 @@ export const ConfigSchema = Type.Object({
     }),
     retrieve: choice('move', ['move', 'get'], 'move: C-MOVE to our receiver. get: C-GET, needs no receiver and no open port, for a PACS that supports it.'),
     max_moves: whole(4, 1, 64, 'Most C-MOVE (or C-GET) at the PACS at the same time, over all requests.'),
-    queue_timeout: duration('2m', 'Longest wait for a turn at the PACS before 503.'),
+    max_associations: Type.Optional(Type.Integer({
+      minimum: 1,
+      maximum: 128,
+      description: 'Most associations at the PACS at the same time, over all requests: queries and moves together; 1 for a PACS that bears one. ' +
+        'A larger max_moves is bounded by it. Default: max_moves and 4 more.'
+    })),
+    queue_timeout: duration('2m', 'Longest wait for a turn at the PACS, and for a PACS that rejects associations since it is busy, before 503.'),
     connect_timeout: duration('10s', 'Longest wait for a connection and for the association.'),
     find_timeout: duration('30s', 'Longest wait for the answers to one C-FIND.'),
     idle_timeout: duration('60s', 'A move in which the PACS neither answers nor sends an image for so long has failed (504).'),
@@ -150,6 +156,7 @@ export const ConfigSchema = Type.Object({
     capacity: choice('none', ['none', 'cd', 'dvd', 'bd'], 'Split what is larger than this medium into a set of discs.'),
     viewer_program: text('', 'Program in the viewer folder that Windows may start (AUTORUN.INF); empty for none.'),
     allow_mixed_patients: flag(false, 'Allow studies of different patients on one disc. Think twice.'),
+    allow_reassigned: flag(false, 'Allow a study whose images name another patient than the PACS does: one that was re-assigned there, such as an emergency patient who got a name later. Think twice.'),
     allow_incomplete: flag(false, 'Give a disc even if images are missing; the disc and a header say so. Think twice.')
   }),
   audit: section('The audit trail (DICOM PS3.15 A.5): who took which patient\'s images, when. It holds patients\' names; the log does not.', {
@@ -197,6 +204,7 @@ export interface Config extends Omit<RawConfig, 'auth' | 'server' | 'pacs' | 'ou
   server: RawConfig['server'] & { readTimeoutMs: number, writeTimeoutMs: number, shutdownGraceMs: number }
   auth: Omit<RawConfig['auth'], 'api_key' | 'keys' | 'signed_links'> & { keys: readonly NamedKey[], signedLinks: SignedLinkSettings | undefined }
   pacs: RawConfig['pacs'] & {
+    maxAssociations: number
     queueTimeoutMs: number, connectTimeoutMs: number, findTimeoutMs: number, idleTimeoutMs: number, moveTimeoutMs: number, settleTimeoutMs: number
   }
   our_ae: RawConfig['our_ae'] & { receiver: 'shared' | 'per-request', maxUnwantedBytes: number }

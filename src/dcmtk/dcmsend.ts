@@ -1,7 +1,8 @@
 /** dcmsend: C-STORE of a folder in one association, every transfer syntax (78 of 78 odd objects where storescu sent 42, measured). */
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { associationFaultOf, networkArguments, type Peer, type ToolContext } from './peer.ts'
+import { echoscu } from './echoscu.ts'
+import { associationFaultOf, networkArguments, UNEXPLAINED, type AssociationFault, type Peer, type ToolContext } from './peer.ts'
 import { endpointArguments, throughTunnel } from './tunnel.ts'
 import type { SendRequest, SendResult } from './send.ts'
 
@@ -27,13 +28,24 @@ export async function dcmsend (context: ToolContext, peer: Peer, request: SendRe
     if (result.stopCause === 'timeout') return { kind: 'timeout', confirmed }
     const fault = associationFaultOf(result)
     // it writes a report even when nobody was there
-    if (fault !== undefined && fault.kind !== 'broken' && confirmed === 0) return { kind: 'no-association', fault: throughTunnel(context, peer, fault) }
+    if (fault !== undefined && fault.kind !== 'broken' && confirmed === 0) {
+      return { kind: 'no-association', fault: await explained(context, peer, request, fault) }
+    }
     const report = await readFile(reportFile, 'utf8').catch(() => '')
     if (report !== '') return { kind: 'sent', ...readReport(report) }
     return { kind: 'sent', confirmed, reasons: [fault?.reason ?? `dcmsend ended with ${result.exitCode}`] }
   } finally {
     await rm(reportFile, { force: true })
   }
+}
+
+/** dcmsend does not print why it was rejected, nor whether for now or for good; echoscu does (DCMTK 3.6.7, measured). */
+async function explained (
+  context: ToolContext, peer: Peer, { callingAeTitle, signal }: SendRequest, fault: AssociationFault
+): Promise<AssociationFault> {
+  if (fault.kind !== 'rejected' || fault.reason !== UNEXPLAINED) return throughTunnel(context, peer, fault)
+  const echo = await echoscu(context, peer, callingAeTitle, signal)
+  return echo?.kind === 'busy' || echo?.kind === 'called-title-unknown' || echo?.kind === 'calling-title-unknown' ? echo : fault
 }
 
 /** Counts what the peer confirmed, file by file. */
@@ -44,7 +56,14 @@ export function readReport (report: string): { confirmed: number, reasons: strin
     const status = /^DIMSE Status {2}: 0x([0-9a-f]{4}) \((.*)\)/im.exec(block)
     // warnings are 0xBxxx and 0x0107, 0x0116: stored, with remarks (PS3.7 Annex C)
     if (status !== null && /^(0000|b...|0107|0116)$/i.test(status[1] ?? '')) confirmed++
-    else reasons.add(status?.[2] ?? /^(?:DIMSE Status|Pres\. Context) +: (.*)$/m.exec(block)?.[1] ?? 'not sent')
+    else reasons.add(status?.[2] ?? notSent(block))
   }
   return { confirmed, reasons: [...reasons] }
+}
+
+/** `<no acceptable presentation context>` stands where the status would, the class that was not taken above it. */
+function notSent (block: string): string {
+  const reason = /^DIMSE Status {2}: <?(.*?)>?$/m.exec(block)?.[1] ?? 'not sent'
+  const sopClass = /^SOP Class {5}: \S+(?: = (.+))?$/m.exec(block)
+  return sopClass === null ? reason : `${reason} for ${sopClass[1] ?? sopClass[0].slice('SOP Class     : '.length)}`
 }

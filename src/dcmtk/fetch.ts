@@ -9,12 +9,20 @@ export interface FetchPart {
   sopInstanceUids?: readonly string[]
 }
 
-/** Counts of a C-MOVE or C-GET response (PS3.7 9.1.4.1): sub-operations are C-STOREs, one an instance. */
+/**
+ * Counts of C-MOVE or C-GET responses (PS3.7 9.1.4.1): sub-operations are C-STOREs, one an instance. Each is that of the last response that
+ * carried it; undefined where none did, or where it was 65535, the largest that fits, by which archives mean that they do not know.
+ */
 export interface SubOperations {
   remaining: number | undefined
-  completed: number
-  failed: number
-  warning: number
+  completed: number | undefined
+  failed: number | undefined
+  warning: number | undefined
+  /**
+   * Instances that the part consists of: the sum within the last response that told what was completed or remains. A count of one response
+   * is never added to one of another: the final response has no "remaining", the pending ones before it had.
+   */
+  total: number | undefined
 }
 
 export type FetchResult = FetchEnd & {
@@ -57,6 +65,15 @@ function endOf (result: RunResult, status: number | undefined, counts: SubOperat
   return { kind: 'failed', reason: lastLines(result) || `ended with ${result.exitCode}` }
 }
 
+/** Instances that the archive says it has sent: what was taken with a warning is here too. */
+export function sentOf ({ completed, warning }: SubOperations): number {
+  return (completed ?? 0) + (warning ?? 0)
+}
+
+const UNKNOWN_COUNT = 0xFFFF
+const COUNTS = { Remaining: 'remaining', Completed: 'completed', Failed: 'failed', Warning: 'warning' } as const
+const FIELD = /^D: (?:(Message Type|DIMSE Status)|(Remaining|Completed|Failed|Warning) Suboperations) +: (.+)$/
+
 /**
  * Follows the responses in a tool's debug messages (`-d`): the counts of each and the last status. A C-GET prints C-STORE messages in
  * the same form, so only blocks of the wanted type count.
@@ -66,26 +83,30 @@ export function followResponses (messageType: 'C-MOVE RSP' | 'C-GET RSP', onSubO
   counts: SubOperations
   status: () => number | undefined
 } {
-  const counts: SubOperations = { remaining: undefined, completed: 0, failed: 0, warning: 0 }
-  let inResponse = false
+  const counts: SubOperations = { remaining: undefined, completed: undefined, failed: undefined, warning: undefined, total: undefined }
+  /** Counts of the response that is being read; undefined outside one. */
+  let response: Partial<Record<typeof COUNTS[keyof typeof COUNTS], number>> | undefined
   let status: number | undefined
   const onLine = (line: string): void => {
-    const field = /^D: (Message Type|Remaining Suboperations|Completed Suboperations|Failed Suboperations|Warning Suboperations|DIMSE Status) +: (.+)$/.exec(line)
+    const field = FIELD.exec(line)
     if (field === null) return
-    const [, name = '', value = ''] = field
-    if (name === 'Message Type') inResponse = value.trim() === messageType
-    if (!inResponse) return
-    if (name === 'DIMSE Status') {
-      status = Number.parseInt(value, 16)
-      onSubOperations?.({ ...counts })
+    const [, name, count, value = ''] = field
+    if (name === 'Message Type') response = value.trim() === messageType ? {} : undefined
+    if (response === undefined) return
+    if (count === 'Remaining' || count === 'Completed' || count === 'Failed' || count === 'Warning') {
+      const number = /^\d+/.exec(value)?.[0]
+      if (number !== undefined && Number(number) !== UNKNOWN_COUNT) response[COUNTS[count]] = Number(number)
       return
     }
-    const count = /^\d+/.exec(value)
-    if (count === null) return
-    if (name.startsWith('Remaining')) counts.remaining = Number(count[0])
-    else if (name.startsWith('Completed')) counts.completed = Number(count[0])
-    else if (name.startsWith('Failed')) counts.failed = Number(count[0])
-    else if (name.startsWith('Warning')) counts.warning = Number(count[0])
+    // the status is the last of what we read of a response
+    if (name !== 'DIMSE Status') return
+    status = Number.parseInt(value, 16)
+    const { remaining, completed, failed, warning } = response
+    Object.assign(counts, response)
+    if (remaining !== undefined || completed !== undefined) {
+      counts.total = (remaining ?? 0) + (completed ?? 0) + (failed ?? 0) + (warning ?? 0)
+    }
+    onSubOperations?.({ ...counts })
   }
   return { onLine, counts, status: () => status }
 }

@@ -1,139 +1,198 @@
-/** findscu: C-FIND in the Study Root model (PS3.4 C.4.1), answers as plain values in UTF-8. */
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+/** findscu: C-FIND in the Study Root model (PS3.4 C.4.1), answers as plain values, and how the query ended. */
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { SaxesParser } from 'saxes'
 import { MkisoError } from '../errors.ts'
 import { isDiskFull } from '../disk.ts'
-import type { SpawnOptions } from '../process.ts'
+import type { RunResult } from '../process.ts'
 import { readObject } from '../dicom/part10.ts'
+import { Distinct, NotWellFormedError, readAnswers, trimmed, type Answer } from './answers.ts'
 import { endpointArguments, throughTunnel } from './tunnel.ts'
-import { lastLines, associationFaultOf, isUnanswered, networkArguments, type AssociationFault, type Peer, type ToolContext } from './peer.ts'
+import {
+  lastLines, associationFaultOf, isUnanswered, networkArguments, type AssociationFault, type Peer, type ToolContext
+} from './peer.ts'
+
+export type { Answer } from './answers.ts'
 
 export type QueryLevel = 'STUDY' | 'SERIES' | 'IMAGE'
-
-/** One answer: tag (`0020,000d`) to value; a value of several parts keeps its backslashes. */
-export type Answer = ReadonlyMap<string, string>
 
 export interface Query {
   level: QueryLevel
   callingAeTitle: string
-  /** Tag to the value that must match; an empty value asks for the attribute. */
+  /**
+   * Tag to the value that must match; an empty value asks for the attribute. (0008,0005) is always asked for: Sante answers it only then
+   * (measured).
+   */
   keys: Readonly<Record<string, string>>
   /** Longest wait for the answers, in milliseconds. */
   timeoutMs: number
   /** The query is cancelled after so many answers; undefined for all of them. */
   atMost?: number | undefined
+  /** Answers that are read at all; more of them end the query. Default: {@link MOST_ANSWERS}. */
+  mostAnswers?: number | undefined
+  /** False for an answer that was not asked for: it is counted, and not kept. */
+  wanted?: ((answer: Answer) => boolean) | undefined
   /** A folder for the answers, which findscu can only give as a file. */
   tempDir: string
   signal?: AbortSignal | undefined
 }
 
+/** A list with more answers is not one of a study: the archive ignores the keys, or never ends. 200,000 once cost 1.2 GB of memory. */
+export const MOST_ANSWERS = 100_000
+
+/** Answers that an archive gave. */
+export interface Answers {
+  kind: 'answers'
+  /** Each once: those that are alike in every value count once. */
+  answers: Answer[]
+  /** Answers that were not {@link Query.wanted}. */
+  unwanted: number
+  /**
+   * `success`: these are all. `limit`: the archive has more and says so, by its {@link Answers.status}: 0xFE00 (cancelled, though nobody
+   * did; Orthanc's LimitFindResults and LimitFindInstances), 0xA700 (out of resources), or a warning (0xBxxx).
+   */
+  end: 'success' | 'limit'
+  /** As `0xFE00`; `0x0000` for success. */
+  status: string
+}
+
 export type FindResult =
-  | { kind: 'answers', answers: Answer[] }
-  /** The PACS refused the query (a status other than Success): a level that it does not answer, for example. */
-  | { kind: 'refused', reason: string }
+  | Answers
+  /** The archive refused the query: a level that it does not answer, say. `status` as `0xA900`; `0xCxxx` where findscu tells no more. */
+  | { kind: 'refused', status: string, reason: string }
+  /** It answered more than {@link Query.mostAnswers}. */
+  | { kind: 'too-many', most: number }
   | { kind: 'no-association', fault: AssociationFault }
   | { kind: 'timeout' }
+
+const SPECIFIC_CHARACTER_SET = '0008,0005'
 
 /**
  * Asks a peer.
  * @throws ToolMissingError
+ * @throws MkisoError PACS_REFUSED where an answer cannot be read, INSUFFICIENT_DISK_SPACE where answers cannot be written
  * @throws the signal's reason
  */
 export async function findscu (context: ToolContext, peer: Peer, query: Query): Promise<FindResult> {
   const folder = await mkdtemp(join(query.tempDir, 'find_'))
   try {
     const file = join(folder, 'answers.xml')
-    const keys = Object.entries(query.keys).flatMap(([tag, value]) => ['-k', value === '' ? tag : `${tag}=${value}`])
-    // -v -sr: the final status is printed, the answers (a patient's data) are not
-    const args = ['-v', '-sr', '-S', '-aet', query.callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, query.timeoutMs),
-      ...(query.atMost === undefined ? [] : ['--cancel', String(query.atMost)]), '-k', `0008,0052=${query.level}`, ...keys, '-Xs', file, ...await endpointArguments(context, peer)]
-    const result = await context.programs.run(context.dcmtk.findscu, args, runOptions(peer, query, folder))
-    context.log.debug({ query_level: query.level, pacs: peer.aeTitle, duration_ms: result.durationMs, exit_code: result.exitCode }, 'findscu ended')
-    const status = /Received Final Find Response \((.+)\)/.exec(`${result.stdout}\n${result.stderr}`)?.[1]
-    context.onOperation?.({ name: 'C-FIND', peer: peer.aeTitle, durationMs: result.durationMs, ok: status?.startsWith('Success') === true })
-    if (result.stopCause === 'timeout') return { kind: 'timeout' }
-    if (status === undefined) {
-      if (isUnanswered(result)) return { kind: 'timeout' }
-      const fault = associationFaultOf(result)
-      if (fault !== undefined) return { kind: 'no-association', fault: throughTunnel(context, peer, fault) }
-      return { kind: 'no-association', fault: { kind: 'broken', reason: lastLines(result) || `findscu ended with ${result.exitCode}` } }
-    }
-    // 0xFE00 is the answer to our cancel
-    if (!status.startsWith('Success') && !(query.atMost !== undefined && status.startsWith('Cancel'))) return { kind: 'refused', reason: status }
-    const answers = readAnswers(await readFile(file, 'utf8'), context)
-    const pending = [...`${result.stdout}\n${result.stderr}`.matchAll(/Received Find Response \d+ \(Pending/g)].length
-    if (pending === answers?.length) return { kind: 'answers', answers }
-    // findscu loses an answer in ISO 2022 IR 87 (Japanese) with glibc's iconv, and still ends with Success (measured): a study would be missing
-    return { kind: 'answers', answers: await answersAsFiles(context, peer, query, [...args.slice(0, args.indexOf('-Xs')), '-X', '-od', folder], folder, pending) }
+    const asked = await ask(context, peer, query, folder, ['-Xs', file])
+    if (!('pending' in asked)) return asked
+    const read = await readAnswers(file, query.wanted).catch((error: unknown) => {
+      if (!(error instanceof NotWellFormedError)) throw error
+      context.log.warn({ err: error }, 'the answers to C-FIND are not well-formed XML; they are asked for as files')
+      return undefined
+    })
+    const { pending, end, status } = asked
+    if (read?.total === pending) return { kind: 'answers', answers: read.kept, unwanted: read.unwanted, end, status }
+    // findscu loses an answer in ISO 2022 IR 87 (Japanese) with glibc's iconv, and ends with Success (measured): a study would be missing
+    return await answersAsFiles(context, peer, query, folder)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
 }
 
-/** @returns undefined where the XML is not well-formed: findscu writes a control character of a value as a reference that XML forbids (XML 1.0 2.2) */
-function readAnswers (xml: string, { log }: ToolContext): Answer[] | undefined {
-  try {
-    return parseAnswers(xml)
-  } catch (error) {
-    log.warn({ err: error }, 'the answers to C-FIND are not well-formed XML; they are asked for as files')
-    return undefined
-  }
+/** What was said beside the answers. */
+interface Asked {
+  /** Answers that came. */
+  pending: number
+  end: Answers['end']
+  status: string
 }
 
-/** findscu refuses to start where it may not write its working directory, whatever -od and -Xs say: the root of a container, / of a systemd unit (measured). */
-function runOptions (peer: Peer, query: Query, cwd: string): SpawnOptions {
-  return { signal: query.signal, timeoutMs: query.timeoutMs + peer.connectTimeoutMs, cwd }
+type AskedResult = Asked | Exclude<FindResult, Answers>
+
+async function ask (context: ToolContext, peer: Peer, query: Query, folder: string, output: readonly string[]): Promise<AskedResult> {
+  const { level, keys, atMost, mostAnswers = MOST_ANSWERS, signal, timeoutMs } = query
+  const options = Object.entries({ [SPECIFIC_CHARACTER_SET]: '', '0008,0052': level, ...keys })
+    .flatMap(([tag, value]) => ['-k', value === '' ? tag : `${tag}=${value}`])
+  // -v -sr: the final status is printed, the answers (a patient's data) are not
+  // -xi: implicit VR only, which every archive takes (PS3.5 10.1): CTN accepts explicit VR for a query and reads it as implicit (measured)
+  const args = ['-v', '-sr', '-S', '-xi', '-aet', query.callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, timeoutMs),
+    ...(atMost === undefined ? [] : ['--cancel', String(atMost)]), ...options, ...output, ...await endpointArguments(context, peer)]
+  const tooMany = new AbortController()
+  let pending = 0
+  let final: string | undefined
+  // its output is only kept in part, and thousands of answers are thousands of lines
+  const onLine = (line: string): void => {
+    if (/^I: Received Find Response \d+ \(Pending/.test(line)) {
+      if (++pending > mostAnswers) tooMany.abort()
+      return
+    }
+    final ??= /^I: Received Final Find Response \((.+)\)/.exec(line)?.[1]
+  }
+  signal?.throwIfAborted()
+  const startedAt = performance.now()
+  const result = await context.programs.run(context.dcmtk.findscu, args, {
+    signal: signal === undefined ? tooMany.signal : AbortSignal.any([signal, tooMany.signal]),
+    timeoutMs: timeoutMs + peer.connectTimeoutMs,
+    // findscu refuses to start where it may not write its working directory, whatever -od and -Xs say: the root of a container (measured)
+    cwd: folder,
+    onLine
+  }).catch((error: unknown) => {
+    if (tooMany.signal.aborted && signal?.aborted !== true) return undefined
+    throw error
+  })
+  if (result === undefined) {
+    context.log.warn({ query_level: level, pacs: peer.aeTitle, answers: pending }, 'findscu ended: too many answers')
+    context.onOperation?.({ name: 'C-FIND', peer: peer.aeTitle, durationMs: Math.round(performance.now() - startedAt), ok: false })
+    return { kind: 'too-many', most: mostAnswers }
+  }
+  const fields = { query_level: level, pacs: peer.aeTitle, answers: pending, duration_ms: result.durationMs, exit_code: result.exitCode }
+  context.log.debug(fields, 'findscu ended')
+  context.onOperation?.({ name: 'C-FIND', peer: peer.aeTitle, durationMs: result.durationMs, ok: final?.startsWith('Success') === true })
+  if (result.stopCause === 'timeout') return { kind: 'timeout' }
+  if (final === undefined) return withoutStatus(context, peer, result)
+  const status = statusOf(final)
+  if (status === '0x0000') return { pending, end: 'success', status }
+  // 0xFE00 is the answer to our cancel
+  if (status === '0xFE00' && atMost !== undefined && pending >= atMost) return { pending, end: 'success', status }
+  if (status === '0xFE00' || status === '0xA700' || /^0x(?:B...|0001)$/.test(status)) return { pending, end: 'limit', status }
+  return { kind: 'refused', status, reason: final }
+}
+
+function withoutStatus (context: ToolContext, peer: Peer, result: RunResult): FindResult & { kind: 'timeout' | 'no-association' } {
+  if (isUnanswered(result)) return { kind: 'timeout' }
+  const fault = associationFaultOf(result)
+  if (fault !== undefined) return { kind: 'no-association', fault: throughTunnel(context, peer, fault) }
+  return { kind: 'no-association', fault: { kind: 'broken', reason: lastLines(result) || `findscu ended with ${result.exitCode}` } }
+}
+
+/** findscu prints a status of C-FIND (PS3.4 Table C.4-1) as text (DCMTK 3.6.7, measured); what it does not know as a number. */
+const STATUS: ReadonlyArray<readonly [RegExp, string]> = [
+  [/^Success/, '0x0000'], [/^Cancel/, '0xFE00'], [/^Refused: OutOfResources/, '0xA700'], [/^Refused: SOPClassNotSupported/, '0x0122'],
+  [/DataSetDoesNotMatchSOPClass|IdentifierDoesNotMatchSOPClass/, '0xA900'], [/UnableToProcess/, '0xCxxx']
+]
+
+function statusOf (text: string): string {
+  const number = /0x([0-9a-f]{1,4})/i.exec(text)?.[1]
+  if (number !== undefined) return `0x${number.toUpperCase().padStart(4, '0')}`
+  return STATUS.find(([pattern]) => pattern.test(text))?.[1] ?? text
 }
 
 /** The same query once more with each answer as a DICOM file, which we decode ourselves. */
-async function answersAsFiles (context: ToolContext, peer: Peer, query: Query, options: readonly string[], folder: string, expected: number): Promise<Answer[]> {
-  await context.programs.run(context.dcmtk.findscu, [...options, ...await endpointArguments(context, peer)], runOptions(peer, query, folder))
+async function answersAsFiles (context: ToolContext, peer: Peer, query: Query, folder: string): Promise<FindResult> {
+  const asked = await ask(context, peer, query, folder, ['-X', '-od', folder])
+  if (!('pending' in asked)) return asked
   const names = (await readdir(folder)).filter(name => name.endsWith('.dcm')).sort()
   // images of other requests may have filled it, or of this one
   if (await isDiskFull(folder)) throw new MkisoError('INSUFFICIENT_DISK_SPACE', 'iso.temp_dir is full')
-  if (names.length < expected) throw new MkisoError('PACS_REFUSED', `${expected} answers to C-FIND, of which ${names.length} could be read`)
+  if (names.length < asked.pending) {
+    throw new MkisoError('PACS_REFUSED', `${asked.pending} answers to C-FIND, of which ${names.length} could be read`)
+  }
   const tags = Object.keys(query.keys)
-  const wanted = new Set(tags.map(tagNumber))
-  return await Promise.all(names.map(async name => {
-    const { attributes } = await readObject(join(folder, name), wanted)
-    return new Map(tags.map(tag => [tag, trimmed(attributes.text(tagNumber(tag)) ?? '')]))
-  }))
+  const numbers = new Set(tags.map(tagNumber))
+  const answers = new Distinct(query.wanted)
+  for (const name of names) {
+    const { attributes } = await readObject(join(folder, name), numbers)
+    answers.add(new Map(tags.flatMap(tag => {
+      const text = attributes.text(tagNumber(tag))
+      return text === undefined ? [] : [[tag, trimmed(text)] as const]
+    })))
+  }
+  return { kind: 'answers', answers: answers.kept, unwanted: answers.unwanted, end: asked.end, status: asked.status }
 }
 
 function tagNumber (tag: string): number {
   return Number.parseInt(tag.replace(',', ''), 16)
-}
-
-/** Values are padded to even length with a blank or a null character (PS3.5 6.2). */
-function trimmed (text: string): string {
-  return text.replace(/[ \0]+$/, '').replace(/^ +/, '')
-}
-
-/**
- * The answers in DCMTK's XML (`findscu -Xs`): `responses` of `data-set` of `element`. What stands deeper belongs to a sequence and is left
- * out: no key that we ask for is one, and a reference's Study Instance UID is not the study's.
- */
-function parseAnswers (xml: string): Answer[] {
-  const answers: Answer[] = []
-  let answer = new Map<string, string>()
-  let tag = ''
-  let value = ''
-  let depth = 0
-  const parser = new SaxesParser()
-  parser.on('opentag', ({ name, attributes }) => {
-    depth++
-    if (depth === 2) answers.push(answer = new Map())
-    if (depth !== 3 || name !== 'element') return
-    tag = attributes['tag'] ?? ''
-    value = ''
-  })
-  parser.on('text', text => { if (depth === 3) value += text })
-  parser.on('closetag', ({ name }) => {
-    if (depth === 3 && name === 'element') answer.set(tag.toLowerCase(), trimmed(value))
-    depth--
-  })
-  parser.on('error', error => { throw error })
-  parser.write(xml).close()
-  return answers
 }

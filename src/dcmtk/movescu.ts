@@ -20,8 +20,9 @@ export interface MoveRequest {
  * @throws the signal's reason
  */
 export async function movescu (context: ToolContext, peer: Peer, request: MoveRequest): Promise<FetchResult> {
+  // implicit VR only, which every archive takes (PS3.5 10.1): CTN accepts explicit VR for a request and then reads it as implicit (measured)
   // -td is the wait for each response; a PACS may send none until the last image is out, so it gets the whole time
-  const args = ['-d', '-S', '-aet', request.callingAeTitle, '-aec', peer.aeTitle, '-aem', request.destinationAeTitle,
+  const args = ['-d', '-S', '-xi', '-aet', request.callingAeTitle, '-aec', peer.aeTitle, '-aem', request.destinationAeTitle,
     ...networkArguments(peer, request.timeoutMs), '-dhl', '--no-port', ...partKeys(request.part), ...await endpointArguments(context, peer)]
   const responses = followResponses('C-MOVE RSP', request.onSubOperations)
   const result = await context.programs.run(context.dcmtk.movescu, args, { signal: request.signal, timeoutMs: request.timeoutMs + peer.connectTimeoutMs, onLine: responses.onLine })

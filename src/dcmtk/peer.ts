@@ -84,7 +84,12 @@ export type AssociationFault =
   | { kind: 'called-title-unknown', reason: string }
   | { kind: 'calling-title-unknown', reason: string }
   | { kind: 'rejected', reason: string }
+  /** Rejected for now (rejected-transient, PS3.8 Table 9-21): too many associations, say. Another try makes sense, no setting is wrong. */
+  | { kind: 'busy', reason: string }
   | { kind: 'broken', reason: string }
+
+/** The reason of a rejection that a tool does not print. */
+export const UNEXPLAINED = 'association rejected'
 
 const REASONS = new RegExp([
   'TCP Initialization Error: .+', 'Network (?:is )?unreachable.*', 'No route to host.*', 'Connection (?:refused|timed out).*', 'Unknown host.*',
@@ -101,7 +106,10 @@ export function associationFaultOf (result: RunResult): AssociationFault | undef
   if (/Association Rejected/i.test(output)) {
     if (reason !== undefined && /Called AE Title Not Recognized/i.test(reason)) return { kind: 'called-title-unknown', reason }
     if (reason !== undefined && /Calling AE Title Not Recognized/i.test(reason)) return { kind: 'calling-title-unknown', reason }
-    return { kind: 'rejected', reason: reason ?? 'association rejected' }
+    if (/Result: Rejected Transient/i.test(output)) {
+      return { kind: 'busy', reason: `temporary: ${(reason ?? 'no reason given').toLowerCase()}` }
+    }
+    return { kind: 'rejected', reason: reason ?? UNEXPLAINED }
   }
   const failed = REASONS.exec(output)?.[0]
   if (/Association Request Failed|Could not negotiate association|cannot (?:initialize network|negotiate network association)|unknown host/i.test(output)) {

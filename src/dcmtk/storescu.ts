@@ -12,6 +12,7 @@ export async function storescu (context: ToolContext, peer: Peer, request: SendR
   let confirmed = 0
   const reasons = new Set<string>()
   const onLine = (line: string): void => {
+    if (/^E: .*presentation context/i.test(line)) reasons.add(line.slice(3))
     const status = /Received Store Response \((.+)\)/.exec(line)?.[1]
     if (status === undefined) return
     if (!/^(Success|Warning)/.test(status)) {
@@ -30,6 +31,5 @@ export async function storescu (context: ToolContext, peer: Peer, request: SendR
   const fault = associationFaultOf(result)
   if (fault !== undefined && fault.kind !== 'broken' && confirmed === 0) return { kind: 'no-association', fault: throughTunnel(context, peer, fault) }
   if (fault !== undefined) reasons.add(fault.reason)
-  for (const line of result.stderr.split('\n')) if (/^E: .*(No presentation context|presentation context)/i.test(line)) reasons.add(line.slice(3))
   return { kind: 'sent', confirmed, reasons: [...reasons] }
 }

@@ -8,7 +8,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import { echoscu } from '../dcmtk/echoscu.ts'
-import type { FetchPart, FetchResult } from '../dcmtk/fetch.ts'
+import { sentOf, type FetchPart, type FetchResult } from '../dcmtk/fetch.ts'
 import { findscu, type FindResult, type QueryLevel } from '../dcmtk/findscu.ts'
 import { getscu } from '../dcmtk/getscu.ts'
 import { movescu } from '../dcmtk/movescu.ts'
@@ -70,6 +70,7 @@ function associationAdvice (fault: AssociationFault, pacs: Pacs, callingAeTitle:
   switch (fault.kind) {
     // dcmqrscp says the same when its AETable does not list the caller among the peers (measured)
     case 'called-title-unknown': return [`set pacs.ae_title to what the PACS has; or the PACS has ${pacs.aeTitle} but does not let ${callingAeTitle} in, then:`, ...entry]
+    case 'busy': return ['it bears no more associations just now: try again, or raise its limit of associations; pacs.max_associations']
     default: return entry
   }
 }
@@ -82,14 +83,27 @@ async function checkFind (context: PacsCheckContext, pacs: Pacs, callingAeTitle:
   const result = await find(context, pacs, callingAeTitle, 'STUDY', { '0008,0050': accessionNumber, '0020,000d': '' })
   switch (result.kind) {
     case 'answers': {
+      if (result.end === 'limit') {
+        const detail = `its answer is cut off after ${result.answers.length} studies (status ${result.status})`
+        return { name, status: 'warning', detail, advice: ['raise the limit of answers at the PACS (Orthanc: LimitFindResults)'] }
+      }
       if (result.answers.length === 0) return ok(name, `allowed; an accession number that does not exist has no study, in ${Math.round(performance.now() - startedAt)} ms`)
       const detail = `${result.answers.length} studies for an accession number that does not exist: the PACS ignores the key`
       return { name, status: 'warning', detail, advice: ['such studies are left out, but each query is slow: index the Accession Number at the PACS'] }
     }
     case 'timeout': return { name, status: 'down', detail: `no answer within ${pacs.findTimeoutMs / 1_000} s`, advice: ['the PACS is slow or stuck; pacs.find_timeout'] }
     case 'refused': return { name, status: 'down', detail: `refused: ${result.reason}`, advice: entry }
-    // Orthanc drops the association of one whom it does not know (measured)
-    case 'no-association': return { name, status: 'down', detail: `${result.fault.reason}: the PACS does not let ${callingAeTitle} query`, advice: entry }
+    case 'too-many': {
+      const detail = `more than ${result.most} studies for an accession number that does not exist: the PACS ignores the key`
+      return { name, status: 'down', detail, advice: ['index the Accession Number at the PACS'] }
+    }
+    case 'no-association':
+      // it let the C-ECHO in a moment ago
+      if (result.fault.kind === 'busy') {
+        return { name, status: 'down', detail: result.fault.reason, advice: associationAdvice(result.fault, pacs, callingAeTitle, entry) }
+      }
+      // Orthanc drops the association of one whom it does not know (measured)
+      return { name, status: 'down', detail: `${result.fault.reason}: the PACS does not let ${callingAeTitle} query`, advice: entry }
   }
 }
 
@@ -137,7 +151,7 @@ async function checkRetrieve (context: PacsCheckContext, pacs: Pacs, callingAeTi
     const arrived = async (): Promise<boolean> => (await readdir(folder)).length > 0
     return judge({ name, pacs, callingAeTitle, entry, sample, result, port: context.config.our_ae.base_port, get }, context.serviceReceives
       ? undefined
-      : sample !== undefined && result.kind === 'answered' && result.counts.completed > 0 && await until(arrived, pacs.settleTimeoutMs, 50))
+      : sample !== undefined && result.kind === 'answered' && sentOf(result.counts) > 0 && await until(arrived, pacs.settleTimeoutMs, 50))
   } finally {
     await receiver?.stop()
     await rm(folder, { recursive: true, force: true })
@@ -171,7 +185,7 @@ function judge ({ name, pacs, callingAeTitle, entry, sample, result, port, get }
       advice: ['give an accession number that the PACS has: mkiso doctor --accession NUMBER', ...entry.map((line, index) => index === 0 ? line.replace(/^add at the PACS/, 'what the PACS must have') : line)]
     }
   }
-  if (counts.completed + counts.warning === 0) {
+  if (sentOf(counts) === 0) {
     return { name, status: 'down', detail: `${pacs.aeTitle} did not send an image that it has (${hex}): it does not know ${callingAeTitle}, or cannot reach it`, advice: get ? entry : [...entry, `and check that the PACS reaches port ${port} of this machine (firewall)`] }
   }
   if (arrived === false) return { name, status: 'down', detail: `${pacs.aeTitle} says that it has sent an image, but none arrived: ${callingAeTitle} leads to another machine or port`, advice: entry }

@@ -30,6 +30,10 @@ export function createProbes ({ config, dcmtk, patientClient, workDir }: ProbeCo
     const startedAt = performance.now()
     const fault = await echoscu(dcmtk, { ...peer, connectTimeoutMs: Math.min(peer.connectTimeoutMs, PROBE_TIMEOUT_MS) }, aeTitleAt(config, 0))
     const latencyMs = Math.round(performance.now() - startedAt)
+    if (fault?.kind === 'busy') {
+      const detail = `${peer.aeTitle} at ${addressOf(peer)} is busy and rejects associations for now (${fault.reason})`
+      return { status: 'warning', detail, latency_ms: latencyMs }
+    }
     return fault === undefined
       ? { status: 'ok', latency_ms: latencyMs }
       : { status: 'down', detail: `${peer.aeTitle} at ${addressOf(peer)}: ${fault.reason}; ${whatToDo}`, latency_ms: latencyMs }

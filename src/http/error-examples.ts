@@ -15,7 +15,7 @@ const SAMPLES: Partial<Record<ErrorCode, { detail?: string } & Pick<ErrorFields,
   INCOMPLETE_RETRIEVAL: { detail: '238 of 240 images of accession number MR.2024.001 arrived' },
   CD_PUBLISHER_UNREACHABLE: { detail: 'CDPUBLISHER: connection refused', destination: '172.16.0.120:104' },
   CD_PUBLISHER_REFUSED: { detail: '238 of 240 images were taken: out of resources', destination: '172.16.0.120:104' },
-  TOO_MANY_CONCURRENT: { detail: 'no turn at the PACS within 120 s (pacs.max_moves)' },
+  TOO_MANY_CONCURRENT: { detail: 'no turn at the PACS within 120 s (pacs.max_moves, pacs.max_associations)' },
   PACS_TIMEOUT: { detail: 'neither an answer nor an image within 120 s (pacs.idle_timeout)' }
 }
 

@@ -15,13 +15,13 @@ import type { PatientClient } from '../patient/patient-client.ts'
 import { PRODUCT } from '../product.ts'
 import type { PortPool } from '../archive/dimse/port-pool.ts'
 import type { StudyStore } from '../studies/study-store.ts'
-import type { Turns } from '../archive/dimse/turns.ts'
+import type { AssociationLimit } from '../archive/dimse/association-limit.ts'
 
 export interface MetricsSources {
   config: Config
   activities: Activities
   studies: StudyStore
-  turns: Pick<Turns, 'active' | 'waiting'>
+  associationLimit: Pick<AssociationLimit, 'moves' | 'queries'>
   portPool: Pick<PortPool, 'inUse' | 'size'>
   operations: EventEmitter<{ ended: [Operation] }>
   patientClient: Pick<PatientClient, 'answers'>
@@ -127,13 +127,13 @@ function watchPatientApi (registers: Registry[], { patientClient }: MetricsSourc
   })
 }
 
-function watchState (registers: Registry[], { config, turns, portPool, receiverFault, sharedReceiver, workDir }: MetricsSources): void {
+function watchState (registers: Registry[], { config, associationLimit, portPool, receiverFault, sharedReceiver, workDir }: MetricsSources): void {
   new Gauge({ name: 'mkiso_build_info', help: 'Always 1; the version is the label.', labelNames: ['version'], registers }).set({ version: PRODUCT.version }, 1)
   gauge(registers, 'mkiso_receive_slots', 'Receive slots (our_ae.port_range).', () => portPool.size)
   gauge(registers, 'mkiso_receive_slots_used', 'Receive slots in use.', () => portPool.inUse)
-  gauge(registers, 'mkiso_pacs_turns', 'Moves that may run at the PACS at the same time (pacs.max_moves).', () => config.pacs.max_moves)
-  gauge(registers, 'mkiso_pacs_turns_used', 'Moves that run at the PACS.', () => turns.active)
-  gauge(registers, 'mkiso_pacs_turns_waiting', 'Moves that wait for a turn at the PACS.', () => turns.waiting)
+  gauge(registers, 'mkiso_pacs_turns', 'Moves that may run at the PACS at the same time (pacs.max_moves).', () => Math.min(config.pacs.max_moves, config.pacs.maxAssociations))
+  gauge(registers, 'mkiso_pacs_turns_used', 'Moves that run at the PACS.', () => associationLimit.moves.active)
+  gauge(registers, 'mkiso_pacs_turns_waiting', 'Moves that wait for a turn at the PACS.', () => associationLimit.moves.waiting)
   gauge(registers, 'mkiso_receiver_up', '1 while images can be received.', () => receiverFault() === undefined ? 1 : 0)
   counted(registers, 'mkiso_receiver_restarts_total', 'How often the shared receiver had to be started again.', () => sharedReceiver?.restarts ?? 0)
   counted(registers, 'mkiso_receiver_dropped_instances_total', 'Images that the shared receiver got and nobody had asked for.', () => sharedReceiver?.dropped ?? 0)

@@ -5,33 +5,30 @@ import t, { type Test } from 'tap'
 import { writeStudy, type PhantomInstance } from '../../demo/phantoms/catalogue.ts'
 import { ctStudy, oddStudies } from '../../demo/phantoms/studies.ts'
 import { recordTypeOf } from '../../src/dicom/directory-record-types.ts'
-import type { Manifest } from '../../src/dicom/study.ts'
 import { readObject } from '../../src/dicom/part10.ts'
 import { buildDicomdir } from '../../src/disc/dicomdir/dicomdir.ts'
 import { filesOf } from '../../src/disc/contents.ts'
-import { layOut, linkFiles } from '../../src/disc/layout.ts'
+import { layOut, linkFiles, type StudySources } from '../../src/disc/layout.ts'
+import { asItCame } from '../../src/disc/uncompress.ts'
 import { profileOf } from '../../src/disc/profile.ts'
 import type { Programs } from '../../src/process.ts'
-import type { ReceivedFile } from '../../src/studies/fetch-study.ts'
+import { whatCame } from '../../src/studies/what-came.ts'
 import { programsOf, temporaryFolder } from '../world.ts'
 
 interface Made { root: string, notListed: string[], dicomdir: string }
 
-/** A manifest as a PACS would tell it, from the files themselves. */
-async function manifestOf (instances: readonly PhantomInstance[]): Promise<{ manifest: Manifest, files: Map<string, ReceivedFile> }> {
-  const files = new Map(await Promise.all(instances.map(async ({ path }): Promise<[string, ReceivedFile]> => {
-    const object = await readObject(path)
-    return [object.sopInstanceUid, { ...object, path }]
-  })))
-  const studies = [...new Set(instances.map(({ studyInstanceUid }) => studyInstanceUid))].map((studyInstanceUid, index) => ({
-    studyInstanceUid, accessionNumber: 'X', studyDate: '', studyTime: '', studyDescription: '', studyId: '', seriesCount: undefined, instanceCount: undefined, seriesListing: 'whole' as const,
-    patient: { patientId: `P${index}`, issuerOfPatientId: '', patientName: '', birthDate: '', sex: '' },
-    series: [...new Set(instances.filter(one => one.studyInstanceUid === studyInstanceUid).map(({ seriesInstanceUid }) => seriesInstanceUid))].map(seriesInstanceUid => ({
-      seriesInstanceUid, modality: 'CT', seriesNumber: undefined, seriesDescription: '', instanceCount: undefined, listing: 'whole' as const,
-      instances: instances.filter(one => one.seriesInstanceUid === seriesInstanceUid).map(({ sopInstanceUid }) => ({ sopInstanceUid, sopClassUid: '', instanceNumber: undefined }))
-    }))
-  }))
-  return { manifest: { studies }, files }
+/** Studies as they come, described by the files themselves, each of a patient of its own. */
+async function studiesOf (instances: readonly PhantomInstance[]): Promise<StudySources[]> {
+  const sources = await Promise.all(instances.map(async ({ path }) => asItCame({ path, object: await readObject(path) })))
+  return [...new Set(sources.map(({ object }) => object.studyInstanceUid))].map((studyInstanceUid, index) => {
+    const files = sources.filter(({ object }) => object.studyInstanceUid === studyInstanceUid)
+    const patient = { patientId: `P${index}`, issuerOfPatientId: '', patientName: '', birthDate: '', sex: '' }
+    const described = {
+      studyInstanceUid, accessionNumber: 'X', studyDate: '', studyTime: '', studyDescription: '', studyId: '', patient, seriesCount: undefined, instanceCount: undefined,
+      seriesListing: 'whole' as const, series: []
+    }
+    return { study: whatCame(described, files.map(({ object }) => object)), patient, files }
+  })
 }
 
 async function make (t: Test, instances: readonly PhantomInstance[]): Promise<Made> {
@@ -39,8 +36,7 @@ async function make (t: Test, instances: readonly PhantomInstance[]): Promise<Ma
   const folder = dirname(instances[0]?.path ?? '')
   const root = join(folder, 'root')
   mkdirSync(root)
-  const { manifest, files } = await manifestOf(instances)
-  const contents = layOut(manifest, files)
+  const contents = layOut(await studiesOf(instances))
   linkFiles(contents, root)
   const { bytes, notListed } = buildDicomdir(contents, 'TEST')
   const dicomdir = join(root, 'DICOMDIR')

@@ -12,7 +12,7 @@ export type Expected = 'disc' | { codes: readonly ErrorCode[], detail?: RegExp }
 
 /** Limits so short that a fault shows soon, and long enough for a machine that is busy with other things. */
 export const SHORT_LIMITS: Overrides = {
-  pacs: { connect_timeout: '3s', find_timeout: '3s', idle_timeout: '8s', move_timeout: '14s', settle_timeout: '700ms', queue_timeout: '60s', max_moves: 32 },
+  pacs: { connect_timeout: '3s', find_timeout: '3s', idle_timeout: '8s', move_timeout: '14s', settle_timeout: '700ms', queue_timeout: '60s', max_moves: 32, max_associations: 64 },
   disc: { web_content: 'none' }
 }
 

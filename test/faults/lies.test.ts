@@ -37,14 +37,19 @@ function lies (pacs: LyingPacs, foreign: readonly PhantomInstance[]): Lied[] {
     { name: 'the truth', expected: 'disc' },
 
     // C-FIND (PS3.4 Table C.4-1)
-    ...[0xA700, 0xA900, 0xC000, 0xC123, 0xFE00, 0x0122, 0x0124].map((status): Lied => ({ name: `C-FIND STUDY fails with ${hex(status)}`, find: failing('STUDY', status), expected: refused() })),
+    ...[0xA700, 0xFE00].map((status): Lied => ({
+      name: `C-FIND STUDY is cut off with ${hex(status)}`,
+      find: failing('STUDY', status),
+      expected: refused(new RegExp(`cut its answer off after 0 studies \\(status ${hex(status)}\\): raise its limit of answers`))
+    })),
+    ...[0xA900, 0xC000, 0xC123, 0x0122, 0x0124].map((status): Lied => ({ name: `C-FIND STUDY fails with ${hex(status)}`, find: failing('STUDY', status), expected: refused() })),
     { name: 'C-FIND SERIES fails', find: failing('SERIES', 0xC001), expected: refused() },
     ...(['STUDY', 'SERIES', 'IMAGE'] as const).flatMap((level): Lied[] => [
       { name: `C-FIND ${level}: no answer`, find: only(level, 'silence'), expected: timedOut },
       { name: `C-FIND ${level}: the PACS aborts`, find: only(level, 'abort'), expected: unreachable },
       { name: `C-FIND ${level}: the connection ends`, find: only(level, 'cut'), expected: unreachable }
     ]),
-    { name: 'C-FIND STUDY: answers, then fails', find: at('STUDY', answers => answers, 0xA700), expected: refused() },
+    { name: 'C-FIND STUDY: answers, then fails', find: at('STUDY', answers => answers, 0xA700), expected: refused(/after 1 studies/) },
     { name: 'C-FIND IMAGE: half of the answers, then fails: counted instead', find: at('IMAGE', answers => answers.slice(1), 0xA700), expected: 'disc' },
     { name: 'no study', find: at('STUDY', () => []), expected: noData },
     { name: 'a study with another accession number', find: at('STUDY', answers => answers.map(one => ({ ...one, AccessionNumber: 'OTHER' }))), expected: noData },
@@ -144,14 +149,15 @@ t.test('lies', async t => {
   await nothingRemains(t, mkiso)
 
   const few = pLimit(3)
-  await Promise.all(Object.entries({
-    BUSY: refused(), CLOSED: refused(), STRANGERS: refused(/does not know the AE title CDRECORD/), OTHERNAME: refused(/does not have the AE title OTHERNAME/),
+  await Promise.all(Object.entries<Expected>({
+    BUSY: { codes: ['TOO_MANY_CONCURRENT'], detail: /rejected the association for 2 s \(temporary: local limit exceeded\)/ },
+    CLOSED: refused(), STRANGERS: refused(/does not know the AE title CDRECORD/), OTHERNAME: refused(/does not have the AE title OTHERNAME/),
     ABORTS: unreachable, CUTS: unreachable, SILENT: unreachable, NOFIND: refused(), NOMOVE: refused()
   }).map(async ([title, expected]) => await few(async () => {
     await t.test(`the association: ${title}`, async t => {
       const accessionNumber = `TITLE.${title}`
       pacs.add(PATIENT, await writeStudy(faultStudy(accessionNumber), folder, programs))
-      const mkiso = await service(t, { ...pacs, aeTitle: title }, await freePort(), SHORT_LIMITS)
+      const mkiso = await service(t, { ...pacs, aeTitle: title }, await freePort(), { ...SHORT_LIMITS, pacs: { ...SHORT_LIMITS['pacs'], queue_timeout: '2s' } })
       await rightAnswer(t, programs, await mkiso.get(linkTo(accessionNumber)), expected, [])
       await nothingRemains(t, mkiso)
     })

@@ -39,7 +39,7 @@ export interface Move {
 }
 
 export interface Lie {
-  find?: (level: Level, answers: Elements[]) => FindAnswer
+  find?: (level: Level, answers: Elements[], keys: Record<string, string>) => FindAnswer
   /** A request that it neither answers nor ends is one that waits for ever. */
   move?: (move: Move) => Promise<void> | void
 }
@@ -52,6 +52,8 @@ export interface LyingPacs {
   readonly destinations: Map<string, number>
   /** Puts a study in. */
   add (patient: PhantomPatient, instances: readonly PhantomInstance[], lie?: Lie): void
+  /** C-FIND requests so far, with their keys. */
+  readonly queries: ReadonlyArray<{ level: Level, keys: Record<string, string> }>
   /** C-MOVE requests for an accession number. */
   moves (accessionNumber: string): number
   /** C-STOREs to the receiver, with lies; resolves with the number that it took. */
@@ -91,6 +93,7 @@ interface Answering {
 export async function startLyingPacs (receiverPort: number): Promise<LyingPacs> {
   log.setLevel('silent')
   const held: Held[] = []
+  const queries: Array<{ level: Level, keys: Record<string, string> }> = []
   const sockets = new Set<Socket>()
   const port = await freePort()
   const pacs = { aeTitle: 'LIAR', host: '127.0.0.1', port, destinations: new Map([['CDRECORD', receiverPort]]) }
@@ -134,10 +137,11 @@ export async function startLyingPacs (receiverPort: number): Promise<LyingPacs> 
     override cFindRequest (...[request, callback]: Parameters<InstanceType<typeof Scp>['cFindRequest']>): void {
       const keys = (request.getDataset()?.getElements() ?? {}) as Record<string, string>
       const level = keys['QueryRetrieveLevel'] as Level
+      queries.push({ level, keys })
       const matching = held.flatMap(study => answersOf(study, level, keys).map(answer => ({ study, answer })))
       const lie = matching[0]?.study.lie ?? {}
       const answers = matching.map(({ answer }) => answer)
-      const what = lie.find?.(level, answers) ?? { answers }
+      const what = lie.find?.(level, answers, keys) ?? { answers }
       if (what === 'silence') return
       if (what === 'abort') return this.sendAbort()
       if (what === 'cut') { this.connection.destroy(); return }
@@ -189,6 +193,7 @@ export async function startLyingPacs (receiverPort: number): Promise<LyingPacs> 
   server.on('networkError', () => {})
   server.listen(port)
   return Object.assign(pacs, {
+    queries,
     add: (patient: PhantomPatient, instances: readonly PhantomInstance[], lie: Lie = {}) => { held.push({ patient, instances, lie, moves: new Map() }) },
     moves: (accessionNumber: string) => held.filter(({ instances }) => instances[0]?.accessionNumber === accessionNumber)
       .flatMap(({ moves }) => [...moves.values()]).reduce((sum, one) => sum + one, 0),

@@ -89,10 +89,8 @@ t.test('metrics', async t => {
     t.ok((value('mkiso_disk_free_bytes') ?? 0) > 0)
   })
 
-  t.test('the receiver falls, and the checks are looked at', async t => {
-    const pid = mkiso.app.sharedReceiver?.pid
-    process.kill(pid ?? 0, 'SIGKILL')
-    t.ok(await until(async () => (await metricsOf(mkiso)).value('mkiso_receiver_restarts_total') === 1 && mkiso.app.receiverFault() === undefined, 10_000, 100))
+  t.test('the receiver stands, and the checks are looked at', async t => {
+    t.equal((await metricsOf(mkiso)).value('mkiso_receiver_restarts_total'), 0)
     t.ok(await until(async () => (await metricsOf(mkiso)).value('mkiso_check_up{check="pacs"}') === 1, 10_000, 100))
     t.ok(await until(async () => ((await metricsOf(mkiso)).value('mkiso_dicom_operation_seconds_count{operation="C-ECHO",peer="ABPACS"}') ?? 0) > 0, 10_000, 100))
   })

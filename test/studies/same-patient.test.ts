@@ -7,10 +7,10 @@ const study = (over: Partial<Patient>, accessionNumber = 'X'): Study =>
   ({ studyInstanceUid: '1', accessionNumber, patient: patient(over), studyDate: '', studyTime: '', studyDescription: '', studyId: '', seriesCount: undefined, instanceCount: undefined, seriesListing: 'whole' as const, series: [] })
 
 t.test('one patient', async () => {
-  guardOnePatient({ studies: [] })
-  guardOnePatient({ studies: [study({}), study({ patientName: 'A^B^C' })] })
-  guardOnePatient({ studies: [study({ issuerOfPatientId: 'HOSPITAL' }), study({})] })
-  guardOnePatient({ studies: [study({ patientId: '' }), study({ patientId: '' })] })
+  guardOnePatient([])
+  guardOnePatient([study({}), study({ patientName: 'A^B^C' })])
+  guardOnePatient([study({ issuerOfPatientId: 'HOSPITAL' }), study({})])
+  guardOnePatient([study({ patientId: '' }), study({ patientId: '' })])
 })
 
 t.test('two patients', async t => {
@@ -22,6 +22,6 @@ t.test('two patients', async t => {
     [{ patientId: '' }, { patientId: '', birthDate: '19800101' }],
     [{ patientId: '', patientName: '' }, { patientId: '', patientName: '' }]
   ]
-  for (const [a, b] of different) t.throws(() => { guardOnePatient({ studies: [study(a), study(b, 'Y')] }) }, { code: 'DIFFERENT_PATIENTS', message: /X and Y/ })
-  t.throws(() => { guardOnePatient({ studies: [study({}), study({ patientId: '2' })] }) }, { message: /accession number X names studies of more than one patient/ })
+  for (const [a, b] of different) t.throws(() => { guardOnePatient([study(a), study(b, 'Y')]) }, { code: 'DIFFERENT_PATIENTS', message: /X and Y/ })
+  t.throws(() => { guardOnePatient([study({}), study({ patientId: '2' })]) }, { message: /accession number X names studies of more than one patient/ })
 })

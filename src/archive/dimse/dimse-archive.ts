@@ -48,6 +48,7 @@ export function createDimseArchive ({ pacs, find, transport, inTurn }: DimseArch
         fetch: async (part, options) => await fetch(session, part, options),
         mayStillSend: studyInstanceUid => session.mayStillSend(studyInstanceUid),
         turnedAway: () => session.turnedAway(),
+        triesInVain: session.triesInVain,
         destination: session.destination,
         close: async () => { await session.close() }
       }

@@ -10,6 +10,8 @@ export interface Counts {
   completed: number | undefined
   failed: number | undefined
   warning: number | undefined
+  /** Instances that the part consists of; undefined where the counts do not tell. */
+  total: number | undefined
 }
 
 export type FetchAnswer =
@@ -28,8 +30,6 @@ export interface FetchParties {
 }
 
 const DESTINATION_UNKNOWN = 0xA801
-/** By which some archives mean that they do not know; more sub-operations than this do not fit into the field. */
-const UNKNOWN_COUNT = 0xFFFF
 
 export function outcomeOf (answer: FetchAnswer, parties: FetchParties): FetchOutcome {
   const { pacs, callingAeTitle } = parties
@@ -68,12 +68,9 @@ export function refusal (why: string, { pacs, destination }: Pick<FetchParties, 
   return new MkisoError('PACS_REFUSED_MOVE', `${pacs.aeTitle}: ${why}; register AE title ${destination}, at the PACS, and check that the port can be reached from there`)
 }
 
-/** All zeros, or 65535 anywhere, is no count. */
-function countsOf (counts: Counts): { total: number | undefined, sent: number, failed: number } {
-  const known = [counts.remaining, counts.completed, counts.failed, counts.warning].filter(count => count !== undefined)
-  if (known.includes(UNKNOWN_COUNT)) return { total: undefined, sent: 0, failed: 0 }
-  const sum = known.reduce((a, b) => a + b, 0)
-  return { total: sum === 0 ? undefined : sum, sent: (counts.completed ?? 0) + (counts.warning ?? 0), failed: counts.failed ?? 0 }
+/** All zeros are no count: some archives that do not count say so. */
+function countsOf ({ completed = 0, warning = 0, failed = 0, total = 0 }: Counts): { total: number | undefined, sent: number, failed: number } {
+  return { total: total === 0 ? undefined : total, sent: completed + warning, failed }
 }
 
 /** A setting is wrong; what is busy, or cannot be reached, may be there again in a moment. */

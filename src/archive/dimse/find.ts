@@ -1,141 +1,221 @@
-/** From accession numbers to the manifest: C-FIND STUDY, then SERIES, then IMAGE. */
-import pLimit from 'p-limit'
-import { findscu, type Answer, type QueryLevel } from '../../dcmtk/findscu.ts'
-import type { Instance, Manifest, Series, Study } from '../../dicom/study.ts'
-import type { ToolContext } from '../../dcmtk/peer.ts'
+/** From accession numbers to studies: C-FIND STUDY, then SERIES, then IMAGE, each with how far its list can be trusted. */
+import type { Answer, Answers } from '../../dcmtk/findscu.ts'
+import type { Instance, Series, Study } from '../../dicom/study.ts'
 import { MkisoError } from '../../errors.ts'
-import { pacsFault, type Pacs } from './pacs.ts'
+import type { Asking } from '../archive.ts'
+import {
+  ACCESSION_NUMBER, MODALITIES_IN_STUDY, MODALITY, Questions, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID,
+  type FindContext, type Refused
+} from './questions.ts'
 
-export interface FindContext extends ToolContext {
-  pacs: Pacs
-  callingAeTitle: string
-  tempDir: string
-}
-
-/** Queries at the PACS at the same time, for one request. */
-const QUERIES_AT_ONCE = 4
+export type { FindContext } from './questions.ts'
 
 /**
- * Reads the studies of a list of accession numbers, down to their series; {@link findInstances} goes on from there.
- * @throws MkisoError NO_DICOM_DATA when the PACS holds no study for one of them, PACS_UNREACHABLE, PACS_REFUSED, PACS_TIMEOUT
+ * Reads the studies of accession numbers, down to their series. A study that is answered for two patients is there twice.
+ * @throws MkisoError NO_DICOM_DATA when the PACS holds no study for one of them, or no series of one; PACS_UNREACHABLE, PACS_REFUSED,
+ * PACS_TIMEOUT, TOO_MANY_CONCURRENT
+ * @throws the signal's reason
  */
-export async function findStudies (context: FindContext, accessionNumbers: readonly string[], signal?: AbortSignal): Promise<Manifest> {
-  const limit = pLimit(QUERIES_AT_ONCE)
-  const found = await Promise.all(accessionNumbers.map(async accessionNumber => await limit(async () => await findByAccessionNumber(context, accessionNumber, signal))))
-  const missing = accessionNumbers.filter((_, index) => found[index]?.length === 0)
-  if (missing.length > 0) throw new MkisoError('NO_DICOM_DATA', `the PACS holds no study for ${missing.join(', ')}`)
-  // one study can come twice, when a PACS keeps two accession numbers for it
-  const studies = [...new Map(found.flat().map(study => [study.studyInstanceUid, study])).values()]
-  return { studies: await Promise.all(studies.map(async study => ({ ...study, series: await limit(async () => await findSeries(context, study.studyInstanceUid, signal)) }))) }
-}
-
-/**
- * Adds the instances of every series.
- * @throws MkisoError NO_DICOM_DATA for a study without series, PACS_UNREACHABLE, PACS_TIMEOUT
- */
-export async function findInstances (context: FindContext, { studies }: Manifest, signal?: AbortSignal): Promise<Manifest> {
-  // a disc of it would look whole, and be empty
-  const empty = studies.filter(({ series }) => series.length === 0)
-  if (empty.length > 0) throw new MkisoError('NO_DICOM_DATA', `the PACS holds no series of the study of ${empty.map(({ accessionNumber }) => accessionNumber).join(', ')}`)
-  const limit = pLimit(QUERIES_AT_ONCE)
-  return {
-    studies: await Promise.all(studies.map(async study => ({
-      ...study,
-      series: await Promise.all(study.series.map(async series => ({
-        ...series,
-        instances: await limit(async () => await instancesOf(context, study.studyInstanceUid, series.seriesInstanceUid, signal))
-      })))
-    })))
+export async function findStudies (context: FindContext, accessionNumbers: readonly string[], asking: Asking): Promise<Study[]> {
+  const questions = new Questions(context, asking, context.pacs.queueTimeoutMs)
+  try {
+    const found = await Promise.all(accessionNumbers.map(async accessionNumber => await findByAccessionNumber(questions, accessionNumber)))
+    const missing = accessionNumbers.filter((_, index) => found[index]?.length === 0)
+    if (missing.length > 0) throw new MkisoError('NO_DICOM_DATA', `the PACS holds no study for ${missing.join(', ')}`)
+    // one study can come twice, when a PACS keeps two accession numbers for it
+    const studies = merged(found.flat(), studyKey, greaterStudy)
+    const modalities = new Map<string, string[]>()
+    for (const study of studies) {
+      modalities.set(study.studyInstanceUid, [...modalities.get(study.studyInstanceUid) ?? [], ...study.modalities])
+    }
+    const lists = new Map(await Promise.all([...modalities].map(async ([studyInstanceUid, ofIt]) =>
+      [studyInstanceUid, await findSeries(questions, studyInstanceUid, new Set(ofIt))] as const)))
+    const complete = studies.map(({ modalities: _, ...study }): Study => ({ ...study, ...lists.get(study.studyInstanceUid) }))
+    for (const { studyInstanceUid, series, seriesListing } of complete) {
+      if (seriesListing !== 'cut') continue
+      const fields = { pacs: context.pacs.aeTitle, study: studyInstanceUid, series: series.length }
+      asking.log.warn(fields, 'the PACS cuts its list of series off (a limit of answers)')
+    }
+    const empty = complete.filter(isEmpty).map(({ accessionNumber }) => accessionNumber)
+    if (empty.length > 0) throw new MkisoError('NO_DICOM_DATA', `the PACS holds no series of the study of ${empty.join(', ')}`)
+    return complete
+  } finally {
+    questions.tellLeftOut()
   }
 }
 
-async function findByAccessionNumber (context: FindContext, accessionNumber: string, signal?: AbortSignal): Promise<Study[]> {
-  const answers = await ask(context, 'STUDY', {
-    '0008,0050': accessionNumber, '0020,000d': '', '0010,0010': '', '0010,0020': '', '0010,0021': '', '0010,0030': '', '0010,0040': '',
-    '0008,0020': '', '0008,0030': '', '0008,1030': '', '0020,0010': ''
-  }, signal)
-  return answers.flatMap(answer => {
-    const text = (tag: string): string => answer.get(tag) ?? ''
-    // a PACS may match without regard to case, or take a key for a pattern: only what was asked for counts
-    if (text('0008,0050') !== accessionNumber || text('0020,000d') === '') {
-      context.log.warn({ accession: accessionNumber }, 'the PACS answered with a study that was not asked for; it is left out')
-      return []
+/**
+ * Adds the list of the instances of each series; `only` limits it to some series, the others stay as they are.
+ * @throws MkisoError PACS_UNREACHABLE, PACS_REFUSED where it answers without end, PACS_TIMEOUT, TOO_MANY_CONCURRENT
+ * @throws the signal's reason
+ */
+export async function listInstances (context: FindContext, study: Study, asking: Asking, only?: ReadonlySet<string>): Promise<Study> {
+  const questions = new Questions(context, asking, undefined)
+  const { studyInstanceUid } = study
+  try {
+    const series = await Promise.all(study.series.map(async one => only?.has(one.seriesInstanceUid) === false
+      ? one
+      : { ...one, ...await instancesOf(questions, studyInstanceUid, one.seriesInstanceUid) }))
+    const asked = series.filter(({ seriesInstanceUid }) => only?.has(seriesInstanceUid) !== false)
+    const without = asked.filter(({ listing }) => listing === 'none')
+    const cut = asked.filter(({ listing }) => listing === 'cut')
+    const fields = { pacs: context.pacs.aeTitle, study: studyInstanceUid, series: asked.length }
+    if (without.length > 0) {
+      asking.log.warn({ ...fields, without_list: without.length },
+        'the PACS does not answer IMAGE-level queries for every series: its counts judge there, not SOP Instance UIDs')
     }
-    return [{
-      studyInstanceUid: text('0020,000d'),
-      accessionNumber,
-      patient: { patientId: text('0010,0020'), issuerOfPatientId: text('0010,0021'), patientName: text('0010,0010'), birthDate: text('0010,0030'), sex: text('0010,0040') },
-      studyDate: text('0008,0020'),
-      studyTime: text('0008,0030'),
-      studyDescription: text('0008,1030'),
-      studyId: text('0020,0010'),
-      seriesCount: undefined,
-      instanceCount: undefined,
-      seriesListing: 'whole',
-      series: []
-    }]
-  })
+    if (cut.length > 0) {
+      asking.log.warn({ ...fields, cut: cut.length },
+        'the PACS cuts its lists of instances off (a limit of answers): completeness is judged by its counts too')
+    }
+    return { ...study, series }
+  } finally {
+    questions.tellLeftOut()
+  }
 }
 
-async function findSeries (context: FindContext, studyInstanceUid: string, signal?: AbortSignal): Promise<Series[]> {
-  const answers = await ask(context, 'SERIES', {
-    '0020,000d': studyInstanceUid, '0020,000e': '', '0008,0060': '', '0020,0011': '', '0008,103e': '', '0020,1209': ''
-  }, signal)
-  return answers.filter(answer => belongs(answer, '0020,000d', studyInstanceUid) && (answer.get('0020,000e') ?? '') !== '').map(answer => ({
-    seriesInstanceUid: answer.get('0020,000e') ?? '',
-    modality: answer.get('0008,0060') ?? '',
+interface FoundStudy extends Study { modalities: readonly string[] }
+
+/** A disc of it would look whole, and be empty. Where something counts its series, the list is wrong instead. */
+function isEmpty ({ series, seriesListing, seriesCount = 0, instanceCount = 0 }: Study): boolean {
+  return series.length === 0 && seriesListing === 'whole' && seriesCount === 0 && instanceCount === 0
+}
+
+async function findByAccessionNumber (questions: Questions, accessionNumber: string): Promise<FoundStudy[]> {
+  // a PACS may match without regard to case, take a key for a pattern, or ignore it and answer with every study that it has: a study that
+  // does not say that it has the accession number is not the one that was asked for
+  const hasIt = (answer: Answer): boolean => answer.get(ACCESSION_NUMBER) === accessionNumber
+  const result = await questions.ask('STUDY', { [ACCESSION_NUMBER]: accessionNumber }, hasIt)
+  if (result.kind === 'refused') throw questions.refusal('STUDY', result)
+  // of studies that it did not name nothing can be known, not even the patient
+  if (result.end === 'limit') throw questions.cutOff('studies', result)
+  return result.answers.map((answer): FoundStudy => studyOf(answer, accessionNumber))
+}
+
+function studyOf (answer: Answer, accessionNumber: string): FoundStudy {
+  const text = (tag: string): string => answer.get(tag) ?? ''
+  return {
+    studyInstanceUid: text(STUDY_INSTANCE_UID),
+    accessionNumber,
+    patient: {
+      patientId: text('0010,0020'),
+      issuerOfPatientId: text('0010,0021'),
+      patientName: text('0010,0010'),
+      birthDate: text('0010,0030'),
+      sex: text('0010,0040')
+    },
+    studyDate: text('0008,0020'),
+    studyTime: text('0008,0030'),
+    studyDescription: text('0008,1030'),
+    studyId: text('0020,0010'),
+    seriesCount: count(text('0020,1206')),
+    instanceCount: count(text('0020,1208')),
+    seriesListing: 'whole',
+    series: [],
+    modalities: text(MODALITIES_IN_STUDY).split('\\').map(one => one.trim()).filter(one => one !== '')
+  }
+}
+
+function studyKey ({ studyInstanceUid, patient }: Study): string {
+  const { patientId, issuerOfPatientId, patientName, birthDate, sex } = patient
+  return JSON.stringify([studyInstanceUid, patientId, issuerOfPatientId, patientName, birthDate, sex])
+}
+
+/** Two answers that differ in their counts: the study has the greater, or it is told to be incomplete. */
+function greaterStudy<T extends Study> (first: T, later: T): T {
+  return {
+    ...first,
+    seriesCount: greater(first.seriesCount, later.seriesCount),
+    instanceCount: greater(first.instanceCount, later.instanceCount)
+  }
+}
+
+function greater (a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? a ?? b : Math.max(a, b)
+}
+
+type SeriesList = Pick<Study, 'series' | 'seriesListing'>
+
+/** The series of a study. Where the list is cut off, it is asked for by modality, of which each has fewer. */
+async function findSeries (questions: Questions, studyInstanceUid: string, modalities: ReadonlySet<string>): Promise<SeriesList> {
+  const ofIt = (answer: Answer): boolean => agrees(answer, STUDY_INSTANCE_UID, studyInstanceUid)
+  const ask = async (more: Record<string, string>): Promise<Answers | Refused> =>
+    await questions.ask('SERIES', { [STUDY_INSTANCE_UID]: studyInstanceUid, ...more }, ofIt)
+  const all = await ask({})
+  if (all.kind === 'refused') throw questions.refusal('SERIES', all)
+  const named = all.answers.map(seriesOf)
+  if (all.end === 'success') return { series: merged(named, seriesKey, greaterSeries), seriesListing: 'whole' }
+  const parts = await Promise.all([...modalities].map(async modality => await ask({ [MODALITY]: modality })))
+  const byModality = parts.flatMap(part => part.kind === 'answers' ? part.answers.map(seriesOf) : [])
+  const found = new Set(byModality.map(seriesKey))
+  // what the whole question named and no part did, is of a modality that nobody asked for: then there may be more of them
+  const allNamed = named.every(series => found.has(seriesKey(series)))
+  const isWhole = parts.length > 0 && allNamed && parts.every(part => part.kind === 'answers' && part.end === 'success')
+  return { series: merged([...named, ...byModality], seriesKey, greaterSeries), seriesListing: isWhole ? 'whole' : 'cut' }
+}
+
+function seriesOf (answer: Answer): Series {
+  return {
+    seriesInstanceUid: answer.get(SERIES_INSTANCE_UID) ?? '',
+    modality: answer.get(MODALITY) ?? '',
     seriesNumber: number(answer.get('0020,0011')),
     seriesDescription: answer.get('0008,103e') ?? '',
-    instanceCount: number(answer.get('0020,1209')),
+    instanceCount: count(answer.get('0020,1209')),
     listing: 'none',
     instances: []
-  }))
+  }
 }
 
-/** Empty when the PACS does not answer at this level; completeness then rests on the sub-operation counts. */
-async function instancesOf (context: FindContext, studyInstanceUid: string, seriesInstanceUid: string, signal?: AbortSignal): Promise<Instance[]> {
-  const keys = { '0020,000d': studyInstanceUid, '0020,000e': seriesInstanceUid, '0008,0018': '' }
-  // the SOP class is not asked for: Orthanc opens every file for it, and gives the query up at one that it cannot open (measured)
-  const answers = await askIfAnswered(context, { ...keys, '0020,0013': '' }, signal) ?? await askIfAnswered(context, keys, signal) ?? []
-  const instances = answers
-    .filter(answer => belongs(answer, '0020,000d', studyInstanceUid) && belongs(answer, '0020,000e', seriesInstanceUid))
-    .map(answer => ({ sopInstanceUid: answer.get('0008,0018') ?? '', sopClassUid: '', instanceNumber: number(answer.get('0020,0013')) }))
-    .filter(({ sopInstanceUid }) => sopInstanceUid !== '')
-  if (instances.length === 0) {
-    context.log.warn({ pacs: context.pacs.aeTitle, series: seriesInstanceUid },
-      'the PACS does not answer IMAGE-level queries for this series: completeness is judged by its sub-operation counts instead of by SOP Instance UIDs')
-  }
-  return [...new Map(instances.map(instance => [instance.sopInstanceUid, instance])).values()]
+function seriesKey ({ seriesInstanceUid }: Series): string {
+  return seriesInstanceUid
 }
 
-/** undefined when the PACS refuses the query. */
-async function askIfAnswered (context: FindContext, keys: Record<string, string>, signal?: AbortSignal): Promise<readonly Answer[] | undefined> {
-  try {
-    return await ask(context, 'IMAGE', keys, signal)
-  } catch (error) {
-    if (error instanceof MkisoError && error.code === 'PACS_REFUSED') return undefined
-    throw error
-  }
+function greaterSeries (first: Series, later: Series): Series {
+  return { ...first, instanceCount: greater(first.instanceCount, later.instanceCount) }
+}
+
+type InstanceList = Pick<Series, 'listing' | 'instances'>
+
+async function instancesOf (questions: Questions, studyInstanceUid: string, seriesInstanceUid: string): Promise<InstanceList> {
+  // some PACS ignore the series, and answer each time with every instance of the study
+  const ofIt = (answer: Answer): boolean =>
+    agrees(answer, STUDY_INSTANCE_UID, studyInstanceUid) && agrees(answer, SERIES_INSTANCE_UID, seriesInstanceUid)
+  const result = await questions.ask('IMAGE', { [STUDY_INSTANCE_UID]: studyInstanceUid, [SERIES_INSTANCE_UID]: seriesInstanceUid }, ofIt)
+  if (result.kind === 'refused') return { listing: 'none', instances: [] }
+  const instances = merged(result.answers.map(instanceOf), ({ sopInstanceUid }) => sopInstanceUid, first => first)
+  if (result.end === 'limit') return { listing: 'cut', instances }
+  // nothing at all, with success, is what an archive without this level says
+  return { listing: instances.length === 0 ? 'none' : 'whole', instances }
+}
+
+function instanceOf (answer: Answer): Instance {
+  return { sopInstanceUid: answer.get(SOP_INSTANCE_UID) ?? '', sopClassUid: '', instanceNumber: number(answer.get('0020,0013')) }
 }
 
 /** An attribute that a PACS leaves out says nothing; one that differs means another object. */
-function belongs (answer: Answer, tag: string, uid: string): boolean {
-  const value = answer.get(tag)
-  return value === undefined || value === '' || value === uid
+function agrees (answer: Answer, tag: string, uid: string): boolean {
+  const value = answer.get(tag) ?? ''
+  return value === '' || value === uid
 }
 
-/** An IS value, or undefined. */
+/** An IS value, or undefined; Horos writes `1.0` (measured). */
 function number (text: string | undefined): number | undefined {
-  return text !== undefined && /^[+-]?\d+$/.test(text.trim()) ? Number(text) : undefined
+  const digits = /^([+-]?\d{1,12})(?:\.0*)?$/.exec(text?.trim() ?? '')?.[1]
+  return digits === undefined ? undefined : Number(digits)
 }
 
-async function ask (context: FindContext, level: QueryLevel, keys: Record<string, string>, signal?: AbortSignal): Promise<readonly Answer[]> {
-  const { pacs } = context
-  const result = await findscu(context, pacs, { level, keys, callingAeTitle: context.callingAeTitle, timeoutMs: pacs.findTimeoutMs, tempDir: context.tempDir, signal })
-  switch (result.kind) {
-    case 'answers': return result.answers
-    case 'refused': throw new MkisoError('PACS_REFUSED', `C-FIND at ${level} level: ${result.reason}; allow the AE title ${context.callingAeTitle} to query at the PACS`)
-    case 'timeout': throw new MkisoError('PACS_TIMEOUT', `no answer to C-FIND at ${level} level within ${pacs.findTimeoutMs / 1_000} s`)
-    case 'no-association': throw pacsFault(pacs, context.callingAeTitle, result.fault)
+function count (text: string | undefined): number | undefined {
+  const counted = number(text)
+  return counted === undefined || counted < 0 ? undefined : counted
+}
+
+/** The first of each key, with what the later ones add to it. */
+function merged<T> (all: readonly T[], keyOf: (one: T) => string, add: (first: T, later: T) => T): T[] {
+  const kept = new Map<string, T>()
+  for (const one of all) {
+    const key = keyOf(one)
+    const first = kept.get(key)
+    kept.set(key, first === undefined ? one : add(first, one))
   }
+  return [...kept.values()]
 }

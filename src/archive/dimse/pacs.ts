@@ -5,6 +5,8 @@ import { addressOf, type AssociationFault, type Peer, type ReceiverTls } from '.
 import { MkisoError } from '../../errors.ts'
 
 export interface Pacs extends Peer {
+  /** Longest wait for a turn, and for a PACS that is busy. */
+  queueTimeoutMs: number
   findTimeoutMs: number
   /** Longest silence in a move: no answer and no image. */
   idleTimeoutMs: number
@@ -15,9 +17,9 @@ export interface Pacs extends Peer {
 
 /** The PACS of the configuration. */
 export function pacsOf (config: Config): Pacs {
-  const { ae_title: aeTitle, host, port, tls, connectTimeoutMs, findTimeoutMs, idleTimeoutMs, moveTimeoutMs, settleTimeoutMs } = config.pacs
+  const { ae_title: aeTitle, host, port, tls, connectTimeoutMs, queueTimeoutMs, findTimeoutMs, idleTimeoutMs, moveTimeoutMs, settleTimeoutMs } = config.pacs
   return {
-    aeTitle, host, port, connectTimeoutMs, findTimeoutMs, idleTimeoutMs, moveTimeoutMs, settleTimeoutMs, ...(tls === undefined ? {} : { tls: { ...tls, unreachable: 'PACS_UNREACHABLE' } })
+    aeTitle, host, port, connectTimeoutMs, queueTimeoutMs, findTimeoutMs, idleTimeoutMs, moveTimeoutMs, settleTimeoutMs, ...(tls === undefined ? {} : { tls: { ...tls, unreachable: 'PACS_UNREACHABLE' } })
   }
 }
 
@@ -39,6 +41,7 @@ export function pacsFault (pacs: Peer, callingAeTitle: string, fault: Associatio
     case 'broken': return new MkisoError('PACS_UNREACHABLE', `${pacs.aeTitle} at ${address}: ${fault.reason}`)
     case 'called-title-unknown': return new MkisoError('PACS_REFUSED', `the system at ${address} does not have the AE title ${pacs.aeTitle}: set pacs.ae_title to what it has`)
     case 'calling-title-unknown': return new MkisoError('PACS_REFUSED', `${pacs.aeTitle} does not know the AE title ${callingAeTitle}: register it at the PACS`)
+    case 'busy': return new MkisoError('TOO_MANY_CONCURRENT', `${pacs.aeTitle} at ${address} rejected the association (${fault.reason})`, { retryAfterSeconds: 30 })
     case 'rejected': return new MkisoError('PACS_REFUSED', `${pacs.aeTitle} at ${address} rejected the association: ${fault.reason}`)
   }
 }

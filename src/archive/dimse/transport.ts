@@ -38,6 +38,8 @@ export interface TransportSession {
   readonly tool: 'movescu' | 'C-GET'
   /** Asks for a part in the turn that the caller has. @throws the signal's reason */
   fetch (part: FetchPart, asking: Asking & { onActivity: () => void, remembered: Remembered | undefined }): Promise<FetchAnswer>
+  /** As FetchSession. */
+  readonly triesInVain: number
   mayStillSend (studyInstanceUid: string): boolean
   turnedAway (): string | undefined
   close (): Promise<void>
