@@ -165,6 +165,8 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
       const known = found.filter(study => fresh.every(({ studyInstanceUid }) => studyInstanceUid !== study.studyInstanceUid))
       // from now on nobody who leaves takes them away
       const joined = known.flatMap(({ studyInstanceUid }) => this.#current.get(studyInstanceUid) ?? [])
+      // what is fetched after this request has begun needs no comparison
+      const underWay = new Set(joined.filter(({ finished }) => !finished))
       for (const stored of joined) {
         this.#use(stored)
         if (!stored.finished) asking.log.info({ study: stored.studyInstanceUid }, 'the study is being fetched already; this request joins')
@@ -172,7 +174,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
       let listed: readonly Study[] = []
       try {
         listed = await this.#list(known, asking)
-        for (const study of listed) held.push(await this.#holdKnown(study, session, start, asking))
+        for (const study of listed) held.push(await this.#holdKnown(study, underWay, session, start, asking))
       } finally {
         for (const stored of joined) this.#release(stored)
       }
@@ -185,15 +187,14 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
   }
 
   /** A study that runs or is kept, as the archive describes it now. */
-  async #holdKnown (study: Study, session: SharedSession, start: Starter, { signal, log }: Asking): Promise<StoredStudy> {
+  async #holdKnown (study: Study, unchanged: Set<StoredStudy>, session: SharedSession, start: Starter, { signal, log }: Asking): Promise<StoredStudy> {
     const { studyInstanceUid } = study
-    let unchanged: StoredStudy | undefined
     for (;;) {
       const stored = this.#current.get(studyInstanceUid)
       // one that fails before it is listed leaves the table
       if (stored !== undefined) await abortable(stored.listed.catch(() => {}), signal)
       if (this.#current.get(studyInstanceUid) !== stored) continue
-      if (stored?.isSameWork(study) === true && (!stored.finished || stored === unchanged)) {
+      if (stored?.isSameWork(study) === true && (!stored.finished || unchanged.has(stored))) {
         if (stored.finished) log.info({ study: studyInstanceUid }, 'the study is here and unchanged')
         this.#use(stored)
         return stored
@@ -208,7 +209,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
         this.#use(stored)
         try {
           if (await stored.isUnchanged(session, signal)) {
-            unchanged = stored
+            unchanged.add(stored)
             continue
           }
         } finally { this.#release(stored) }
