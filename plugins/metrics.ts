@@ -10,7 +10,10 @@ declare module 'fastify' {
 const CLIENT_CLOSED_REQUEST = 499
 
 export default fp(async app => {
-  const metrics = createMetrics(app)
+  const { activities, config, health, operations, patientClient, portPool, receiverFault, retrievals, sharedReceiver, turns, workDir } = app
+  const metrics = createMetrics({
+    activities, config, health, operations, patientClient, portPool, receiverFault, retrievals, sharedReceiver, turns, workDir
+  })
   app.decorate('metrics', metrics)
   app.addHook('onRequest', async (request, reply) => {
     // onResponse does not run for a stream that breaks
