@@ -31,7 +31,7 @@ export default fp(async app => {
   app.setErrorHandler((error: FastifyError, request, reply) => answer(toMkisoError(error), error, request, reply))
   // the default answer holds the whole address
   app.setNotFoundHandler((request, reply) => answer(new MkisoError('NOT_FOUND'), undefined, request, reply))
-}, { name: 'errors' })
+}, { name: 'errors', dependencies: ['sensible'] })
 
 /** For what is not HTTP: the same shape, and nothing of what was sent. */
 export function clientErrorHandler (error: Error & { code?: string }, socket: Socket): void {

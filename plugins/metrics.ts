@@ -10,18 +10,9 @@ declare module 'fastify' {
 const CLIENT_CLOSED_REQUEST = 499
 
 export default fp(async app => {
+  const { activities, associationLimit, config, health, operations, patientClient, portPool, receiverFault, sharedReceiver, studyStore: studies, workDir } = app
   const metrics = createMetrics({
-    config: app.config,
-    activities: app.activities,
-    studies: app.studyStore,
-    associationLimit: app.associationLimit,
-    portPool: app.portPool,
-    operations: app.operations,
-    patientClient: app.patientClient,
-    health: app.health,
-    receiverFault: app.receiverFault,
-    sharedReceiver: app.sharedReceiver,
-    workDir: app.workDir
+    activities, associationLimit, config, health, operations, patientClient, portPool, receiverFault, sharedReceiver, studies, workDir
   })
   app.decorate('metrics', metrics)
   app.addHook('onRequest', async (request, reply) => {

@@ -31,4 +31,5 @@ export const uiOptions: FastifySwaggerUiOptions = {
 export default fp(async app => {
   await app.register(swagger, options)
   await app.register(swaggerUi, uiOptions)
-}, { name: 'openapi', dependencies: ['errors'] })
+  // Swagger UI's pages are a context of their own, for which hooks that are added later do not run
+}, { name: 'openapi', dependencies: ['errors', 'lifecycle', 'helmet', 'rate-limit', 'under-pressure', 'metrics'] })

@@ -29,4 +29,4 @@ export default fp(async app => {
   app.addHook('onRequest', async (request, reply) => {
     if (!FREE.test(request.routeOptions.url ?? '')) await limit.call(app, request, reply)
   })
-}, { name: 'rate-limit', dependencies: ['config', 'errors', 'lifecycle'] })
+}, { name: 'rate-limit', dependencies: ['config', 'errors', 'lifecycle', 'helmet'] })

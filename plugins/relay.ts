@@ -5,7 +5,7 @@ import { SharedWatch } from '../src/studies/watch.ts'
 import type { Audit } from '../src/audit/audit.ts'
 import type { Log } from '../src/process.ts'
 import { relay, type RelayOptions, type RelayResult } from '../src/print/relay.ts'
-import type { CompleteStudies } from '../src/studies/holding.ts'
+import type { CompleteStudies } from '../src/studies/complete-studies.ts'
 import { SharedWork } from '../src/shared-work.ts'
 import { toMkisoError } from './errors.ts'
 

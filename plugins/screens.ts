@@ -27,7 +27,8 @@ export function screenContext (request: FastifyRequest): ScreenContext {
 
 /** Of a page: what it says depends on who asks, and nobody keeps it. */
 export function asPage (reply: FastifyReply): FastifyReply {
-  return reply.type('text/html; charset=utf-8').header('cache-control', 'no-store').header('vary', 'accept, accept-language')
+  reply.vary('accept, accept-language')
+  return reply.type('text/html; charset=utf-8').header('cache-control', 'no-store')
 }
 
 function sendScreen (this: FastifyReply, name: ScreenName, data: object = {}): FastifyReply {
@@ -37,4 +38,4 @@ function sendScreen (this: FastifyReply, name: ScreenName, data: object = {}): F
 export default fp(async app => {
   app.decorateReply('sendScreen', sendScreen)
   await app.register(fastifyStatic, { root: join(import.meta.dirname, '../src/http/screens/assets'), prefix: '/assets/', decorateReply: false, index: false })
-}, { name: 'screens', dependencies: ['config'] })
+}, { name: 'screens', dependencies: ['config', 'sensible'] })

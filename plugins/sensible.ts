@@ -1,4 +1,4 @@
-/** Small helpers of HTTP; the error handler stays ours. */
+/** Small helpers of HTTP: `reply.vary` adds to what others have said. Errors stay those of src/errors.ts, not httpErrors. */
 import fp from 'fastify-plugin'
 import sensible, { type FastifySensibleOptions } from '@fastify/sensible'
 

@@ -1,9 +1,11 @@
 /** What the operator sees: running and finished work, resources, health. Looked up only while somebody looks. */
 import fp from 'fastify-plugin'
-import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from '@sinclair/typebox'
 import { ACTIVITY_EXAMPLE, ActivityState, activityState } from '../src/http/activity-state.ts'
 import { diskOf } from '../src/disk.ts'
+import type { Health } from '../src/health/health.ts'
+import type { Log } from '../src/process.ts'
+import type { Activities } from '../src/work/activities.ts'
 
 const Resources = Type.Object({
   slots: Type.Object({ in_use: Type.Integer(), size: Type.Integer({ description: 'our_ae.port_range' }) }),
@@ -49,24 +51,36 @@ declare module 'fastify' {
 
 const REFRESH_MS = 5_000
 
-type App = Pick<FastifyInstance, 'activities' | 'config' | 'health' | 'associationLimit' | 'portPool' | 'studyStore' | 'workDir' | 'log'>
+/** What the state is told from; where it is counted does not matter here. */
+export interface ServiceStateContext {
+  activities: Pick<Activities, 'running' | 'finished' | 'on' | 'off'>
+  /** `names`: patients' names may be shown. */
+  names: boolean
+  slots: { readonly inUse: number, readonly size: number }
+  moves: () => { active: number, waiting: number }
+  maxMoves: number
+  kept: { readonly kept: number, readonly keptBytes: number }
+  keepMaxBytes: number
+  health: { check (): Promise<Health> }
+  workDir: string
+  log: Log
+}
 
-export function createServiceState (app: App) {
-  const { activities, config, associationLimit, portPool, studyStore } = app
+export function createServiceState (context: ServiceStateContext) {
+  const { activities, names, slots, moves, kept } = context
   const startedAt = new Date().toISOString()
-  const names = config.auth.enabled
   let health: ServiceState['health']
   let disk: ServiceState['resources']['disk']
   const watchers = new Set<() => void>()
   let timer: NodeJS.Timeout | undefined
 
   const refresh = async (): Promise<void> => {
-    const [checked, { freeBytes, sizeBytes }] = await Promise.all([app.health.check(), diskOf(app.workDir)])
+    const [checked, { freeBytes, sizeBytes }] = await Promise.all([context.health.check(), diskOf(context.workDir)])
     health = checked
     disk = { free_bytes: freeBytes, total_bytes: sizeBytes }
     for (const changed of watchers) changed()
   }
-  const refreshSoon = (): void => { refresh().catch((error: unknown) => { app.log.error({ err: error }, 'the state of the service cannot be read') }) }
+  const refreshSoon = (): void => { refresh().catch((error: unknown) => { context.log.error({ err: error }, 'the state of the service cannot be read') }) }
 
   return {
     refresh,
@@ -76,9 +90,9 @@ export function createServiceState (app: App) {
       running: activities.running.map(activity => activityState(activity, names)),
       finished: activities.finished.map(activity => activityState(activity, names)),
       resources: {
-        slots: { in_use: portPool.inUse, size: portPool.size },
-        moves: { ...associationLimit.moves, max: Math.min(config.pacs.max_moves, config.pacs.maxAssociations) },
-        kept: { studies: studyStore.kept, bytes: studyStore.keptBytes, max_bytes: config.iso.keepMaxBytes },
+        slots: { in_use: slots.inUse, size: slots.size },
+        moves: { ...moves(), max: context.maxMoves },
+        kept: { studies: kept.kept, bytes: kept.keptBytes, max_bytes: context.keepMaxBytes },
         ...(disk === undefined ? {} : { disk })
       },
       ...(health === undefined ? {} : { health })
@@ -101,5 +115,9 @@ export function createServiceState (app: App) {
 }
 
 export default fp(async app => {
-  app.decorate('serviceState', createServiceState(app))
+  const { activities, config, portPool: slots, associationLimit, studyStore: kept, health, workDir, log } = app
+  const maxMoves = Math.min(config.pacs.max_moves, config.pacs.maxAssociations)
+  app.decorate('serviceState', createServiceState({
+    activities, names: config.auth.enabled, slots, moves: () => associationLimit.moves, maxMoves, kept, keepMaxBytes: config.iso.keepMaxBytes, health, workDir, log
+  }))
 }, { name: 'service-state', dependencies: ['config', 'activity', 'health', 'port-pool', 'retrieval'] })

@@ -12,4 +12,7 @@ export const options = {
   exposeStatusRoute: false
 }
 
-export default fp(async app => { await app.register(underPressure, options) }, { name: 'under-pressure' })
+export default fp(async app => {
+  await app.register(underPressure, options)
+  // what is refused has its id and its headers all the same
+}, { name: 'under-pressure', dependencies: ['errors', 'lifecycle', 'helmet'] })

@@ -10,8 +10,15 @@ bootstrap('test')
 
 let passed = 0
 let failed = 0
-for (const [name, args] of [['eslint', ['.']], ['tsc', ['--noEmit']]]) {
-  const { status } = spawnSync(bin(name), args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] })
+const CHECKS = [
+  ['eslint', bin('eslint'), ['.']],
+  ['directions of imports', 'npm', ['run', '--silent', 'directions']],
+  ['tsc', bin('tsc'), ['--noEmit']],
+  ['packages run on the Node that is promised', process.execPath, ['scripts/check-engines.js']],
+  ['the drawing of the folders is current', process.execPath, ['scripts/architecture.js', '--check']]
+]
+for (const [name, program, args] of CHECKS) {
+  const { status } = spawnSync(program, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] })
   console.log(`${status === 0 ? 'ok' : 'not ok'} - ${name}`)
   if (status === 0) passed++
   else failed++

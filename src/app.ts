@@ -1,42 +1,20 @@
 /** The composition: plugins, then routes. The process around it is main.ts. */
+import { join } from 'node:path'
+import autoload from '@fastify/autoload'
 import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { Config } from './config/schema.ts'
-import activity from '../plugins/activity.ts'
-import audit from '../plugins/audit.ts'
-import auth from '../plugins/auth.ts'
-import requestCaller from '../plugins/request-caller.ts'
-import config from '../plugins/config.ts'
-import dcmtk from '../plugins/dcmtk.ts'
-import errors, { clientErrorHandler, frameworkErrors } from '../plugins/errors.ts'
-import events from '../plugins/events.ts'
-import healthPlugin from '../plugins/health.ts'
-import helmet from '../plugins/helmet.ts'
-import iso from '../plugins/iso.ts'
-import lifecycle, { requestId } from '../plugins/lifecycle.ts'
-import metricsPlugin from '../plugins/metrics.ts'
-import openapi from '../plugins/openapi.ts'
-import patientClient from '../plugins/patient-client.ts'
-import portPool from '../plugins/port-pool.ts'
-import preparations from '../plugins/preparations.ts'
-import rateLimit from '../plugins/rate-limit.ts'
-import relay from '../plugins/relay.ts'
-import retrieval from '../plugins/retrieval.ts'
-import screens from '../plugins/screens.ts'
-import sendDisc from '../plugins/send-disc.ts'
-import sensible from '../plugins/sensible.ts'
-import serviceState from '../plugins/service-state.ts'
-import underPressure from '../plugins/under-pressure.ts'
-import health from '../routes/api/health.ts'
-import metrics from '../routes/metrics.ts'
-import download from '../routes/api/iso/download.ts'
-import downloadMultiple from '../routes/api/iso/download-multiple.ts'
-import print from '../routes/api/iso/print.ts'
-import progress from '../routes/api/iso/progress.ts'
-import studies from '../routes/api/iso/studies.ts'
-import downloadPage from '../routes/download.ts'
-import printPage from '../routes/print.ts'
-import statusPage from '../routes/status.ts'
+import { clientErrorHandler, frameworkErrors } from '../plugins/errors.ts'
+import { requestId } from '../plugins/lifecycle.ts'
+
+/** Each file is a plugin or a route, in TypeScript or built; `index` is a name like any other, and would hide its neighbours by default. */
+const FILES = { scriptPattern: /(?<!\.d)\.[jt]s$/, indexPattern: /(?!)/, autoHooks: false, forceESM: true } as const
+
+// autoload tells from the command line whether TypeScript can be loaded, and does not see `node --import tsx`; what has loaded this file can
+if (import.meta.filename.endsWith('.ts')) process.env['FASTIFY_AUTOLOAD_TYPESCRIPT'] ??= 'true'
+
+/** Loading the modules of all plugins counts as the start of one, which a busy machine may not do in the 10 s of Fastify. */
+const PLUGIN_TIMEOUT_MS = 60_000
 
 /**
  * Builds the service; nothing listens until the caller says so.
@@ -52,6 +30,7 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
     requestTimeout: settings.server.readTimeoutMs,
     // a long C-MOVE is silent; connectionTimeout would cut it (measured)
     connectionTimeout: 0,
+    pluginTimeout: PLUGIN_TIMEOUT_MS,
     return503OnClosing: false,
     // what never becomes a request: no HTTP, an address that cannot be decoded
     clientErrorHandler,
@@ -60,42 +39,9 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
     ajv: { customOptions: { coerceTypes: false, allErrors: false, keywords: ['patternMeaning', 'choices'] } }
   }).withTypeProvider<TypeBoxTypeProvider>()
 
-  await app.register(errors)
-  await app.register(config, { config: settings })
-  await app.register(lifecycle)
-  await app.register(helmet)
-  await app.register(rateLimit)
-  await app.register(sensible)
-  await app.register(underPressure)
-  // before the routes that it lists
-  await app.register(openapi)
-  await app.register(auth)
-  await app.register(requestCaller)
-  await app.register(activity)
-  await app.register(events)
-  await app.register(screens)
-  await app.register(audit)
-  await app.register(portPool)
-  await app.register(dcmtk)
-  await app.register(retrieval)
-  await app.register(iso)
-  await app.register(relay)
-  await app.register(patientClient)
-  await app.register(healthPlugin)
-  await app.register(metricsPlugin)
-  await app.register(sendDisc)
-  await app.register(preparations)
-  await app.register(serviceState)
-
-  await app.register(health)
-  await app.register(metrics)
-  await app.register(download)
-  await app.register(downloadMultiple)
-  await app.register(print)
-  await app.register(progress)
-  await app.register(studies)
-  await app.register(downloadPage)
-  await app.register(printPage)
-  await app.register(statusPage)
+  // in the order of their dependencies, which each names (fastify-plugin); the rest by name
+  await app.register(autoload, { ...FILES, dir: join(import.meta.dirname, '../plugins'), maxDepth: 0, options: { config: settings } })
+  // a folder is a part of the path: routes/api/iso/download.ts answers /api/iso/download
+  await app.register(autoload, { ...FILES, dir: join(import.meta.dirname, '../routes') })
   return app
 }

@@ -22,7 +22,7 @@ function example (status: string, pacs: Static<typeof Check>): object {
 }
 
 const routes: FastifyPluginAsyncTypebox = async app => {
-  app.get('/api/health', {
+  app.get('/health', {
     schema: {
       tags: ['health'],
       summary: 'Health and the state of each dependency',
@@ -35,7 +35,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     return reply.status(health.status === 'down' ? 503 : 200).header('cache-control', 'no-store').send(health)
   })
 
-  app.get('/api/health/live', {
+  app.get('/health/live', {
     schema: { tags: ['health'], summary: 'Is the process alive?', response: { ...errorResponses(), 200: Type.Object({ status: Type.Literal('ok'), service: Type.String({ description: 'Who answers: another program may have the port.' }) }, { examples: [{ status: 'ok', service: PRODUCT.name }] }) } }
   }, async () => ({ status: 'ok' as const, service: PRODUCT.name }))
 }

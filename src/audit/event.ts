@@ -3,7 +3,7 @@ import type { Activity } from '../work/activity.ts'
 import type { Manifest, Patient, Study } from '../dicom/study.ts'
 import type { DiscContents } from '../disc/contents.ts'
 import type { ErrorCode } from '../errors.ts'
-import type { CompleteStudies } from '../studies/holding.ts'
+import type { CompleteStudies } from '../studies/complete-studies.ts'
 import type { Caller } from '../work/caller.ts'
 
 /** `begin` is written before the first image leaves, `end` when it is over, however it went. */

@@ -1,5 +1,5 @@
 import type { TSchema } from '@sinclair/typebox'
-import { stringify } from 'yaml'
+import { dump } from 'js-yaml'
 import { ConfigSchema } from './schema.ts'
 
 /** Keys that every site must look at; the others may stay as they are. */
@@ -36,5 +36,5 @@ function choicesOf (schema: TSchema): string {
 }
 
 function defaultOf (schema: TSchema): string {
-  return schema['default'] === undefined ? '' : ` ${stringify(schema['default'], { collectionStyle: 'flow', lineWidth: 0 }).trim()}`
+  return schema['default'] === undefined ? '' : ` ${dump(schema['default'], { flowLevel: 0, flowBracketPadding: true, quoteStyle: 'double', lineWidth: -1 }).trim()}`
 }

@@ -7,10 +7,10 @@ import { delimiter, dirname, join, resolve } from 'node:path'
 import proxyAddr from '@fastify/proxy-addr'
 import { FormatRegistry, Kind, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import { isMap, isScalar, LineCounter, parseDocument, type Document } from 'yaml'
 import { readKeys } from './keys.ts'
 import { loadLanguage } from '../language/language.ts'
 import { isAddressOrNetwork } from '../addresses.ts'
+import { readYaml } from '../yaml.ts'
 import { parseDurationMs, parseSizeBytes } from './duration.ts'
 import { ConfigSchema, SECRET_MIN_LENGTH, type Config, type RawConfig } from './schema.ts'
 
@@ -59,17 +59,12 @@ export function loadConfig (file: string, options: LoadOptions = {}): Config {
 export function parseConfig (text: string, file: string, { env = process.env }: LoadOptions = {}): Config {
   const faults: string[] = []
   const origins: Origins = new Map()
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true })
-  for (const error of document.errors) {
-    faults.push(`${file}:${lines.linePos(error.pos[0]).line}: not valid YAML: ${error.message.split('\n')[0] ?? ''}`)
-  }
-  if (faults.length > 0) throw new ConfigError(faults)
-
-  const content: unknown = document.toJS() ?? {}
+  const document = readYaml(text)
+  if (document.faults.length > 0) throw new ConfigError(document.faults.map(fault => `${file}:${fault.line}: not valid YAML: ${fault.text}`))
+  const content = document.content ?? {}
   if (!isTree(content)) throw new ConfigError([`${file}:1: must hold sections such as "pacs:"`])
-  recordLines(document, lines, file, origins)
-  fillEmptySections(content, ConfigSchema)
+  for (const [path, line] of document.lines) origins.set(path, `${file}:${line}`)
+  fillIn(content, ConfigSchema)
   applyEnvironment(content, env, origins, faults)
 
   const where = (path: string[]): string => {
@@ -98,28 +93,16 @@ function isTree (value: unknown): value is Tree {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** A section that is written but left empty means its defaults. */
-function fillEmptySections (tree: Tree, schema: TSchema): void {
+/** A section that is written but left empty means its defaults; a duration or a size of 0 needs neither unit nor quotes. */
+function fillIn (tree: Tree, schema: TSchema): void {
   const properties = (schema['properties'] ?? {}) as Record<string, TSchema>
   for (const [name, inner] of Object.entries(properties)) {
-    if (inner['type'] !== 'object') continue
     const value = tree[name]
+    if (value === 0 && (inner['format'] === 'duration' || inner['format'] === 'size')) tree[name] = '0'
+    if (inner['type'] !== 'object') continue
     if (value === null) tree[name] = {}
-    else if (isTree(value)) fillEmptySections(value, inner)
+    else if (isTree(value)) fillIn(value, inner)
   }
-}
-
-function recordLines (document: Document, lines: LineCounter, file: string, origins: Origins): void {
-  const visit = (node: unknown, path: string[]): void => {
-    if (!isMap(node)) return
-    for (const pair of node.items) {
-      if (!isScalar(pair.key)) continue
-      const inner = [...path, String(pair.key.value)]
-      origins.set(inner.join('.'), `${file}:${lines.linePos(pair.key.range?.[0] ?? 0).line}`)
-      visit(pair.value, inner)
-    }
-  }
-  visit(document.contents, [])
 }
 
 /** `MKISO_PACS__HOST=x`; `MKISO_AUTH__API_KEY_FILE=/run/secrets/key` reads the value from a file, without its last newline. */

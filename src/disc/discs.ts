@@ -176,7 +176,9 @@ export class Discs {
 /** What is on each disc of a set, in few characters: a study that has changed at the archive makes another set. */
 function nameOfSet (set: readonly DiscContents[]): string {
   const content = set.map(contents => [
-    contents.patients.map(({ patient, studies }) => [patient, studies.map(({ study: { studyInstanceUid, studyDate, studyDescription } }) => [studyInstanceUid, studyDate, studyDescription])]),
+    contents.patients.map(({ patient, studies }) => [
+      patient, studies.map(({ study: { studyInstanceUid, studyDate, studyDescription } }) => [studyInstanceUid, studyDate, studyDescription])
+    ]),
     filesOf(contents).map(({ fileId, object, sizeBytes }) => [fileId, identityKey(object), sizeBytes])
   ])
   return createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, SET_NAME_LENGTH)

@@ -4,7 +4,7 @@
  * poorer spelling of the image's, the image's is taken; where they differ in substance, the PACS is right, since it may have been corrected.
  */
 import type { DicomObject } from '../dicom/part10.ts'
-import type { CompleteStudy } from '../studies/holding.ts'
+import type { CompleteStudy } from '../studies/complete-studies.ts'
 
 const STUDY_DESCRIPTION = 0x00081030
 const SERIES_DESCRIPTION = 0x0008103E

@@ -5,7 +5,7 @@ import pLimit from 'p-limit'
 import type { Config } from '../config/schema.ts'
 import type { DicomObject } from '../dicom/part10.ts'
 import type { ToolContext } from '../dcmtk/peer.ts'
-import type { HeldFile } from '../studies/held-study.ts'
+import type { HeldFile } from '../studies/complete-studies.ts'
 import type { DiskSpace } from '../studies/disk-space.ts'
 import type { DiscSource } from './layout.ts'
 

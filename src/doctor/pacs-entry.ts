@@ -1,7 +1,8 @@
 /** The entry for us at the PACS, in the words of the PACS that are met most. */
 import { connect } from 'node:net'
 import type { Config } from '../config/schema.ts'
-import { aeTitleAt, receiverTlsOf } from '../archive/dimse/pacs.ts'
+import { aeTitleAt } from '../dcmtk/ae-title.ts'
+import { receiverTlsOf } from '../archive/dimse/pacs.ts'
 
 /** The address by which this machine talks to a peer, which is where the peer must send to; undefined when it cannot be reached. */
 export async function addressTowards (host: string, port: number, timeoutMs: number): Promise<string | undefined> {

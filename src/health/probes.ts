@@ -7,7 +7,8 @@ import { diskOf } from '../disk.ts'
 import { viewerFault } from '../disc/viewer.ts'
 import type { PatientClient } from '../patient/patient-client.ts'
 import { publisherOf } from '../print/relay.ts'
-import { aeTitleAt, pacsOf } from '../archive/dimse/pacs.ts'
+import { aeTitleAt } from '../dcmtk/ae-title.ts'
+import { pacsOf } from '../archive/dimse/pacs.ts'
 
 export interface Check {
   status: 'ok' | 'warning' | 'down'

@@ -1,8 +1,8 @@
 /** The words of the pages, those of a disc and those of the service. English and Indonesian are shipped; a site's own file goes over them. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parse } from 'yaml'
 import { errorTexts } from '../errors.ts'
+import { readYaml } from '../yaml.ts'
 
 const FOLDER = join(import.meta.dirname, 'languages')
 
@@ -85,10 +85,8 @@ function read (path: string): Record<string, string> | undefined {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
     throw new Error(`${path}: cannot be read`, { cause: error })
   }
-  let content: unknown
-  try { content = parse(text) } catch (error) {
-    throw new Error(`${path}: not valid YAML: ${error instanceof Error ? error.message.split('\n')[0] ?? '' : String(error)}`, { cause: error })
-  }
+  const { content, faults: [fault] } = readYaml(text)
+  if (fault !== undefined) throw new Error(`${path}:${fault.line}: not valid YAML: ${fault.text}`)
   if (typeof content !== 'object' || content === null || Array.isArray(content)) throw new Error(`${path}: must hold texts by key`)
   for (const [key, value] of Object.entries(content)) if (typeof value !== 'string') throw new Error(`${path}: ${key} is not a text (put it in quotes)`)
   return content as Record<string, string>

@@ -11,8 +11,8 @@ import { storescu } from '../dcmtk/storescu.ts'
 import type { Manifest } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
-import { aeTitleAt } from '../archive/dimse/pacs.ts'
-import { filesOfStudies, manifestOf, type CompleteStudies } from '../studies/holding.ts'
+import { aeTitleAt } from '../dcmtk/ae-title.ts'
+import { filesOfStudies, manifestOf, type CompleteStudies } from '../studies/complete-studies.ts'
 import type { StudyStore } from '../studies/study-store.ts'
 
 export interface RelayOptions extends Omit<ToolContext, 'log'> {

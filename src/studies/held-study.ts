@@ -5,19 +5,13 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { Delivery, FetchOutcome, FetchPart, Provenance, StudySink } from '../archive/archive.ts'
-import type { DicomObject } from '../dicom/part10.ts'
 import { identityKey, isUid, type InstanceIdentity, type Study } from '../dicom/study.ts'
 import type { Log } from '../process.ts'
+import type { HeldFile } from './complete-studies.ts'
 import type { Claim, Evidence, Verdict } from './completeness.ts'
 import { Listeners } from './listeners.ts'
 import { machineClock, type Clock } from './clock.ts'
 import { filesOnDisk, type StudyFiles } from './study-files.ts'
-
-/** A file that is whole. It belongs to its held study: link it, do not change or move it. */
-export interface HeldFile {
-  readonly path: string
-  readonly object: DicomObject
-}
 
 /** How far a study has come. */
 export interface Progress {

@@ -1,8 +1,9 @@
 /** What a request holds of the studies that it asked for. */
 import { createHash } from 'node:crypto'
 import { abortable } from '../abort.ts'
-import type { Manifest, Patient, Study } from '../dicom/study.ts'
-import type { HeldFile, Progress } from './held-study.ts'
+import type { Manifest } from '../dicom/study.ts'
+import type { CompleteStudies, HeldFile } from './complete-studies.ts'
+import type { Progress } from './held-study.ts'
 import type { StoredStudy } from './stored-study.ts'
 
 /** Held from the moment in which its studies are known; it must be released, which ends what nobody else waits for. */
@@ -22,30 +23,6 @@ export interface Holding {
   /** Calls back for each file as it comes; those that are there already come first. What is complete may lack one of them: it was not the archive's. @returns the way to end it */
   onFile (listener: (file: HeldFile) => void): () => void
   release (): void
-}
-
-export interface CompleteStudies {
-  readonly studies: readonly CompleteStudy[]
-  /** Images that are missing: 0 for none, undefined where nobody can tell. Other than 0 only where disc.allow_incomplete lets it through. */
-  readonly missing: number | undefined
-}
-
-/** A study with what has come of it, of one patient. */
-export interface CompleteStudy {
-  /** As the archive describes it, with the series and instances that have come. */
-  readonly study: Study
-  readonly patient: Patient
-  readonly files: readonly HeldFile[]
-}
-
-/** Every file of a request's studies. */
-export function filesOfStudies ({ studies }: CompleteStudies): HeldFile[] {
-  return studies.flatMap(({ files }) => files)
-}
-
-/** The studies as they have come. */
-export function manifestOf ({ studies }: CompleteStudies): Manifest {
-  return { studies: studies.map(({ study }) => study) }
 }
 
 export function createHolding (manifest: Manifest, stored: readonly StoredStudy[], release: () => void): Holding {

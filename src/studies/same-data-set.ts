@@ -1,6 +1,6 @@
 /** Whether two files hold the same object, byte for byte. What the receiver writes before the data set (PS3.10 7.1) tells of the way, not of the object. */
 import { open, type FileHandle } from 'node:fs/promises'
-import type { HeldFile } from './held-study.ts'
+import type { HeldFile } from './complete-studies.ts'
 
 const CHUNK_BYTES = 256 * 1_024
 /** Preamble, prefix, and the element (0002,0000), whose value is the length of the rest of the group. */

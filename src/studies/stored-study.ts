@@ -11,7 +11,7 @@ import { until, type Log } from '../process.ts'
 import type { Claim, DiskSpace } from './disk-space.ts'
 import { fetchStudy, type FetchLimits } from './fetch-study.ts'
 import { HeldStudy } from './held-study.ts'
-import type { CompleteStudy } from './holding.ts'
+import type { CompleteStudy } from './complete-studies.ts'
 import type { SharedSession } from './shared-session.ts'
 import { guardFiles, type PatientRules } from './same-patient.ts'
 import { sameDataSet } from './same-data-set.ts'
@@ -202,8 +202,17 @@ export class StoredStudy {
     const { archive, limits, rules, log } = this.#context
     const fits = this.listed.then(async () => { await claim.expect(this.held.study) })
     fits.catch((error: unknown) => { this.end(error) })
-    const options = { archive, session: await session.open(signal), limits, allowIncomplete: rules.allowIncomplete, listing: fits, isDiskFull: async () => await isDiskFull(this.held.folder), signal, log }
-    return (await fetchStudy(this.held, options)).missing
+    const { missing } = await fetchStudy(this.held, {
+      archive,
+      session: await session.open(signal),
+      limits,
+      allowIncomplete: rules.allowIncomplete,
+      listing: fits,
+      isDiskFull: async () => await isDiskFull(this.held.folder),
+      signal,
+      log
+    })
+    return missing
   }
 }
 

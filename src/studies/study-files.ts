@@ -2,7 +2,7 @@
 import { mkdirSync, renameSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { sameDataSet } from './same-data-set.ts'
-import type { HeldFile } from './held-study.ts'
+import type { HeldFile } from './complete-studies.ts'
 
 export interface StudyFiles {
   createFolder (folder: string): void

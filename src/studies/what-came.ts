@@ -37,4 +37,3 @@ function describedByFile (object: DicomObject | undefined): Pick<Series, 'modali
     seriesDescription: object?.attributes.text(0x0008103E) ?? ''
   }
 }
-

@@ -109,6 +109,81 @@ t.test('the environment overrides the file, and _FILE reads a secret', async t =
   ])
 })
 
+t.test('what is not YAML is told with its line, and nothing of it is taken', async t => {
+  const cases: Array<[string, string, string[]]> = [
+    ['a key twice', 'pacs:\n  host: a\n  port: 104\n  host: b\n', ['mkiso.yaml:4: not valid YAML: the key host stands twice']],
+    ['each key that stands twice', 'pacs:\n  host: a\n  host: b\nlog: {level: info, level: warn}\npacs:\n  port: 1\n', [
+      'mkiso.yaml:3: not valid YAML: the key host stands twice',
+      'mkiso.yaml:4: not valid YAML: the key level stands twice',
+      'mkiso.yaml:5: not valid YAML: the key pacs stands twice'
+    ]],
+    ['a key twice, once in quotes', 'pacs: {}\n"pacs": {}\n', ['mkiso.yaml:2: not valid YAML: the key pacs stands twice']],
+    ['lines of Windows', 'log: {}\r\niso: {}\r\nlog: {}\r\n', ['mkiso.yaml:3: not valid YAML: the key log stands twice']],
+    ['a tab', '# site\npacs:\n\thost: a\n', ['mkiso.yaml:3: not valid YAML: tab characters must not be used in indentation']],
+    ['a text in quotes with a tail', 'pacs:\n  port: 104\n  host: "a" b\n', ['mkiso.yaml:3: not valid YAML: bad indentation of a mapping entry']],
+    ['a key without its colon', 'pacs:\n  host\n  port: 104\n', ['mkiso.yaml:3: not valid YAML: bad indentation of a mapping entry']],
+    ['an alias of nothing', 'pacs:\n  host: *site\n', ['mkiso.yaml:2: not valid YAML: unidentified alias "site"']],
+    ['an alias that holds itself', 'pacs: &site\n  tls: *site\n', ['mkiso.yaml:2: not valid YAML: *site stands within &site']],
+    ['a second document', 'log: {}\n---\niso: {}\n', ['mkiso.yaml:3: not valid YAML: a second document begins here']],
+    ['a tag that nobody knows', 'log: {level: !secret info}\n', ['mkiso.yaml:1: not valid YAML: unknown scalar tag !<!secret>']],
+    ['a key that is a list', 'log: {}\n? [a, b]\n: c\n', ['mkiso.yaml:2: not valid YAML: a key must be a text']]
+  ]
+  for (const [name, text, faults] of cases) t.strictSame(faultsOf(text), faults, name)
+  const bomb = ['a: &a [x, x]', ...Array.from({ length: 30 }, (_, n) => `b${n}: &b${n} [${Array.from({ length: 9 }, () => n === 0 ? '*a' : `*b${n - 1}`).join(', ')}]`)]
+  t.match(faultsOf(bomb.join('\n')), [/not valid YAML: .*alias/], 'aliases of aliases do not grow without end')
+  t.match(faultsOf('['.repeat(10_000)), [/^mkiso.yaml:1: not valid YAML/], 'nor do lists in lists')
+})
+
+t.test('an anchor is used again', async t => {
+  const config = parseConfig(`${MINIMAL}pacs:\n  host: &host pacs.example\ncd_publisher:\n  host: *host\n`, 'mkiso.yaml', { env: {} })
+  t.equal(config.cd_publisher.host, 'pacs.example')
+  t.strictSame(faultsOf(`${MINIMAL}server: &x\n  port: 99999\npacs: *x\n`), [
+    'mkiso.yaml:3: server.port: 99999 is not a whole number from 0 to 65535',
+    'mkiso.yaml:4: pacs.port: 99999 is not a whole number from 1 to 65535'
+  ], 'what stands behind an alias is told where the alias stands')
+})
+
+t.test('what YAML 1.1 took for something else is what it looks like', async t => {
+  for (const directive of ['', '%YAML 1.1\n---\n']) {
+    const config = parseConfig(`${directive}${MINIMAL}
+pacs: {ae_title: NO, host: on, port: 0104}
+disc: {institution: 2024-05-06, contact: 12:30:45, privacy_note: "no"}
+`, 'mkiso.yaml', { env: {} })
+    t.equal(config.pacs.ae_title, 'NO')
+    t.equal(config.pacs.host, 'on')
+    t.equal(config.pacs.port, 104, 'a port with a zero before it is not octal')
+    t.equal(config.disc.institution, '2024-05-06', 'a date is a text')
+    t.equal(config.disc.contact, '12:30:45', 'a time is not a number of base 60')
+    t.strictSame(faultsOf(`${directive}${MINIMAL}auth: {enabled: yes}\nserver: {port: 8_080}\n`).map(fault => fault.replace(/^mkiso.yaml:\d+/, '')), [
+      ': auth.enabled: "yes" is not true or false',
+      ': server.port: "8_080" is not a whole number from 0 to 65535'
+    ], 'yes is not taken for true, nor an underscore for nothing')
+  }
+})
+
+t.test('a duration or a size of 0 needs neither unit nor quotes; any other number needs its unit', async t => {
+  for (const zero of ['0', '"0"', "'0'", '0s']) {
+    t.equal(parseConfig(`iso: {temp_dir: ${folder}, keep_for: ${zero}}`, 'mkiso.yaml', { env: {} }).iso.keepForMs, 0, `keep_for: ${zero}`)
+  }
+  for (const zero of ['0', '"0"', '0G']) {
+    const config = parseConfig(`iso: {temp_dir: ${folder}, disk_reserve: ${zero}}\nour_ae: {max_unwanted: ${zero}}`, 'mkiso.yaml', { env: {} })
+    t.equal(config.iso.diskReserveBytes, 0, `disk_reserve: ${zero}`)
+    t.equal(config.our_ae.maxUnwantedBytes, 0, `max_unwanted: ${zero}`)
+  }
+  t.equal(parseConfig(`${MINIMAL}auth: {signed_links: {max_age: 0}}`, 'mkiso.yaml', { env: {} }).auth.signedLinks, undefined, 'in a section of a section')
+  t.equal(parseConfig(MINIMAL, 'mkiso.yaml', { env: { MKISO_ISO__KEEP_FOR: '0' } }).iso.keepForMs, 0, 'and from the environment')
+  t.strictSame(faultsOf(`iso: {temp_dir: ${folder}, keep_for: 10, disk_reserve: 5}\n`), [
+    'mkiso.yaml:1: iso.keep_for: 10 is not a duration such as 10s, 5m or 1h30m',
+    'mkiso.yaml:1: iso.disk_reserve: 5 is not a size such as 500M or 20G'
+  ])
+})
+
+t.test('a fault within a list is told with its own line', async t => {
+  t.strictSame(faultsOf(`${MINIMAL}auth:\n  keys:\n    - name: his\n      key: secret\n    - name: "a b"\n      key: other\n`), [
+    'mkiso.yaml:6: auth.keys.1.name: the value is not a name of 1 to 64 letters, digits, dots, hyphens and underscores'
+  ])
+})
+
 t.test('a file that is not there, or not YAML', async t => {
   t.throws(() => loadConfig('/nowhere/mkiso.yaml'), { message: '/nowhere/mkiso.yaml: cannot be read (ENOENT); give its path with --config' })
   t.match(faultsOf('pacs:\n  host: [a\n'), [/^mkiso.yaml:\d: not valid YAML/])

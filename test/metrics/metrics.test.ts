@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { parse } from 'yaml'
+import { load } from 'js-yaml'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { startPublisher } from '../../demo/publisher.ts'
 import { freePort } from '../../demo/ports.ts'
@@ -114,7 +114,7 @@ t.test('metrics', async t => {
     t.equal(config.exitCode, 0, config.stderr)
 
     const { panels } = JSON.parse(readFileSync(join(MONITORING, 'grafana-dashboard.json'), 'utf8')) as { panels: Array<{ targets?: Array<{ expr: string }> }> }
-    const { groups } = parse(readFileSync(join(MONITORING, 'alerts.yml'), 'utf8')) as { groups: Array<{ rules: Array<{ expr: string }> }> }
+    const { groups } = load(readFileSync(join(MONITORING, 'alerts.yml'), 'utf8')) as { groups: Array<{ rules: Array<{ expr: string }> }> }
     const shown = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
     // Grafana fills in its variables
     const asRules = { groups: [{ name: 'dashboard', rules: shown.map((expr, n) => ({ record: `panel:${n}`, expr: expr.replaceAll('$__rate_interval', '5m').replaceAll('$job', '.*') })) }] }

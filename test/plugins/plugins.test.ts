@@ -1,47 +1,52 @@
 /** Each plugin by itself on a bare Fastify: what it decorates, what it needs, what it leaves. */
 import { existsSync, readdirSync } from 'node:fs'
-import Fastify, { type FastifyInstance } from 'fastify'
+import { join } from 'node:path'
+import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import t, { type Test } from 'tap'
+import { buildApp } from '../../src/app.ts'
 import { parseConfig } from '../../src/config/load.ts'
 import { MkisoError } from '../../src/errors.ts'
-import activity from '../../plugins/activity.ts'
-import audit from '../../plugins/audit.ts'
-import auth from '../../plugins/auth.ts'
 import config from '../../plugins/config.ts'
-import dcmtk from '../../plugins/dcmtk.ts'
-import errors from '../../plugins/errors.ts'
-import health from '../../plugins/health.ts'
-import iso from '../../plugins/iso.ts'
-import lifecycle, { requestId } from '../../plugins/lifecycle.ts'
-import openapi from '../../plugins/openapi.ts'
-import patientClient from '../../plugins/patient-client.ts'
-import portPool from '../../plugins/port-pool.ts'
-import relay from '../../plugins/relay.ts'
-import requestCaller from '../../plugins/request-caller.ts'
-import retrieval from '../../plugins/retrieval.ts'
-import sendDisc from '../../plugins/send-disc.ts'
-import sensible from '../../plugins/sensible.ts'
-import underPressure from '../../plugins/under-pressure.ts'
+import { requestId } from '../../plugins/lifecycle.ts'
 import { temporaryFolder } from '../world.ts'
 
-/** config takes options, the others none. */
-type Plugin = typeof auth | typeof config
+const FOLDER = join(import.meta.dirname, '../../plugins')
 
-/** A bare instance with these plugins on it. */
-async function bare (t: Test, plugins: Plugin[], settings: Record<string, Record<string, unknown>> = {}): Promise<FastifyInstance> {
+type Plugin = FastifyPluginAsync & { [meta: symbol]: { name: string, dependencies?: string[] } | undefined }
+const metaOf = (plugin: Plugin) => plugin[Symbol.for('plugin-meta')] ?? { name: 'none' }
+
+/** All plugins, by the name of their file. */
+const PLUGINS = new Map(await Promise.all(readdirSync(FOLDER).map(async (file): Promise<[string, Plugin]> => {
+  const { default: plugin } = await import(join(FOLDER, file)) as { default: Plugin }
+  return [file.replace(/\.ts$/, ''), plugin]
+})))
+
+function pluginOf (name: string): Plugin {
+  const plugin = PLUGINS.get(name)
+  if (plugin === undefined) throw new Error(`there is no plugin ${name}`)
+  return plugin
+}
+
+/** The plugins and what they say that they need, what is needed first. */
+function withDependencies (names: readonly string[]): string[] {
+  return [...new Set(names.flatMap(name => [...withDependencies(metaOf(pluginOf(name)).dependencies ?? []), name]))]
+}
+
+/** A bare instance with these plugins on it, and nothing beside what they say that they need. */
+async function bare (t: Test, names: readonly string[], settings: Record<string, Record<string, unknown>> = {}): Promise<FastifyInstance> {
   const app = Fastify()
   t.teardown(async () => { await app.close() })
   const tempDir = temporaryFolder(t)
   const parsed = parseConfig(JSON.stringify({ pacs: { retrieve: 'get' }, ...settings, iso: { temp_dir: tempDir, ...settings['iso'] } }), 'test.yaml', { env: {} })
-  for (const plugin of plugins) {
-    if (plugin === config) await app.register(config, { config: parsed })
-    else await app.register(plugin as typeof auth)
+  for (const name of withDependencies(names)) {
+    if (name === 'config') await app.register(config, { config: parsed })
+    else await app.register(pluginOf(name))
   }
   return app
 }
 
 t.test('config: the folder comes and goes', async t => {
-  const app = await bare(t, [config])
+  const app = await bare(t, ['config'])
   await app.ready()
   t.ok(existsSync(app.workDir))
   const tempDir = app.config.iso.temp_dir
@@ -50,7 +55,7 @@ t.test('config: the folder comes and goes', async t => {
 })
 
 t.test('errors: every throw is a row of the table', async t => {
-  const app = await bare(t, [errors])
+  const app = await bare(t, ['errors'])
   const throws: Array<[string, unknown, number, object]> = [
     ['/mkiso', new MkisoError('PACS_UNREACHABLE', 'x at y'), 502, { error: 'PACS unreachable', code: 'PACS_UNREACHABLE', detail: 'x at y' }],
     ['/busy', new MkisoError('TOO_MANY_CONCURRENT', undefined, { retryAfterSeconds: 7 }), 503, { error: 'too many concurrent requests' }],
@@ -72,18 +77,18 @@ t.test('errors: every throw is a row of the table', async t => {
 })
 
 t.test('auth: the key, before anything else', async t => {
-  const app = await bare(t, [errors, config, auth], { auth: { enabled: true, api_key: 'right' } })
+  const app = await bare(t, ['auth'], { auth: { enabled: true, api_key: 'right' } })
   app.get('/', { onRequest: app.authorise, schema: { querystring: { type: 'object', required: ['x'] } } }, async () => 'in')
   t.equal((await app.inject('/')).statusCode, 401, '401 comes before 400')
   for (const key of ['wrong', '', 'right ', 'Right']) t.equal((await app.inject({ url: '/?x=1', headers: { 'x-api-key': key } })).statusCode, 401, key)
   t.equal((await app.inject({ url: '/?x=1', headers: { 'x-api-key': 'right' } })).body, 'in')
-  const open = await bare(t, [errors, config, auth])
+  const open = await bare(t, ['auth'])
   open.get('/', { onRequest: open.authorise }, async () => 'in')
   t.equal((await open.inject('/')).body, 'in')
 })
 
 t.test('lifecycle: ids and the end of a request', async t => {
-  const app = await bare(t, [errors, config, lifecycle])
+  const app = await bare(t, ['lifecycle'])
   app.get('/', async request => ({ aborted: request.gone.aborted }))
   const answer = await app.inject('/')
   t.strictSame(answer.json(), { aborted: false })
@@ -93,7 +98,7 @@ t.test('lifecycle: ids and the end of a request', async t => {
 })
 
 t.test('port-pool, dcmtk, retrieval, iso, relay, patient-client, health, send-disc', async t => {
-  const plugins = [errors, config, lifecycle, auth, requestCaller, activity, audit, portPool, dcmtk, retrieval, iso, relay, patientClient, health, sendDisc]
+  const plugins = ['relay', 'health', 'send-disc']
   const app = await bare(t, plugins, { our_ae: { port_range: 5 } })
   await app.ready()
   t.equal(app.portPool.size, 5)
@@ -109,16 +114,51 @@ t.test('port-pool, dcmtk, retrieval, iso, relay, patient-client, health, send-di
   t.equal((await sleeper.ended).stopCause, 'stopped', 'what was started is ended')
 })
 
-t.test('a missing dependency fails at boot', async t => {
-  for (const plugin of [auth, activity, audit, requestCaller, dcmtk, portPool, retrieval, iso, relay, patientClient, health, sendDisc, lifecycle, openapi]) {
-    const app = Fastify()
-    app.register(plugin)
-    await t.rejects(async () => { await app.ready() }, /dependency|not present|decorator|undefined/i)
+t.test('a plugin has the name of its file, starts with what it says that it needs, and not without', async t => {
+  for (const [name, plugin] of PLUGINS) {
+    const { name: given, dependencies = [] } = metaOf(plugin)
+    t.equal(given, name)
+    t.strictSame(dependencies.filter(needed => !PLUGINS.has(needed)), [], `${name}: what it needs is there`)
+    const app = await bare(t, [name])
+    await t.resolves(async () => { await app.ready() }, name)
+    for (const missing of dependencies) {
+      const others = withDependencies(dependencies.filter(needed => needed !== missing))
+      if (others.includes(missing)) continue
+      const lacking = await bare(t, others)
+      lacking.register(plugin)
+      await t.rejects(async () => { await lacking.ready() }, { message: `The dependency '${missing}' of plugin '${name}' is not registered` })
+    }
   }
 })
 
+t.test('the service has every plugin and every route of the folders, and each route answers where its file lies', async t => {
+  const tempDir = temporaryFolder(t)
+  const app = await buildApp(parseConfig(JSON.stringify({ pacs: { retrieve: 'get' }, iso: { temp_dir: tempDir } }), 'test.yaml', { env: {} }))
+  t.teardown(async () => { await app.close() })
+  t.strictSame([...PLUGINS.keys()].filter(name => !app.hasPlugin(name)), [])
+  const files = readdirSync(join(FOLDER, '../routes'), { recursive: true, encoding: 'utf8' }).filter(file => file.endsWith('.ts'))
+  t.ok(files.length > 5)
+  const urls = files.map(file => `/${file.replace(/(?:index)?\.ts$/, '')}`)
+  t.strictSame(urls.filter(url => !app.hasRoute({ method: 'GET', url })), [])
+})
+
+t.test('whatever refuses a request: its answer has an id and the headers for browsers', async t => {
+  const tempDir = temporaryFolder(t)
+  const app = await buildApp(parseConfig(JSON.stringify({
+    pacs: { retrieve: 'get' }, iso: { temp_dir: tempDir }, auth: { enabled: true, api_key: 'right' }, server: { rate_limit: 2 }
+  }), 'test.yaml', { env: {} }))
+  t.teardown(async () => { await app.close() })
+  const seen = new Set<number>()
+  for (const url of ['/docs/json', '/nowhere', '/api/iso/download?accession_number=X', '/status', '/status', '/status']) {
+    const { statusCode, headers } = await app.inject({ url })
+    seen.add(statusCode)
+    t.match(headers, { 'x-request-id': String, 'content-security-policy': /^default-src 'none'/, 'x-content-type-options': 'nosniff' }, `${url} ${statusCode}`)
+  }
+  for (const status of [200, 404, 401, 429]) t.ok(seen.has(status), String(status))
+})
+
 t.test('openapi, sensible, under-pressure', async t => {
-  const app = await bare(t, [errors, openapi, sensible, underPressure])
+  const app = await bare(t, ['openapi'])
   app.get('/x', { schema: { summary: 'x' } }, async () => 'x')
   t.ok((await app.inject('/docs/json')).json().paths['/x'])
   t.type(app.httpErrors.notFound, 'function')

@@ -287,7 +287,13 @@ export function play (generated: GeneratedArchive, clock: VirtualClock): Played 
     findStudies: async () => [describe(generated)],
     listInstances: async study => {
       await clock.wait(3)
-      return { ...study, series: study.series.map(series => { const held = generated.series.find(({ uid }) => uid === series.seriesInstanceUid); return held === undefined ? series : list(series, held) }) }
+      return {
+        ...study,
+        series: study.series.map(series => {
+          const held = generated.series.find(({ uid }) => uid === series.seriesInstanceUid)
+          return held === undefined ? series : list(series, held)
+        })
+      }
     },
     open: async () => session
   }

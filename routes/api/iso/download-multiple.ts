@@ -8,7 +8,7 @@ import { withQuery } from '../../../src/http/links.ts'
 import { AccessionNumberList, DiscNumber, discNumber, DiscSet, errorResponses, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
-  app.get('/api/iso/download-multiple', {
+  app.get('/download-multiple', {
     onRequest: app.authorise,
     schema: {
       tags: ['disc'],

@@ -7,7 +7,7 @@ import { withQuery } from '../../../src/http/links.ts'
 import { AccessionNumber, DiscNumber, discNumber, DiscSet, errorResponses, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
-  app.get('/api/iso/download', {
+  app.get('/download', {
     onRequest: app.authorise,
     schema: {
       tags: ['disc'],

@@ -64,12 +64,12 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     response: { ...errorResponses(...RETRIEVAL_ERRORS, 'ACCESSION_UNKNOWN', 'PATIENT_API_UNAVAILABLE', 'CD_PUBLISHER_UNREACHABLE', 'CD_PUBLISHER_REFUSED'), 200: ANSWER }
   }
 
-  app.get('/api/iso/print', {
+  app.get('/print', {
     onRequest: app.authorise,
     schema: { ...schema, description: 'A comma separates accession numbers. A second request while the first is under way joins it: one disc is printed.' }
   }, async (request, reply) => await answer(request.query.accession_number, request, reply))
 
-  app.post('/api/iso/print', {
+  app.post('/print', {
     onRequest: app.authorise,
     schema: { ...schema, description: 'As GET, which the old link needs; a print changes something, so new callers use POST.' }
   }, async (request, reply) => await answer(request.query.accession_number, request, reply))

@@ -7,7 +7,7 @@ import { downloadPath, withQuery } from '../../../src/http/links.ts'
 import { AccessionNumberList, DiscNumber, discNumber, DiscSet, errorBody, errorResponses, eventStream, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
-  app.get('/api/iso/progress', {
+  app.get('/progress', {
     onRequest: app.authorise,
     config: { signedAs: downloadPath },
     schema: {
@@ -48,7 +48,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     })
   })
 
-  app.delete('/api/iso/progress', {
+  app.delete('/progress', {
     onRequest: app.authorise,
     config: { signedAs: downloadPath },
     schema: {

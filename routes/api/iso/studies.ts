@@ -6,7 +6,7 @@ import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { AccessionNumberList, errorResponses, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
-  app.get('/api/iso/studies', {
+  app.get('/studies', {
     onRequest: app.authorise,
     config: { signedAs: '/api/iso/print' },
     schema: {

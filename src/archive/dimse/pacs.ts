@@ -28,11 +28,6 @@ export function receiverTlsOf ({ pacs: { tls } }: Config): ReceiverTls | undefin
   return tls === undefined || tls.incoming === 'plain' ? undefined : tls
 }
 
-/** The AE title that we call with at index `n`: `CDREC{n}` is `CDREC0`, `CDREC1` ...; a title without `{n}` is the same for all. */
-export function aeTitleAt (config: Config, n: number): string {
-  return config.our_ae.ae_title.replaceAll('{n}', String(n))
-}
-
 /** The error for an association that did not come about, with what to change. */
 export function pacsFault (pacs: Peer, callingAeTitle: string, fault: AssociationFault): MkisoError {
   const address = addressOf(pacs)

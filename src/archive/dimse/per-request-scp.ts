@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { movescu } from '../../dcmtk/movescu.ts'
 import type { Log } from '../../process.ts'
 import { AllowedPeers } from './allowed-peers.ts'
-import { aeTitleAt, receiverTlsOf } from './pacs.ts'
+import { aeTitleAt } from '../../dcmtk/ae-title.ts'
+import { receiverTlsOf } from './pacs.ts'
 import type { Slot } from './port-pool.ts'
 import { PortTakenError, StorageScp } from './storage-scp.ts'
 import { TurnedAway, type Transport, type TransportOptions } from './transport.ts'
@@ -48,8 +49,8 @@ export function createPerRequestScp (options: TransportOptions): Transport {
         callingAeTitle: aeTitle,
         destination: `${aeTitle} at this machine, port ${config.our_ae.base_port + slot.index}`,
         tool: 'movescu',
-      // a list, then one by one
-      triesInVain: 2,
+        // a list, then one by one
+        triesInVain: 2,
         fetch: async (part, { signal, log, onActivity }) => await movescu({ ...options, log }, pacs, {
           callingAeTitle: aeTitle, destinationAeTitle: aeTitle, part, timeoutMs: pacs.moveTimeoutMs, signal, onSubOperations: onActivity
         }),
