@@ -118,6 +118,10 @@ function countFiles ({ study, claims, files: all, contested, marks }: Evidence):
     if (series !== undefined) series.push(file)
     else strays.set(file.sopInstanceUid, [...strays.get(file.sopInstanceUid) ?? [], file])
   }
+  // where every series is listed, an image that one of them names and that stands under another in its file is known for what it is
+  const allListed = study.series.every(({ listing }) => listing === 'whole' || listing === 'cut')
+  const namedBy = new Map<string, number>()
+  for (const { instances } of study.series) for (const { sopInstanceUid } of instances) namedBy.set(sopInstanceUid, (namedBy.get(sopInstanceUid) ?? 0) + 1)
   const missing: InstanceIdentity[] = []
   for (const { seriesInstanceUid, instances } of study.series) {
     const ownFiles = own.get(seriesInstanceUid) ?? []
@@ -125,7 +129,7 @@ function countFiles ({ study, claims, files: all, contested, marks }: Evidence):
     for (const { sopInstanceUid } of instances) {
       if (here.has(sopInstanceUid)) continue
       // an archive may hold an image under another series than its file names: a series that was corrected there
-      const stray = strays.get(sopInstanceUid)?.pop()
+      const stray = allListed && namedBy.get(sopInstanceUid) === 1 ? strays.get(sopInstanceUid)?.pop() : undefined
       const instance = { studyInstanceUid: study.studyInstanceUid, seriesInstanceUid, sopInstanceUid }
       if (stray !== undefined) ownFiles.push(stray)
       else if (!disputed.has(identityKey(instance))) missing.push(instance)

@@ -20,7 +20,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const accessionNumber = checkAccessionNumber(request.query.accession_number)
     const activity = reply.trackDownload([accessionNumber], request.query)
     const linkOf = (disc: number, set: string): string => withQuery('/api/iso/download', request.url, { disc: String(disc), set, preparation: undefined })
-    const wanted = { accessionNumbers: [accessionNumber], disc: discNumber(request.query.disc), set: request.query.set, linkOf, signal: activity.signal, log: request.log, watch: activity }
+    const { disc: number, set } = request.query
+    const wanted = { accessionNumbers: [accessionNumber], disc: discNumber(number), set, linkOf, signal: activity.signal, log: request.log, watch: activity }
     const disc = request.method === 'HEAD' ? await app.discs.openKept(wanted) : await app.discs.open(wanted)
     return disc === undefined ? reply.sendUnknownDisc() : reply.sendDisc(disc, { fileName: isoFileName(accessionNumber), linkOf })
   })
