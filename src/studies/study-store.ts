@@ -127,6 +127,9 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
   async findStudies (accessionNumbers: readonly string[], { signal, log }: RetrieveOptions): Promise<Manifest> {
     const found = { studies: await findStudies(this.#options, accessionNumbers, { signal, log }) }
     if (!this.#options.config.disc.allow_mixed_patients) guardOnePatient(found)
+    const empty = found.studies.filter(({ series }) => series.length === 0).map(({ accessionNumber }) => accessionNumber)
+    // a disc of it would look whole, and be empty
+    if (empty.length > 0) throw new MkisoError('NO_DICOM_DATA', `the PACS holds no series of the study of ${empty.join(', ')}`)
     if (found.studies.some(({ seriesListing }) => seriesListing === 'cut')) {
       throw new MkisoError('PACS_REFUSED', 'the PACS cut its list of series off: raise its limit of answers (Orthanc: LimitFindResults)')
     }
