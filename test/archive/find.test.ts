@@ -163,6 +163,15 @@ t.test('one that lies', async t => {
     const studies = await listed(askerOf(t, pacs), accessionNumber)
     t.strictSame(studies.map(({ patient }) => patient.patientId), ['FAULT.1', 'FAULT.2'])
   })
+  await t.test('a study without series: no data; beside one that has some it is told, since it may be another patient\'s', async t => {
+    const alone = await telling(at('SERIES', () => []))
+    const { context, asking } = askerOf(t, pacs)
+    await t.rejects(findStudies(context, [alone.accessionNumber], asking), { code: 'NO_DICOM_DATA', detail: /no series/ })
+    const empty = { StudyInstanceUID: '2.25.404', PatientID: 'FAULT.2' }
+    const { accessionNumber } = await telling(at('STUDY', answers => [...answers, { ...answers[0], ...empty }]))
+    const studies = await findStudies(context, [accessionNumber], asking)
+    t.strictSame(studies.map(({ series, patient }) => [series.length, patient.patientId]), [[1, 'FAULT.1'], [0, 'FAULT.2']])
+  })
   await t.test('two counts for one series: the greater', async t => {
     const counting = ([first]: Elements[]): Elements[] => [3, 5].map(n => ({ ...first, NumberOfSeriesRelatedInstances: String(n) }))
     const study = await truth(t, at('SERIES', counting))

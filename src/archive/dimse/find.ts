@@ -12,8 +12,8 @@ export type { FindContext } from './questions.ts'
 
 /**
  * Reads the studies of accession numbers, down to their series. A study that is answered for two patients is there twice.
- * @throws MkisoError NO_DICOM_DATA when the PACS holds no study for one of them, or no series of one; PACS_UNREACHABLE, PACS_REFUSED,
- * PACS_TIMEOUT, TOO_MANY_CONCURRENT
+ * @throws MkisoError NO_DICOM_DATA when the PACS holds no study for one of them, or only studies without series; PACS_UNREACHABLE,
+ * PACS_REFUSED, PACS_TIMEOUT, TOO_MANY_CONCURRENT
  * @throws the signal's reason
  */
 export async function findStudies (context: FindContext, accessionNumbers: readonly string[], asking: Asking): Promise<Study[]> {
@@ -36,7 +36,11 @@ export async function findStudies (context: FindContext, accessionNumbers: reado
       const fields = { pacs: context.pacs.aeTitle, study: studyInstanceUid, series: series.length }
       asking.log.warn(fields, 'the PACS cuts its list of series off (a limit of answers)')
     }
-    const empty = complete.filter(isEmpty).map(({ accessionNumber }) => accessionNumber)
+    // one of several that is empty may be another patient's, which says more
+    const empty = accessionNumbers.filter(number => {
+      const ofIt = complete.filter(({ accessionNumber }) => accessionNumber === number)
+      return ofIt.length > 0 && ofIt.every(isEmpty)
+    })
     if (empty.length > 0) throw new MkisoError('NO_DICOM_DATA', `the PACS holds no series of the study of ${empty.join(', ')}`)
     return complete
   } finally {
