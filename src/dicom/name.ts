@@ -68,7 +68,7 @@ function wordsOfGroup (group: string, cut: boolean): Word[] {
   const words = texts.map((text, index): Word =>
     ({ spellings: SPELLINGS.map(spelling => spelling(text)), script: scriptOf(text), cut: cut && index === texts.length - 1 }))
   const told = words.filter(word => !isTitle(word))
-  const says = told.some(word => !isPlaceholder(word) && !/^\p{N}+$/u.test(plainOf(word)))
+  const says = told.some(word => !isPlaceholder(word) && /\p{L}/u.test(plainOf(word)))
   const letters = told.map(plainOf).join('')
   const known = letters.replaceAll(LOST, '').length
   return says && known >= letters.length - known && (known > 2 || !letters.includes(LOST)) ? words : []
