@@ -23,6 +23,8 @@ export interface RetrievalsOptions extends Omit<StudyContext, 'disk'> {
 export interface RetrieveOptions {
   signal: AbortSignal
   log: Log
+  /** Asked when the studies are known, before anything is fetched; what it throws ends the request. */
+  check?: ((manifest: Manifest) => Promise<void>) | undefined
   /** Hears of the manifest, and of progress over all studies of the request. */
   watch?: Pick<Watch, 'onManifest' | 'onProgress'> | undefined
 }
@@ -124,9 +126,10 @@ export class Retrievals extends EventEmitter<RetrievalEvents> {
    * Finds studies and their series, and guards; moves nothing.
    * @throws as {@link begin}
    */
-  async findStudies (accessionNumbers: readonly string[], { signal, log }: RetrieveOptions): Promise<Manifest> {
+  async findStudies (accessionNumbers: readonly string[], { signal, log, check }: RetrieveOptions): Promise<Manifest> {
     const found = await findStudies({ ...this.#options, log }, accessionNumbers, signal)
     if (!this.#options.config.disc.allow_mixed_patients) guardOnePatient(found)
+    await check?.(found)
     return found
   }
 
