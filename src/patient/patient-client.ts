@@ -17,6 +17,15 @@ const QUESTIONS_AT_ONCE = 8
 
 const MAX_REDIRECTS = 5
 
+/** How long a HIS that did not answer is left alone by requests that do without. */
+const REST_MS = 60_000
+
+interface Way {
+  dispatcher: Dispatcher
+  /** The longest for an answer, with all tries. */
+  timeoutMs: number
+}
+
 export type PatientClient = ReturnType<typeof createPatientClient>
 
 export interface Asking {
@@ -25,7 +34,7 @@ export interface Asking {
 }
 
 /** A client with a connection pool of its own; `close` ends it. */
-export function createPatientClient (config: Config['patient_api']) {
+export function createPatientClient (config: Config['patient_api'], restMs = REST_MS) {
   const agent = new Agent({ connect: { timeout: config.timeoutMs }, headersTimeout: config.timeoutMs, bodyTimeout: config.timeoutMs })
   const retrying: Dispatcher = agent.compose(interceptors.retry({
     maxRetries: config.retries,
@@ -36,6 +45,7 @@ export function createPatientClient (config: Config['patient_api']) {
     errorCodes: ['ECONNRESET', 'ECONNREFUSED', 'ENOTFOUND', 'ENETDOWN', 'ENETUNREACH', 'EHOSTDOWN', 'EHOSTUNREACH', 'EPIPE', 'UND_ERR_SOCKET']
   }))
   const limit = pLimit(QUESTIONS_AT_ONCE)
+  let restsUntilMs = 0
 
   const get = async (accessionNumber: string, dispatcher: Dispatcher, signal: AbortSignal): Promise<RawAnswer> => {
     let url = new URL(`${config.base_url.replace(/\/+$/, '')}/patient/by-accession`)
@@ -60,7 +70,7 @@ export function createPatientClient (config: Config['patient_api']) {
   }
 
   /** @throws MkisoError PATIENT_API_UNAVAILABLE, the signal's reason */
-  const ask = async (accessionNumber: string, dispatcher: Dispatcher, timeoutMs: number, { signal, log }: Asking): Promise<Understood> => {
+  const ask = async (accessionNumber: string, { dispatcher, timeoutMs, signal, log }: Asking & Way): Promise<Understood> => {
     const startedAt = performance.now()
     const ended = (ok: boolean): number => {
       const durationMs = performance.now() - startedAt
@@ -73,7 +83,9 @@ export function createPatientClient (config: Config['patient_api']) {
       answer = await get(accessionNumber, dispatcher, AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]))
     } catch (error) {
       signal.throwIfAborted()
-      log.error({ accession: accessionNumber, err: error, latency_ms: ended(false) }, 'patient API failed')
+      const fields = { accession: accessionNumber, err: error, latency_ms: ended(false) }
+      if (dispatcher === retrying) log.error(fields, 'patient API failed')
+      else log.debug(fields, 'patient API failed')
       throw new MkisoError('PATIENT_API_UNAVAILABLE', reasonOf(error), { cause: error })
     }
     const understood = understand(answer, accessionNumber)
@@ -83,8 +95,8 @@ export function createPatientClient (config: Config['patient_api']) {
     return understood
   }
 
-  const record = async (accessionNumber: string, dispatcher: Dispatcher, timeoutMs: number, asking: Asking): Promise<PatientRecord> => {
-    const understood = await ask(accessionNumber, dispatcher, timeoutMs, asking)
+  const record = async (accessionNumber: string, asking: Asking & Way): Promise<PatientRecord> => {
+    const understood = await ask(accessionNumber, asking)
     if (understood.kind === 'record') return understood.record
     throw new MkisoError('ACCESSION_UNKNOWN', `the HIS does not know accession number ${accessionNumber}`)
   }
@@ -98,7 +110,7 @@ export function createPatientClient (config: Config['patient_api']) {
      * @throws the signal's reason
      */
     async byAccession (accessionNumber: string, asking: Asking): Promise<PatientRecord> {
-      return await record(accessionNumber, retrying, config.timeoutMs * (config.retries + 1), asking)
+      return await record(accessionNumber, { ...asking, dispatcher: retrying, timeoutMs: config.timeoutMs * (config.retries + 1) })
     },
 
     /**
@@ -106,11 +118,18 @@ export function createPatientClient (config: Config['patient_api']) {
      * @throws MkisoError as `byAccession`, where `patient_api.required` is true
      */
     async byAccessions (accessionNumbers: readonly string[], asking: Asking): Promise<PatientRecord[]> {
+      const failed = new AbortController()
+      const signal = AbortSignal.any([asking.signal, failed.signal])
       const records = await Promise.all(accessionNumbers.map(async accessionNumber => await limit(async () => {
         try {
-          return await client.byAccession(accessionNumber, asking)
+          signal.throwIfAborted()
+          return await client.byAccession(accessionNumber, { ...asking, signal })
         } catch (error) {
-          if (config.required || !(error instanceof MkisoError)) throw error
+          if (config.required || !(error instanceof MkisoError)) {
+            // a HIS that is down is not asked for the rest of a long list
+            failed.abort(error)
+            throw error
+          }
           asking.log.warn({ code: error.code, detail: error.detail }, 'the patient API is of no help; the name comes from the PACS')
           return undefined
         }
@@ -119,15 +138,18 @@ export function createPatientClient (config: Config['patient_api']) {
     },
 
     /**
-     * The record of one accession number for a request that goes on without: one try, no longer than `timeoutMs`.
+     * The record of one accession number for a request that goes on without: one try, no longer than `timeoutMs`, and none for a minute after one that
+     * had no answer, so that a hospital without a HIS does not wait with every download.
      * @returns undefined where the HIS does not answer or does not know it
      * @throws the signal's reason
      */
     async ifAnswered (accessionNumber: string, timeoutMs: number, asking: Asking): Promise<PatientRecord | undefined> {
+      if (performance.now() < restsUntilMs) return undefined
       try {
-        return await record(accessionNumber, agent, Math.min(timeoutMs, config.timeoutMs), asking)
+        return await record(accessionNumber, { ...asking, dispatcher: agent, timeoutMs: Math.min(timeoutMs, config.timeoutMs) })
       } catch (error) {
         if (!(error instanceof MkisoError)) throw error
+        if (error.code === 'PATIENT_API_UNAVAILABLE') restsUntilMs = performance.now() + restMs
         asking.log.warn({ code: error.code, detail: error.detail }, 'the patient API is of no help; whose study it is was not compared with the HIS')
         return undefined
       }

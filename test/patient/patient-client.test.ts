@@ -65,8 +65,18 @@ t.test('a list is asked for number by number, and a HIS that is not required sto
   t.equal(await strict.client.ifAnswered('X', 100, asking), undefined)
   strict.api.mode = 'hang'
   t.equal(await strict.client.ifAnswered('N1', 50, asking), undefined)
+  strict.api.mode = 'ok'
+  strict.api.requests.length = 0
+  t.equal(await strict.client.ifAnswered('N1', 50, asking), undefined, 'one that did not answer is left alone for a while')
+  t.strictSame(strict.api.requests, [])
+  t.equal((await strict.client.byAccession('N1', asking)).patient_name, 'BUDI', 'by those that do without')
+  strict.api.mode = 'error'
+  strict.api.requests.length = 0
+  await t.rejects(strict.client.byAccessions(numbers, asking), { code: 'PATIENT_API_UNAVAILABLE' })
+  t.ok(strict.api.requests.length < numbers.length, 'a HIS that is down is not asked for the rest of the list')
+  lenient.api.mode = 'hang'
   const leaving = new AbortController()
-  const left = strict.client.ifAnswered('N1', 5_000, { ...asking, signal: leaving.signal })
+  const left = lenient.client.ifAnswered('N1', 5_000, { ...asking, signal: leaving.signal })
   leaving.abort(new Error('gone'))
   await t.rejects(left, { message: 'gone' })
 })
