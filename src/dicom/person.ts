@@ -27,7 +27,9 @@ export function samePerson (a: Patient, b: Patient): PersonVerdict {
   const evidence = weigh(a, b)
   if (evidence.id === 'different') return { same: false, differing: ['Patient ID', ...evidence.contradictions] }
   if (evidence.id === 'same') return judgeSameId(evidence)
-  const nothingElse = evidence.id === 'absent' && evidence.birthDate === 'absent' && evidence.name === 'same' && nameLength(a.patientName) > 1
+  // 山田太郎 is 山田^太郎: one of the two shows how many words it is
+  const words = Math.max(nameLength(a.patientName), nameLength(b.patientName))
+  const nothingElse = evidence.id === 'absent' && evidence.birthDate === 'absent' && evidence.name === 'same' && words > 1
   if (evidence.nameAgrees && evidence.contradictions.length === 0 && (evidence.birthDate === 'same' || nothingElse)) {
     return { same: true, remarks: evidence.id === 'one' ? ['Patient ID'] : [] }
   }

@@ -45,6 +45,7 @@ const RECORDS: Table = [
   ['an ID on one side, and a title', ['7', 'SITI AMINAH', '19800202'], ['', 'NY. SITI AMINAH', '19800202'], 'Patient ID'],
   ['no ID', ['', 'SMITH^JOHN', '19700131'], ['', 'smith^john', '19700131'], ''],
   ['no ID, no birth date, two words', ['', 'SMITH^JOHN'], ['', 'SMITH^JOHN'], ''],
+  ['no ID, no birth date, one of them without a separator', ['', '山田太郎'], ['', 'Yamada^Tarou=山田^太郎'], ''],
   ['two IDs', JOHN, ['2', 'SMITH^JOHN', '19700131', 'M'], 'TWO'],
   ['two IDs by a zero', ['1', 'SMITH^JOHN', '19700131'], ['01', 'SMITH^JOHN', '19700131'], 'TWO'],
   ['two unknowns', ['1', 'UNKNOWN'], ['2', 'UNKNOWN'], 'TWO'],
