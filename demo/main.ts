@@ -9,9 +9,8 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { Programs, until } from '../src/process.ts'
-import { nameFromDicom } from '../src/disc/file-name.ts'
 import { startDcmqrscp } from './pacs.ts'
-import { startPatientApi } from './patient-api.ts'
+import { hisPatientsOf, startPatientApi } from './patient-api.ts'
 import { writeStudy } from './phantoms/catalogue.ts'
 import { demoStudies } from './phantoms/studies.ts'
 import { freePort } from './ports.ts'
@@ -28,7 +27,7 @@ async function main (): Promise<number> {
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { stop.abort() })
   const studies = demoStudies()
-  const api = await startPatientApi(new Map(studies.map(({ accessionNumber, patient }) => [accessionNumber, nameFromDicom(patient.patientName)])))
+  const api = await startPatientApi(hisPatientsOf(studies))
   try {
     for (const name of ['phantoms', 'pacs', 'publisher', 'work', 'viewer']) await mkdir(join(folder, name))
     await writeFile(join(folder, 'viewer', 'Read me first.txt'), 'Here would be the DICOM viewer of your site (iso.microdicom_path).\r\n')

@@ -5,10 +5,9 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { nameFromDicom } from '../src/disc/file-name.ts'
 import { Programs } from '../src/process.ts'
 import { startOrthanc } from './orthanc.ts'
-import { startPatientApi } from './patient-api.ts'
+import { hisPatientsOf, startPatientApi } from './patient-api.ts'
 import { writeStudy } from './phantoms/catalogue.ts'
 import { demoStudies } from './phantoms/studies.ts'
 import { startPublisher } from './publisher.ts'
@@ -24,8 +23,7 @@ async function main ([receiver = 'mkiso:10104']: string[]): Promise<void> {
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { stop.abort() })
   const studies = demoStudies()
-  const patients = new Map(studies.map(({ accessionNumber, patient }) => [accessionNumber, nameFromDicom(patient.patientName)]))
-  const api = await startPatientApi(patients, PORTS.patientApi, '0.0.0.0')
+  const api = await startPatientApi(hisPatientsOf(studies), PORTS.patientApi, '0.0.0.0')
   try {
     for (const name of ['phantoms', 'pacs', 'publisher']) await mkdir(join(folder, name))
     const instances = (await Promise.all(studies.map(async study => await writeStudy(study, join(folder, 'phantoms'), programs)))).flat()

@@ -21,13 +21,15 @@ function trackDownload (this: FastifyReply, accessionNumbers: readonly string[],
 }
 
 export default fp(async app => {
-  const { discs, activities, patientClient } = app
+  const { discs, activities } = app
   const preparations = new Preparations({
     discs,
     activities,
     toMkisoError,
-    // as the download of a list, which has the patient's name in its file name
-    check: async (accessionNumbers, signal, log) => { if (accessionNumbers.length > 1) await patientClient.nameFor(accessionNumbers.slice(0, 1), signal, log) }
+    check: async (accessionNumbers, signal, log) => {
+      const patient = await app.patientOfDownload(accessionNumbers, { signal, log })
+      return async manifest => { await patient.check(manifest) }
+    }
   })
   app.decorate('preparations', preparations)
   app.decorateReply('trackDownload', trackDownload)

@@ -16,20 +16,23 @@ declare module 'fastify' {
 export function createRelay (options: RelayOptions, audit: Audit) {
   const prints = new SharedWork<RelayResult>()
   const running = new Map<string, { watch: SharedWatch, work: Promise<RelayResult>, waiting: Set<Activity> }>()
-  const begin = async (key: string, accessionNumbers: readonly string[], signal: AbortSignal, log: Log): Promise<RelayResult> => {
+  const begin = async (key: string, accessionNumbers: readonly string[], check: RelayOptions['check'], signal: AbortSignal, log: Log): Promise<RelayResult> => {
     const watch = new SharedWatch()
     const waiting = new Set<Activity>()
     const onTransfer = (studies: CompleteStudies): void => { for (const activity of waiting) audit.transferring(activity, studies) }
-    const mine = { watch, waiting, work: relay({ ...options, onTransfer }, accessionNumbers, signal, log, watch) }
+    const mine = { watch, waiting, work: relay({ ...options, check, onTransfer }, accessionNumbers, signal, log, watch) }
     running.set(key, mine)
     try { return await mine.work } finally { if (running.get(key) === mine) running.delete(key) }
   }
   return {
-    /** A second click while the first is under way joins it: the robot makes one disc. */
-    async print (activity: Activity, log: Log): Promise<RelayResult> {
+    /**
+     * A second click while the first is under way joins it: the robot makes one disc.
+     * @param check is asked when the studies are known, and may refuse them
+     */
+    async print (activity: Activity, check: RelayOptions['check'], log: Log): Promise<RelayResult> {
       const { accessionNumbers, signal } = activity
       const key = [...accessionNumbers].sort().join(',')
-      const result = prints.join(key, async shared => await begin(key, accessionNumbers, shared, log), signal)
+      const result = prints.join(key, async shared => await begin(key, accessionNumbers, check, shared, log), signal)
       const shared = running.get(key)
       const leave = shared?.watch.join(activity)
       shared?.waiting.add(activity)

@@ -9,6 +9,7 @@ import parseRange from 'range-parser'
 import type { OpenDisc } from '../src/disc/discs.ts'
 import { imageStream, type ByteRange } from '../src/disc/image/image.ts'
 import { MkisoError } from '../src/errors.ts'
+import { PATIENT_WARNING } from './patient-client.ts'
 import { toMkisoError } from './errors.ts'
 
 const headers = {
@@ -19,6 +20,7 @@ const headers = {
   'x-mkiso-images': Type.String({ description: 'Number of DICOM files on the disc.' }),
   'x-mkiso-discs': Type.String({ description: 'Number of discs of the set; absent when there is one.' }),
   'x-mkiso-not-listed': Type.String({ description: 'Number of files on the disc that its DICOMDIR could not list; absent when there is none.' }),
+  'x-mkiso-patient-warning': PATIENT_WARNING,
   'x-mkiso-missing': Type.String({ description: 'Number of images that are missing, or `unknown` (disc.allow_incomplete); absent when there is none.' })
 }
 const content = { 'application/octet-stream': { schema: Type.String({ format: 'binary' }) } }

@@ -13,7 +13,7 @@ import { readPart10 } from '../src/dicom/part10.ts'
 import { Programs, until } from '../src/process.ts'
 import { startDcmqrscp, type Destination, type Pacs } from '../demo/pacs.ts'
 import { startOrthanc } from '../demo/orthanc.ts'
-import { startPatientApi, type PatientApi } from '../demo/patient-api.ts'
+import { startPatientApi, type HisPatient, type PatientApi } from '../demo/patient-api.ts'
 import { freePort } from '../demo/ports.ts'
 import { writeStudy, type PhantomInstance, type PhantomStudy } from '../demo/phantoms/catalogue.ts'
 
@@ -195,7 +195,7 @@ export function pixelDataSha256 (path: string): string | undefined {
 }
 
 /** A patient API that goes with the test. */
-export async function patientApi (t: T, patients: Record<string, string>): Promise<PatientApi> {
+export async function patientApi (t: T, patients: Record<string, HisPatient>): Promise<PatientApi> {
   const api = await startPatientApi(new Map(Object.entries(patients)))
   t.teardown(async () => { await api.close() })
   return api

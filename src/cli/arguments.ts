@@ -42,7 +42,7 @@ until then it is FILE.part. Ctrl-C leaves nothing.
 Asks the real things and prints a line for each: ok, warning, ? (could not be told) or FAIL, with what to change. Exit code 4 when there is
 a FAIL. It fetches one image from the PACS, of the last days or of the given accession number, and throws it away.
 
-  --accession NUMBER  an accession number that the PACS has
+  --accession NUMBER  an accession number that the PACS and the HIS have
   --json              for a program
 `
 }

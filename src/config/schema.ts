@@ -120,6 +120,8 @@ export const ConfigSchema = Type.Object({
     retries: whole(2, 0, 10, 'Further tries after a lost connection or a 5xx answer.'),
     slow_after: duration('2s', 'An answer that takes longer is a warning in the log.'),
     token: text('', 'Sent as "Authorization: Bearer ..." when not empty.'),
+    identity: choice('refuse', ['refuse', 'warn', 'off'], 'Where the HIS and the PACS differ in both number and name of the patient: no disc, a warning, or not compared.'),
+    medrec_id_prefix: text('', 'What one of HIS and PACS puts before the number of a patient, as RS1-, and the other does not.'),
     required: flag(true, 'false: a patient API that fails or does not know the accession number is a warning, and the name comes from the PACS.')
   }),
   cd_publisher: section('The robot that makes printed discs.', {

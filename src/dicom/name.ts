@@ -28,7 +28,8 @@ interface Word {
 export function compareNames (a: string, b: string): NameAgreement {
   const ofA = groupsOf(a)
   const ofB = groupsOf(b)
-  const pairs = ofA.flatMap(one => ofB.map(other => ({ ideographic: isIdeographic(one) && isIdeographic(other), agreement: compareGroups(one, other) })))
+  const pairs = ofA.flatMap(one => ofB.map(other =>
+    ({ ideographic: isIdeographic(one) && isIdeographic(other), agreement: compareGroups(one, other) })))
   const said = (agreement: NameAgreement, among = pairs): boolean => among.some(pair => pair.agreement === agreement)
   const ideographic = pairs.filter(pair => pair.ideographic)
   if (said('same', ideographic)) return 'same'
@@ -51,7 +52,10 @@ export function nameLength (name: string): number {
 /** The groups that say something, each as its words: alphabetic, ideographic, phonetic. */
 function groupsOf (name: string): Word[][] {
   const groups = name.split('=')
-  return groups.map((group, index) => wordsOfGroup(group, isFull(group) || (index === groups.length - 1 && isFull(name)))).filter(words => words.length > 0)
+  return groups.map((group, index) => {
+    const isLast = index === groups.length - 1
+    return wordsOfGroup(group, isFull(group) || (isLast && isFull(name)))
+  }).filter(words => words.length > 0)
 }
 
 /** 64 characters are the most of a group (PS3.5 6.2); archives cut at 64 bytes, and of the whole value, too. */
@@ -61,9 +65,10 @@ function isFull (text: string): boolean {
 
 function wordsOfGroup (group: string, cut: boolean): Word[] {
   const texts = wordsIn(group)
-  const words = texts.map((text, index): Word => ({ spellings: SPELLINGS.map(spelling => spelling(text)), script: scriptOf(text), cut: cut && index === texts.length - 1 }))
+  const words = texts.map((text, index): Word =>
+    ({ spellings: SPELLINGS.map(spelling => spelling(text)), script: scriptOf(text), cut: cut && index === texts.length - 1 }))
   const told = words.filter(word => !isTitle(word))
-  const says = told.some(word => !isPlaceholder(word) && !/^\p{N}+$/u.test(plainOf(word)))
+  const says = told.some(word => !isPlaceholder(word) && /\p{L}/u.test(plainOf(word)))
   const letters = told.map(plainOf).join('')
   const known = letters.replaceAll(LOST, '').length
   return says && known >= letters.length - known && (known > 2 || !letters.includes(LOST)) ? words : []
@@ -75,8 +80,10 @@ function scriptOf (word: string): string {
 }
 
 /** Han first: a word with Kana beside Han is written in Han. */
-const SCRIPTS = ['Han', 'Hangul', 'Hiragana', 'Katakana', 'Latin', 'Cyrillic', 'Greek', 'Arabic', 'Hebrew', 'Thai', 'Devanagari', 'Armenian', 'Georgian', 'Bengali', 'Tamil', 'Khmer', 'Lao', 'Myanmar', 'Ethiopic']
-  .map(name => ({ name: name === 'Katakana' ? 'Hiragana' : name, pattern: new RegExp(`\\p{Script=${name}}`, 'u') }))
+const SCRIPTS = [
+  'Han', 'Hangul', 'Hiragana', 'Katakana', 'Latin', 'Cyrillic', 'Greek', 'Arabic', 'Hebrew', 'Thai', 'Devanagari', 'Armenian', 'Georgian',
+  'Bengali', 'Tamil', 'Khmer', 'Lao', 'Myanmar', 'Ethiopic'
+].map(name => ({ name: name === 'Katakana' ? 'Hiragana' : name, pattern: new RegExp(`\\p{Script=${name}}`, 'u') }))
 
 function isIdeographic (words: readonly Word[]): boolean { return words.some(({ script }) => script === 'Han') }
 
@@ -85,7 +92,7 @@ function compareGroups (one: readonly Word[], other: readonly Word[]): NameAgree
   if (scripts.size === 0) return 'unclear'
   const comparable = (words: readonly Word[]): Word[] => words.filter(({ script }) => script === 'any' || scripts.has(script))
   // one order, so that what is said does not depend on who is named first
-  const [a, b] = [comparable(one), comparable(other)].sort((x, y) => { const [p, q] = [textOf(x), textOf(y)]; return p < q ? -1 : p > q ? 1 : 0 })
+  const [a, b] = [comparable(one), comparable(other)].sort((x, y) => order(textOf(x), textOf(y)))
   return a === undefined || b === undefined ? 'unclear' : compareWords(a, b)
 }
 
@@ -174,7 +181,8 @@ function sequences (words: readonly Word[]): Word[][] {
 }
 
 function cutFits (x: Word, y: Word): boolean {
-  return (x.cut && x.spellings.some((text, index) => y.spellings[index]?.startsWith(text))) || (y.cut && y.spellings.some((text, index) => x.spellings[index]?.startsWith(text)))
+  const begins = (whole: Word, part: Word): boolean => part.cut && part.spellings.some((text, index) => whole.spellings[index]?.startsWith(text))
+  return begins(y, x) || begins(x, y)
 }
 
 /** True when two texts are the same in any spelling, lost letters aside. */
@@ -189,17 +197,24 @@ function fitsLost (a: string, b: string): boolean {
     const next = [letter === LOST && row[0] === true]
     for (const [column, other] of [...b].entries()) {
       const [both, onlyA, onlyB] = [row[column] === true, row[column + 1] === true, next[column] === true]
-      next.push((letter === other && both) || ((letter === LOST || other === LOST) && both) || (letter === LOST && onlyA) || (other === LOST && onlyB))
+      const fits = letter === other || letter === LOST || other === LOST
+      next.push((fits && both) || (letter === LOST && onlyA) || (other === LOST && onlyB))
     }
     row = next
   }
   return row.at(-1) === true
 }
 
+/** Mr. Wong is not Mrs. Wong; of a daughter `BINTI` of a son `BIN`, both are said. */
 function sexesContradict (a: readonly Word[], b: readonly Word[]): boolean {
-  const [male, female] = [MALE, FEMALE].map(list => [a, b].map(words => words.some(word => list.has(plainOf(word)))))
-  const only = (list: boolean[] | undefined, other: boolean[] | undefined, side: number): boolean => list?.[side] === true && other?.[side] !== true
-  return (only(male, female, 0) && only(female, male, 1)) || (only(female, male, 0) && only(male, female, 1))
+  const [ofA, ofB] = [sexOf(a), sexOf(b)]
+  return ofA !== undefined && ofB !== undefined && ofA !== ofB
+}
+
+function sexOf (words: readonly Word[]): 'male' | 'female' | undefined {
+  const [male, female] = [MALE, FEMALE].map(list => words.some(word => list.has(plainOf(word))))
+  if (male === female) return undefined
+  return male === true ? 'male' : 'female'
 }
 
 /** Le^An and Ny^Al are names: where nothing would be left, all of it counts. */
@@ -208,12 +223,16 @@ function withoutTitles (words: readonly Word[]): readonly Word[] {
   return names.length === 0 ? words : names
 }
 
-function joined (words: readonly Word[]): string[] { return SPELLINGS.map((_, index) => words.map(({ spellings }) => spellings[index] ?? '').join('')) }
+function joined (words: readonly Word[]): string[] {
+  return SPELLINGS.map((_, index) => words.map(({ spellings }) => spellings[index] ?? '').join(''))
+}
 function textOf (words: readonly Word[]): string { return words.map(plainOf).join(' ') }
-function byText (a: Word, b: Word): number { const [x, y] = [plainOf(a), plainOf(b)]; return x < y ? -1 : x > y ? 1 : 0 }
+function byText (a: Word, b: Word): number { return order(plainOf(a), plainOf(b)) }
+/** By code points: the same on every computer, whatever its language. */
+function order (a: string, b: string): number { return a < b ? -1 : a > b ? 1 : 0 }
 function plainOf ({ spellings }: Word): string { return spellings[0] ?? '' }
 function isTitle (word: Word): boolean { return TITLES.has(plainOf(word)) }
 function isParticle (word: Word): boolean { return PARTICLES.has(plainOf(word)) }
 function isNewborn (word: Word): boolean { return NEWBORN.has(plainOf(word)) }
 function isPlaceholder (word: Word): boolean { return PLACEHOLDERS.has(plainOf(word)) }
-function isInitial (word: Word): boolean { return [...plainOf(word)].length === 1 && /[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}]/u.test(plainOf(word)) }
+function isInitial (word: Word): boolean { return /^[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}]$/u.test(plainOf(word)) }

@@ -27,8 +27,12 @@ export function samePerson (a: Patient, b: Patient): PersonVerdict {
   const evidence = weigh(a, b)
   if (evidence.id === 'different') return { same: false, differing: ['Patient ID', ...evidence.contradictions] }
   if (evidence.id === 'same') return judgeSameId(evidence)
-  const vouched = evidence.birthDate === 'same' || (evidence.id === 'absent' && evidence.birthDate === 'absent' && evidence.name === 'same' && nameLength(a.patientName) > 1)
-  if (evidence.nameAgrees && evidence.contradictions.length === 0 && vouched) return { same: true, remarks: evidence.id === 'one' ? ['Patient ID'] : [] }
+  // 山田太郎 is 山田^太郎: one of the two shows how many words it is
+  const words = Math.max(nameLength(a.patientName), nameLength(b.patientName))
+  const nothingElse = evidence.id === 'absent' && evidence.birthDate === 'absent' && evidence.name === 'same' && words > 1
+  if (evidence.nameAgrees && evidence.contradictions.length === 0 && (evidence.birthDate === 'same' || nothingElse)) {
+    return { same: true, remarks: evidence.id === 'one' ? ['Patient ID'] : [] }
+  }
   return { same: false, differing: evidence.contradictions.length > 0 ? evidence.contradictions : ['Patient ID'] }
 }
 
@@ -49,9 +53,10 @@ export function samePersonReassigned (index: Patient, file: Patient): PersonVerd
   const agrees = evidence.nameAgrees || evidence.birthDate === 'same'
   const clear = evidence.contradictions.length === 0 && agrees
   const vouched = evidence.nameAgrees && evidence.birthDate === 'same'
-  const missing = evidence.id !== 'different' || sameNumber(index.patientId, file.patientId)
-  if (vouched || (missing && clear)) return { same: true, remarks: evidence.id === 'absent' ? evidence.contradictions : ['Patient ID', ...evidence.contradictions] }
-  const differing: PatientAttribute[] = evidence.id === 'different' ? ['Patient ID', ...evidence.contradictions] : [...evidence.contradictions]
+  const idSilent = evidence.id !== 'different' || sameNumber(index.patientId, file.patientId)
+  const withId: PatientAttribute[] = ['Patient ID', ...evidence.contradictions]
+  if (vouched || (idSilent && clear)) return { same: true, remarks: evidence.id === 'absent' ? evidence.contradictions : withId }
+  const differing = evidence.id === 'different' ? withId : evidence.contradictions
   return { same: false, differing: differing.length > 0 ? differing : ["Patient's Name"] }
 }
 
@@ -67,7 +72,10 @@ export function saysNothing (patient: Patient): boolean {
  */
 export function sameNumber (a: string, b: string, prefix = ''): boolean {
   const bare = (text: string): string => text.normalize('NFKC').toUpperCase().replace(/[^\p{L}\p{N}]/gu, '')
-  const without = (text: string): string => (prefix !== '' && bare(text).startsWith(bare(prefix)) ? bare(text).slice(bare(prefix).length) : bare(text)).replace(/^0+(?=.)/, '')
+  const without = (text: string): string => {
+    const rest = bare(text).startsWith(bare(prefix)) ? bare(text).slice(bare(prefix).length) : bare(text)
+    return rest.replace(/^0+(?=.)/, '')
+  }
   return bare(a) !== '' && without(a) === without(b)
 }
 
@@ -84,7 +92,9 @@ const PATIENT = ['patientId', 'issuerOfPatientId', 'patientName', 'birthDate', '
 
 function weigh (a: Patient, b: Patient): Evidence {
   // nearly every file: nothing to weigh
-  if (clean(a.patientId) !== '' && PATIENT.every(key => a[key] === b[key])) return { id: 'same', name: 'same', nameAgrees: true, birthDate: 'same', contradictions: [] }
+  if (clean(a.patientId) !== '' && PATIENT.every(key => a[key] === b[key])) {
+    return { id: 'same', name: 'same', nameAgrees: true, birthDate: 'same', contradictions: [] }
+  }
   const name = compareNames(a.patientName, b.patientName)
   const birthDate = compareValues(birthDateOf(a), birthDateOf(b))
   const sex = compareValues(sexOf(a), sexOf(b))
@@ -100,7 +110,7 @@ function judgeSameId ({ name, birthDate, contradictions }: Evidence): PersonVerd
   return twoPeople ? { same: false, differing: contradictions } : { same: true, remarks: contradictions }
 }
 
-/** A Patient ID is unique within its issuer; an issuer that is not named can be any (PS3.3 C.7.1.1). Case counts, zeros count: LO is a text. */
+/** A Patient ID is unique within its issuer; an issuer that is not named can be any (PS3.3 C.7.1.1). Case and zeros count: LO is a text. */
 function compareIds (a: Patient, b: Patient): Evidence['id'] {
   const ids = compareValues(clean(a.patientId) || undefined, clean(b.patientId) || undefined)
   const [issuerOfA, issuerOfB] = [a, b].map(({ issuerOfPatientId }) => clean(issuerOfPatientId).toLowerCase())

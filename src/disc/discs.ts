@@ -34,6 +34,8 @@ export interface DiscRequest {
   linkOf: (disc: number, set: string) => string
   signal: AbortSignal
   log: Log
+  /** Asked when the studies are known, before anything is fetched; what it throws ends the request. */
+  check?: ((manifest: Manifest) => Promise<void>) | undefined
   watch?: Pick<Watch, 'onManifest' | 'onProgress' | 'onComplete'> | undefined
 }
 

@@ -10,6 +10,7 @@ import { createWorkDir, removeWorkDir } from '../work-dir.ts'
 import { ok, type Finding } from './finding.ts'
 import { checkConfiguration, checkDisk, checkPorts, checkPrograms } from './machine.ts'
 import { checkPacs } from './pacs.ts'
+import { checkPatientRecord } from './patient-record.ts'
 
 export interface DoctorOptions {
   /** Path of the configuration, for the messages. */
@@ -43,7 +44,9 @@ export async function examine (config: Config, { file, accessionNumber, serviceR
     add(...await checkPorts(config, serviceRuns))
     add(await checkDisk(config))
     add(fromCheck('viewer', await probes.viewer(), config.iso.microdicom_path === '' ? 'none is configured' : config.iso.microdicom_path))
-    add(fromCheck('patient API', await probes.patient_api(), config.patient_api.base_url))
+    const patientApi = fromCheck('patient API', await probes.patient_api(), `${config.patient_api.base_url}: an accession number that it cannot have is not known to it, and it`)
+    add(patientApi)
+    if (accessionNumber !== undefined && patientApi.status === 'ok') add(await checkPatientRecord(patientClient, accessionNumber, signal))
     const publisher = publisherOf(config)
     add(...await settled('CD publisher', async () => [fromCheck('CD publisher', await probes.cd_publisher(), `${publisher.aeTitle} at ${addressOf(publisher)}`)]))
     const serviceReceives = serviceRuns && config.pacs.retrieve === 'move' && config.our_ae.receiver === 'shared'

@@ -19,6 +19,8 @@ export interface RelayOptions extends Omit<ToolContext, 'log'> {
   config: Config
   studies: StudyStore
   workDir: string
+  /** When the studies are known, before anything is fetched; what it throws stops the print. */
+  check?: ((manifest: Manifest) => Promise<void>) | undefined
   /** Before the first image goes out; what it throws stops the print. */
   onTransfer?: ((studies: CompleteStudies) => void) | undefined
 }
@@ -45,7 +47,7 @@ export function publisherOf (config: Config): Peer {
  * @throws MkisoError as StudyStore.hold, CD_PUBLISHER_UNREACHABLE, CD_PUBLISHER_REFUSED
  */
 export async function relay (options: RelayOptions, accessionNumbers: readonly string[], signal: AbortSignal, log: Log, watch?: Watch): Promise<RelayResult> {
-  const holding = await options.studies.hold(accessionNumbers, { signal, log, watch })
+  const holding = await options.studies.hold(accessionNumbers, { signal, log, check: options.check, watch })
   const folder = join(options.workDir, `request_${randomUUID()}`)
   try {
     const studies = await holding.complete(signal)

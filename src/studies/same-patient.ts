@@ -21,13 +21,14 @@ export interface PatientRules {
  * @throws MkisoError DIFFERENT_PATIENTS
  */
 export function guardOnePatient (studies: readonly Study[]): void {
-  const [first, ...others] = studies
-  if (first === undefined) return
-  const other = others.find(study => !samePerson(first.patient, study.patient).same)
-  if (other === undefined) return
-  throw new MkisoError('DIFFERENT_PATIENTS', first.accessionNumber === other.accessionNumber
-    ? `accession number ${first.accessionNumber} names studies of more than one patient`
-    : `${first.accessionNumber} and ${other.accessionNumber}`)
+  // each with each: one without a Patient ID can be the same person as either of two who are not
+  for (const [index, study] of studies.entries()) {
+    const other = studies.slice(index + 1).find(({ patient }) => !samePerson(study.patient, patient).same)
+    if (other === undefined) continue
+    throw new MkisoError('DIFFERENT_PATIENTS', study.accessionNumber === other.accessionNumber
+      ? `accession number ${study.accessionNumber} names studies of more than one patient`
+      : `${study.accessionNumber} and ${other.accessionNumber}`)
+  }
 }
 
 /** The objects of one person. */

@@ -26,6 +26,8 @@ export interface StudyStoreOptions extends Omit<StudyContext, 'disk' | 'marks'> 
 }
 
 export interface HoldOptions extends Asking {
+  /** Asked when the studies are known, before anything is fetched; what it throws ends the request. */
+  check?: ((manifest: Manifest) => Promise<void>) | undefined
   /** Hears of the manifest, and of progress over all studies of the request. */
   watch?: Pick<Watch, 'onManifest' | 'onProgress'> | undefined
 }
@@ -94,6 +96,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
    */
   async hold (accessionNumbers: readonly string[], options: HoldOptions): Promise<Holding> {
     const found = await this.find(accessionNumbers, options)
+    await options.check?.(found)
     const held: StoredStudy[] = []
     let stopFollowing = (): void => {}
     const release = (): void => {
@@ -124,6 +127,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
    */
   async holdKept (accessionNumbers: readonly string[], options: HoldOptions): Promise<Holding | undefined> {
     const found = await this.find(accessionNumbers, options)
+    await options.check?.(found)
     const studies = await this.#list(found.studies, options)
     const kept = studies.flatMap(study => {
       const stored = this.#current.get(study.studyInstanceUid)

@@ -4,6 +4,7 @@
  */
 import type { Caller } from './caller.ts'
 import type { Discs, OpenDisc } from '../disc/discs.ts'
+import type { Manifest } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
 import type { Activities } from './activities.ts'
@@ -14,8 +15,8 @@ export interface PreparationsOptions {
   activities: Activities
   /** Errors in the terms of the table. */
   toMkisoError: (error: Error) => MkisoError
-  /** What must be so before anything is fetched. */
-  check: (accessionNumbers: readonly string[], signal: AbortSignal, log: Log) => Promise<void>
+  /** What must be so before anything is fetched: before the studies are asked for, and, by the function that it gives, once they are known. */
+  check: (accessionNumbers: readonly string[], signal: AbortSignal, log: Log) => Promise<(manifest: Manifest) => Promise<void>>
   /** How long a page may be away: long enough for a reload. */
   lingerMs?: number
   /** How long a disc waits for its download. */
@@ -121,8 +122,8 @@ export class Preparations {
     const { activity, disc } = entry
     const { accessionNumbers, signal } = activity
     try {
-      await check(accessionNumbers, signal, log)
-      const opened = await discs.open({ accessionNumbers, disc, set, linkOf, signal, log, watch: activity })
+      const checkStudies = await check(accessionNumbers, signal, log)
+      const opened = await discs.open({ accessionNumbers, disc, set, linkOf, signal, log, check: checkStudies, watch: activity })
       if (activity.outcome !== undefined) { opened.close(); return }
       entry.opened = opened
       entry.discs = opened.discs

@@ -65,7 +65,7 @@ t.test('doctor', async t => {
 
   t.test('dcmqrscp that knows us, and everything else is right', async t => {
     const pacs = await pacsWith('dcmqrscp', startDcmqrscp, [us])
-    const api = await patientApi(t, {})
+    const api = await patientApi(t, { [ACCESSION]: { name: 'SITI RAHAYU', medrecId: 12345 } })
     const dir = join(folder, 'publisher')
     mkdirSync(dir)
     const publisher = await startPublisher({ programs, dir })
@@ -75,6 +75,12 @@ t.test('doctor', async t => {
     })
     t.strictSame([...findings.values()].filter(({ status }) => status !== 'ok'), [])
     t.match(findings.get('PACS C-MOVE')?.detail, 'an image was asked for and came')
+    t.match(findings.get('patient API')?.detail, /is not known to it, and it answers in/)
+    t.equal(findings.get('HIS record')?.detail, `${ACCESSION} has patient_name of 2 words, medrec_id of 5 characters, reg_id, modality`, 'what was understood, and no value')
+    api.mode = 'html-404'
+    t.match((await ask(pacs, ACCESSION, { patient_api: { base_url: api.baseUrl } })).get('patient API'), { status: 'down', advice: [/base_url right/, /check/] })
+    api.mode = 'ok'
+    t.match((await ask(pacs, 'NONE', { patient_api: { base_url: api.baseUrl } })).get('HIS record'), { status: 'unknown' })
     t.match(findings.get('DCMTK')?.detail, /^3\.6\.\d+, \d+ programs$/)
     t.equal((await ask(pacs, 'NONE')).get('PACS C-FIND')?.status, 'down', 'an accession number that the PACS does not have')
     t.match((await ask(pacs, ACCESSION, { pacs: { retrieve: 'get' } })).get('PACS C-GET'), { status: 'ok', detail: /came/ })

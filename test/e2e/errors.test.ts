@@ -151,7 +151,7 @@ t.test('the table', async t => {
       api.mode = mode
       api.requests.length = 0
       await answers(t, mkiso, await mkiso.get(path), 502, 'PATIENT_API_UNAVAILABLE', { error: 'patient API unavailable' })
-      if (mode === 'error') t.equal(api.requests.length, 2, 'it was tried again')
+      if (mode === 'error') t.equal(Math.max(...['CR.2024.010', 'CR.2024.011'].map(one => api.requests.filter(number => number === one).length)), 2, 'it was tried again')
     }
     api.mode = 'ok'
     await answers(t, mkiso, await mkiso.get('/api/iso/print?accession_number=CT.2024.200'), 404, 'ACCESSION_UNKNOWN', { error: 'accession_number not found' })

@@ -66,9 +66,9 @@ t.test('metrics', async t => {
       mkiso_retrieval_instances_total: sizes.length,
       mkiso_retrievals_kept: 1,
       mkiso_requests_active: NaN,
-      // the print's, which does without (patient_api.required)
-      mkiso_patient_api_seconds_count: 1,
-      mkiso_patient_api_failures_total: 1,
+      // the print's, which does without (patient_api.required), and the first download's; then a HIS that is down is left alone
+      mkiso_patient_api_seconds_count: 2,
+      mkiso_patient_api_failures_total: 2,
       'mkiso_requests_active{kind="download"}': 0,
       mkiso_retrievals_active: 0,
       mkiso_receive_slots_used: 0,

@@ -84,7 +84,7 @@ t.test('a disc for a page', async t => {
   const make = (open: (signal: AbortSignal) => Promise<OpenDisc>) => {
     const activities = new Activities()
     const preparations = new Preparations({
-      discs: { open: async ({ signal }) => await open(signal) }, activities, toMkisoError: error => error instanceof MkisoError ? error : new MkisoError('INTERNAL'), check: async () => {}, lingerMs: 20
+      discs: { open: async ({ signal }) => await open(signal) }, activities, toMkisoError: error => error instanceof MkisoError ? error : new MkisoError('INTERNAL'), check: async () => async () => {}, lingerMs: 20
     })
     return { activities, preparations }
   }

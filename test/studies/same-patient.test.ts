@@ -11,12 +11,15 @@ t.test('one patient', async () => {
   guardOnePatient([study({}), study({ patientName: 'A^B^C' })])
   guardOnePatient([study({ issuerOfPatientId: 'HOSPITAL' }), study({})])
   guardOnePatient([study({ patientId: '' }), study({ patientId: '' })])
+  guardOnePatient([study({}), study({ patientId: '' })])
+  guardOnePatient([study({ patientName: 'Petrov^A' }), study({ patientName: 'Ivanov^A' })])
 })
 
 t.test('two patients', async t => {
   const different: Array<[Partial<Patient>, Partial<Patient>]> = [
     [{}, { patientId: '2' }],
-    [{}, { patientId: '' }],
+    [{}, { patientId: '', patientName: 'C^D' }],
+    [{}, { patientName: 'C^D', birthDate: '19800101', sex: 'F' }],
     [{ issuerOfPatientId: 'A' }, { issuerOfPatientId: 'B' }],
     [{ patientId: '' }, { patientId: '', patientName: 'C^D' }],
     [{ patientId: '' }, { patientId: '', birthDate: '19800101' }],
@@ -24,4 +27,6 @@ t.test('two patients', async t => {
   ]
   for (const [a, b] of different) t.throws(() => { guardOnePatient([study(a), study(b, 'Y')]) }, { code: 'DIFFERENT_PATIENTS', message: /X and Y/ })
   t.throws(() => { guardOnePatient([study({}), study({ patientId: '2' })]) }, { message: /accession number X names studies of more than one patient/ })
+  // the first could be either of the others, who are not each other
+  t.throws(() => { guardOnePatient([study({ patientId: '' }, 'X'), study({}, 'Y'), study({ patientId: '2' }, 'Z')]) }, { message: /Y and Z/ })
 })

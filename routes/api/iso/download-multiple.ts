@@ -30,12 +30,14 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     if (list !== undefined && other !== undefined && list !== other) throw new MkisoError('INVALID_ACCESSION_NUMBER', 'accession_numbers and accession_number differ; give one of them')
     const accessionNumbers = parseAccessionNumbers(list ?? other ?? '', app.config.server.max_accessions)
     const activity = reply.trackDownload(accessionNumbers, request.query)
-    const patientName = await app.patientClient.nameFor(accessionNumbers.slice(0, 1), activity.signal, request.log)
+    // a list of one has the patient's name in its file name, too
+    const patient = await app.patientOf(accessionNumbers, { signal: activity.signal, log: request.log })
     const linkOf = (disc: number, set: string): string => withQuery('/api/iso/download-multiple', request.url, { disc: String(disc), set, preparation: undefined })
-    const wanted = { accessionNumbers, disc: discNumber(request.query.disc), set: request.query.set, linkOf, signal: activity.signal, log: request.log, watch: activity }
+    const { disc: number, set } = request.query
+    const wanted = { accessionNumbers, disc: discNumber(number), set, linkOf, signal: activity.signal, log: request.log, check: patient.check, watch: activity }
     const disc = request.method === 'HEAD' ? await app.discs.openKept(wanted) : await app.discs.open(wanted)
     if (disc === undefined) return reply.sendUnknownDisc()
-    return reply.sendDisc(disc, { fileName: isoFileNameForPatient(patientName ?? nameFromDicom(disc.patient.patientName), accessionNumbers), linkOf })
+    return reply.warnOfPatient(patient).sendDisc(disc, { fileName: isoFileNameForPatient(patient.name ?? nameFromDicom(disc.patient.patientName), accessionNumbers), linkOf })
   })
 }
 

@@ -19,11 +19,14 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   }, async (request, reply) => {
     const accessionNumber = checkAccessionNumber(request.query.accession_number)
     const activity = reply.trackDownload([accessionNumber], request.query)
+    const patient = await app.patientOfDownload([accessionNumber], { signal: activity.signal, log: request.log })
     const linkOf = (disc: number, set: string): string => withQuery('/api/iso/download', request.url, { disc: String(disc), set, preparation: undefined })
     const { disc: number, set } = request.query
-    const wanted = { accessionNumbers: [accessionNumber], disc: discNumber(number), set, linkOf, signal: activity.signal, log: request.log, watch: activity }
+    const wanted = {
+      accessionNumbers: [accessionNumber], disc: discNumber(number), set, linkOf, signal: activity.signal, log: request.log, check: patient.check, watch: activity
+    }
     const disc = request.method === 'HEAD' ? await app.discs.openKept(wanted) : await app.discs.open(wanted)
-    return disc === undefined ? reply.sendUnknownDisc() : reply.sendDisc(disc, { fileName: isoFileName(accessionNumber), linkOf })
+    return disc === undefined ? reply.sendUnknownDisc() : reply.warnOfPatient(patient).sendDisc(disc, { fileName: isoFileName(accessionNumber), linkOf })
   })
 }
 

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from '@sinclair/typebox'
 import { toMkisoError } from '../../../plugins/errors.ts'
+import { PATIENT_WARNING } from '../../../plugins/patient-client.ts'
 import { wantsPage } from '../../../plugins/screens.ts'
 import type { Activity } from '../../../src/work/activity.ts'
 import { ACTIVITY_EXAMPLE, activityState } from '../../../src/http/activity-state.ts'
@@ -20,6 +21,7 @@ const Printed = Type.Object({
 
 const ANSWER = {
   description: 'The CD publisher has confirmed every image.',
+  headers: { 'x-mkiso-patient-warning': PATIENT_WARNING },
   content: {
     'application/json': { schema: Printed },
     // for a browser that was led here by the old link, or has no script
@@ -33,14 +35,16 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   // the form of the page, where it has no script: everything is in its address
   app.addContentTypeParser('application/x-www-form-urlencoded', async () => undefined)
 
-  const print = async (activity: Activity, request: FastifyRequest) => {
+  const print = async (activity: Activity, request: FastifyRequest, reply: FastifyReply) => {
     const { accessionNumbers, signal } = activity
-    const patientName = await app.patientClient.nameFor(accessionNumbers, signal, request.log)
-    const { manifest, destination, filesSent } = await app.relay.print(activity, request.log)
+    const patient = await app.patientOf(accessionNumbers, { signal, log: request.log })
+    const { manifest, destination, filesSent } = await app.relay.print(activity, patient.check, request.log)
+    // with progress, the headers have gone
+    if (!reply.sent && !reply.raw.headersSent) reply.warnOfPatient(patient)
     return {
       status: 'success' as const,
       accessions_sent: [...accessionNumbers],
-      patient_name: patientName ?? nameFromDicom(manifest.studies[0]?.patient.patientName ?? ''),
+      patient_name: patient.name ?? nameFromDicom(manifest.studies[0]?.patient.patientName ?? ''),
       destination,
       files_sent: filesSent
     }
@@ -49,7 +53,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   const answer = async (list: string, request: FastifyRequest, reply: FastifyReply) => {
     const accessionNumbers = parseAccessionNumbers(list, app.config.server.max_accessions)
     const activity = reply.track('print', accessionNumbers)
-    const printed = print(activity, request)
+    const printed = print(activity, request, reply)
     if (request.headers.accept === 'text/event-stream') return sendProgress(activity, printed, request, reply)
     const result = await printed
     if (!wantsPage(request)) return reply.send(result)

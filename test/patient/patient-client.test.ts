@@ -1,0 +1,94 @@
+/** A HIS as people write it, over real HTTP: each form that says the same is understood, each fault is named for what it is. */
+import t, { type Test } from 'tap'
+import { PATIENT_API_FAULTS, PATIENT_API_FORMS, startPatientApi, type HisPatient } from '../../demo/patient-api.ts'
+import { parseConfig } from '../../src/config/load.ts'
+import { MkisoError } from '../../src/errors.ts'
+import { understand } from '../../src/patient/answer.ts'
+import { createPatientClient } from '../../src/patient/patient-client.ts'
+import { silentLog } from '../../src/process.ts'
+
+const asking = { signal: new AbortController().signal, log: silentLog }
+
+async function hisWith (t: Pick<Test, 'teardown'>, patients: Record<string, HisPatient>, settings: Record<string, unknown> = {}) {
+  const api = await startPatientApi(new Map(Object.entries(patients)))
+  const yaml = JSON.stringify({ patient_api: { base_url: api.baseUrl, token: 'secret', timeout: '400ms', retries: 0, ...settings } })
+  const client = createPatientClient(parseConfig(yaml, 'test.yaml', { env: {} }).patient_api)
+  t.teardown(async () => { await client.close(); await api.close() })
+  return { api, client }
+}
+
+t.test('every form that says the same', async t => {
+  const { api, client } = await hisWith(t, { A1: { name: 'JOSÉ MUÑOZ', medrecId: '00012345' }, A2: { name: 'BUDI', medrecId: 12345 }, A3: { name: 'SITI', medrecId: null }, 7: 'AGUS' })
+  for (const mode of ['ok', ...PATIENT_API_FORMS] as const) {
+    api.mode = mode
+    const record = await client.byAccession('A1', asking)
+    t.match(record, { accession_number: 'A1', patient_name: 'JOSÉ MUÑOZ', medrec_id: '00012345' }, mode)
+    t.equal((await client.byAccession('A2', asking)).medrec_id, '12345', `${mode}: a number is its text`)
+    t.equal((await client.byAccession('A3', asking)).medrec_id, undefined, `${mode}: null is not there`)
+    await t.rejects(client.byAccession('A9', asking), { code: 'ACCESSION_UNKNOWN' }, `${mode}: not known`)
+    t.equal(await client.probe(asking.signal), undefined, `${mode}: the probe is content`)
+  }
+  t.ok(api.authorizations.every(header => header === 'Bearer secret'))
+})
+
+t.test('every fault is named for what it is', async t => {
+  const { api, client } = await hisWith(t, { A1: 'BUDI SANTOSO' })
+  const wanted: Record<typeof PATIENT_API_FAULTS[number], RegExp> = {
+    error: /answered 500/, hang: /no answer in time/, nonsense: /200 with something that is no JSON; is patient_api\.base_url right/, 'another-patient': /another accession number/,
+    'html-404': /404 with something that is no JSON; is patient_api\.base_url right/, 'server-404': /404, and not in the words of the interface/, 'too-long': /longer than 64 KiB/,
+    bomb: /longer than 64 KiB/, 'redirect-elsewhere': /redirects to another address/, 'redirect-circle': /redirects in a circle/, denied: /403; is patient_api\.token right/,
+    nameless: /patient_name is missing or no text/, list: /it is no object/
+  }
+  for (const mode of PATIENT_API_FAULTS) {
+    api.mode = mode
+    const error: unknown = await client.byAccession('A1', asking).catch((error: Error) => error)
+    t.match(error, { code: 'PATIENT_API_UNAVAILABLE', detail: wanted[mode] }, mode)
+    if (mode !== 'redirect-circle' && mode !== 'redirect-elsewhere') t.equal(error instanceof MkisoError && error.message.includes('BUDI'), false)
+    t.match(await client.probe(AbortSignal.timeout(500)) ?? 'content', mode === 'hang' ? /time/ : wanted[mode], `${mode}: health says the same`)
+  }
+})
+
+t.test('the token does not follow a redirect to another host', async t => {
+  const { api, client } = await hisWith(t, { A1: 'BUDI SANTOSO' })
+  api.mode = 'redirect-elsewhere'
+  await t.rejects(client.byAccession('A1', asking))
+  t.equal(api.requests.length, 1, 'the other host was not asked')
+})
+
+t.test('a list is asked for number by number, and a HIS that is not required stops nothing', async t => {
+  const numbers = Array.from({ length: 30 }, (_, index) => `N${index}`)
+  const strict = await hisWith(t, Object.fromEntries(numbers.map(number => [number, 'BUDI'])))
+  t.strictSame((await strict.client.byAccessions(numbers, asking)).map(({ accession_number: number }) => number), numbers)
+  await t.rejects(strict.client.byAccessions(['N1', 'X'], asking), { code: 'ACCESSION_UNKNOWN' })
+  const lenient = await hisWith(t, { N1: 'BUDI' }, { required: false })
+  t.strictSame((await lenient.client.byAccessions(['N1', 'X'], asking)).length, 1)
+  t.equal(await strict.client.ifAnswered('X', 100, asking), undefined)
+  strict.api.mode = 'hang'
+  t.equal(await strict.client.ifAnswered('N1', 50, asking), undefined)
+  strict.api.mode = 'ok'
+  strict.api.requests.length = 0
+  t.equal(await strict.client.ifAnswered('N1', 50, asking), undefined, 'one that did not answer is left alone for a while')
+  t.strictSame(strict.api.requests, [])
+  t.equal((await strict.client.byAccession('N1', asking)).patient_name, 'BUDI', 'by those that do without')
+  strict.api.mode = 'error'
+  strict.api.requests.length = 0
+  await t.rejects(strict.client.byAccessions(numbers, asking), { code: 'PATIENT_API_UNAVAILABLE' })
+  t.ok(strict.api.requests.length < numbers.length, 'a HIS that is down is not asked for the rest of the list')
+  lenient.api.mode = 'hang'
+  const leaving = new AbortController()
+  const left = lenient.client.ifAnswered('N1', 5_000, { ...asking, signal: leaving.signal })
+  leaving.abort(new Error('gone'))
+  await t.rejects(left, { message: 'gone' })
+})
+
+t.test('texts that are not what they say', async t => {
+  const answer = (body: Buffer, contentType = 'application/json', contentEncoding = '') => understand({ status: 200, contentType, contentEncoding, body }, '7')
+  const latin = Buffer.from('{"accession_number": 7, "patient_name": "MU\xd1OZ"}', 'latin1')
+  t.match(answer(latin), { kind: 'record', record: { accession_number: '7', patient_name: 'MUÑOZ' } }, 'Latin 1 that nobody declared')
+  t.match(answer(Buffer.from('{"accession_number": "7", "patient_name": "MUÑOZ"}'), 'application/json; charset=nonsense'), { record: { patient_name: 'MUÑOZ' } })
+  t.match(answer(Buffer.from('{"accession_number": "7", "patient_name": "山田"}'), 'application/json; charset="UTF-8"'), { record: { patient_name: '山田' } })
+  t.match(answer(Buffer.from('{"accession_number": "7", "patient_name": "  "}')), { kind: 'fault', reason: /patient_name is empty/ })
+  t.match(answer(Buffer.from('cut off'), '', 'gzip'), { kind: 'fault' })
+  t.match(answer(Buffer.alloc(0), '', 'deflate'), { kind: 'fault' })
+  t.match(answer(Buffer.from('null')), { kind: 'fault', reason: /no object/ })
+})
