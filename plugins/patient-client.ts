@@ -19,7 +19,9 @@ declare module 'fastify' {
 }
 
 /** The header of {@link FastifyReply.warnOfPatient}. */
-export const PATIENT_WARNING = Type.String({ description: 'Fields in which the HIS and the PACS differ (medrec_id, patient_name); absent when there is none.' })
+export const PATIENT_WARNING = Type.String({
+  description: 'Fields in which the HIS and the PACS differ (medrec_id, patient_name); absent when there is none.'
+})
 
 export default fp(async app => {
   const { patient_api: config, disc } = app.config

@@ -181,7 +181,8 @@ function sequences (words: readonly Word[]): Word[][] {
 }
 
 function cutFits (x: Word, y: Word): boolean {
-  const begins = (whole: Word, part: Word): boolean => part.cut && part.spellings.some((text, index) => whole.spellings[index]?.startsWith(text))
+  const begins = (whole: Word, part: Word): boolean =>
+    part.cut && part.spellings.some((text, index) => whole.spellings[index]?.startsWith(text))
   return begins(y, x) || begins(x, y)
 }
 

@@ -44,7 +44,8 @@ export async function examine (config: Config, { file, accessionNumber, serviceR
     add(...await checkPorts(config, serviceRuns))
     add(await checkDisk(config))
     add(fromCheck('viewer', await probes.viewer(), config.iso.microdicom_path === '' ? 'none is configured' : config.iso.microdicom_path))
-    const patientApi = fromCheck('patient API', await probes.patient_api(), `${config.patient_api.base_url}: an accession number that it cannot have is not known to it, and it`)
+    const hisIsRight = `${config.patient_api.base_url}: an accession number that it cannot have is not known to it, and it`
+    const patientApi = fromCheck('patient API', await probes.patient_api(), hisIsRight)
     add(patientApi)
     if (accessionNumber !== undefined && patientApi.status === 'ok') add(await checkPatientRecord(patientClient, accessionNumber, signal))
     const publisher = publisherOf(config)

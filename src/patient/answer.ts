@@ -1,6 +1,7 @@
 /**
- * What the HIS has answered, read as people write such interfaces: compressed without being asked, with a byte order mark, in Latin 1, numbers where
- * texts are due, null for what is not there, CHAR columns filled up with blanks. The interface is docs/patient-api-spec.md. Pure.
+ * What the HIS has answered, read as people write such interfaces: compressed without being asked, with a byte order mark, in Latin 1,
+ * numbers where texts are due, null for what is not there, CHAR columns filled up with blanks. The interface is docs/patient-api-spec.md.
+ * Pure.
  */
 import { brotliDecompressSync, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib'
 import { Type, type Static } from '@sinclair/typebox'
@@ -53,13 +54,15 @@ export function understand (answer: RawAnswer, accessionNumber: string): Underst
   if (status === 404) {
     // a server that does not know the path answers in its framework's words, which hold an `error` too (Spring, Fastify)
     const ofServer = typeof value === 'object' && value !== null && ['path', 'statusCode', 'timestamp'].some(key => key in value)
-    return Value.Check(NotFound, value) && !ofServer ? { kind: 'unknown' } : fault('it answered 404, and not in the words of the interface; is patient_api.base_url right?')
+    if (Value.Check(NotFound, value) && !ofServer) return { kind: 'unknown' }
+    return fault('it answered 404, and not in the words of the interface; is patient_api.base_url right?')
   }
   if (!Value.Check(Record, value)) return fault(`its answer is not what docs/patient-api-spec.md says: ${whatIsWrong(value)}`)
   const record = recordOf(value)
   // a HIS that answers for another number must not name a disc
   if (record.accession_number !== accessionNumber) return fault(`asked for ${accessionNumber}, it answered for another accession number`)
-  return record.patient_name === '' ? fault('its answer is not what docs/patient-api-spec.md says: patient_name is empty') : { kind: 'record', record }
+  if (record.patient_name === '') return fault('its answer is not what docs/patient-api-spec.md says: patient_name is empty')
+  return { kind: 'record', record }
 }
 
 /** Names fields, never what they hold. */
@@ -101,7 +104,8 @@ function textOf ({ contentType, contentEncoding, body }: RawAnswer): string {
 function decompress (body: Buffer, encoding: string): Buffer {
   const options = { maxOutputLength: MAX_ANSWER_BYTES }
   // some compress and do not say so; nothing else of use begins with these two bytes
-  if (encoding === 'gzip' || encoding === 'x-gzip' || (encoding === '' && body[0] === 0x1f && body[1] === 0x8b)) return gunzipSync(body, options)
+  const unsaid = encoding === '' && body[0] === 0x1f && body[1] === 0x8b
+  if (unsaid || encoding === 'gzip' || encoding === 'x-gzip') return gunzipSync(body, options)
   if (encoding === 'br') return brotliDecompressSync(body, options)
   if (encoding !== 'deflate') return body
   // with the zlib header that RFC 9110 8.4.1.2 asks for, or without, as some send it; CM is 8 in the first four bits

@@ -1,6 +1,6 @@
 /**
- * Whether the HIS and the archive mean the same person: the number and the name of each record against the patient of its studies. No name and no
- * number leaves this file; what it names are the fields that differ.
+ * Whether the HIS and the archive mean the same person: the number and the name of each record against the patient of its studies. No name
+ * and no number leaves this file; what it names are the fields that differ.
  */
 import type { Config } from '../config/schema.ts'
 import { compareNames } from '../dicom/name.ts'
@@ -21,8 +21,8 @@ export interface IdentitySettings {
 }
 
 /**
- * What differs between a record and the archive's patient. An empty field says nothing; a name that cannot be compared (another script, one word of
- * several, a placeholder) does not either.
+ * What differs between a record and the archive's patient. An empty field says nothing; a name that cannot be compared (another script,
+ * one word of several, a placeholder) does not either.
  */
 export function differingFields (record: PatientRecord, patient: Patient, prefix = ''): RecordField[] {
   const { medrec_id: medrecId = '' } = record
@@ -35,8 +35,8 @@ export function differingFields (record: PatientRecord, patient: Patient, prefix
 }
 
 /**
- * Compares each record with the studies of its accession number, and the records with each other. One field that differs is a number of another system, a
- * marriage, a spelling; both are another person.
+ * Compares each record with the studies of its accession number, and the records with each other. One field that differs is a number of
+ * another system, a marriage, a spelling; both are another person.
  * @returns the fields that differ, for a warning
  * @throws MkisoError PATIENT_MISMATCH, DIFFERENT_PATIENTS, with `identity: refuse`
  */
@@ -54,7 +54,8 @@ export function checkSamePerson (records: readonly PatientRecord[], { studies }:
       if (accessionNumber !== record.accession_number) continue
       const fields = differingFields(record, patient, prefix)
       if (fields.length > 1 && identity === 'refuse') {
-        throw new MkisoError('PATIENT_MISMATCH', `of accession number ${accessionNumber} neither the medical record number nor the name agree`)
+        const detail = `of accession number ${accessionNumber} neither the medical record number nor the name agree`
+        throw new MkisoError('PATIENT_MISMATCH', detail)
       }
       for (const field of fields) differing.add(field)
     }
@@ -83,7 +84,9 @@ export interface PatientOfRequest {
 const IN_PASSING_MS = 3_000
 
 /** Asks for one accession number in passing, without waiting: a HIS that is down stops nothing here. */
-export function askInPassing (client: PatientClient, accessionNumber: string, settings: IdentitySettings, asking: Asking): PatientOfRequest {
+export function askInPassing (
+  client: PatientClient, accessionNumber: string, settings: IdentitySettings, asking: Asking
+): PatientOfRequest {
   const asked = settings.identity === 'off' ? Promise.resolve(undefined) : client.ifAnswered(accessionNumber, IN_PASSING_MS, asking)
   // a request that fails at the archive never looks
   asked.catch(() => {})
@@ -94,20 +97,26 @@ export function askInPassing (client: PatientClient, accessionNumber: string, se
  * Asks for every accession number of a request that needs the HIS.
  * @throws MkisoError ACCESSION_UNKNOWN, PATIENT_API_UNAVAILABLE, where `patient_api.required` is true
  */
-export async function askForAll (client: PatientClient, accessionNumbers: readonly string[], settings: IdentitySettings, asking: Asking): Promise<PatientOfRequest> {
+export async function askForAll (
+  client: PatientClient, accessionNumbers: readonly string[], settings: IdentitySettings, asking: Asking
+): Promise<PatientOfRequest> {
   const records = await client.byAccessions(accessionNumbers, asking)
   const name = records.length === accessionNumbers.length ? records[0]?.patient_name : undefined
   return ofRequest(name, async () => records, settings, asking)
 }
 
-function ofRequest (name: string | undefined, recordsOf: () => Promise<PatientRecord[]>, settings: IdentitySettings, { log }: Asking): PatientOfRequest {
+function ofRequest (
+  name: string | undefined, recordsOf: () => Promise<PatientRecord[]>, settings: IdentitySettings, { log }: Asking
+): PatientOfRequest {
   let differing: RecordField[] = []
   return {
     name,
     get differing () { return differing },
     async check (manifest) {
       differing = checkSamePerson(await recordsOf(), manifest, settings)
-      if (differing.length > 0) log.warn({ differing, study: manifest.studies.map(({ studyInstanceUid }) => studyInstanceUid) }, 'the HIS and the PACS differ in whose studies these are')
+      if (differing.length === 0) return
+      const study = manifest.studies.map(({ studyInstanceUid }) => studyInstanceUid)
+      log.warn({ differing, study }, 'the HIS and the PACS differ in whose studies these are')
     }
   }
 }

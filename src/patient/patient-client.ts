@@ -42,7 +42,9 @@ export function createPatientClient (config: Config['patient_api'], restMs = RES
     maxTimeout: 1_000,
     methods: ['GET'],
     statusCodes: [500, 502, 503, 504],
-    errorCodes: ['ECONNRESET', 'ECONNREFUSED', 'ENOTFOUND', 'ENETDOWN', 'ENETUNREACH', 'EHOSTDOWN', 'EHOSTUNREACH', 'EPIPE', 'UND_ERR_SOCKET']
+    errorCodes: [
+      'ECONNRESET', 'ECONNREFUSED', 'ENOTFOUND', 'ENETDOWN', 'ENETUNREACH', 'EHOSTDOWN', 'EHOSTUNREACH', 'EPIPE', 'UND_ERR_SOCKET'
+    ]
   }))
   const limit = pLimit(QUESTIONS_AT_ONCE)
   let restsUntilMs = 0
@@ -55,13 +57,16 @@ export function createPatientClient (config: Config['patient_api'], restMs = RES
         dispatcher,
         signal,
         headers: {
-          accept: 'application/json', 'accept-encoding': 'gzip, deflate', ...(config.token === '' ? {} : { authorization: `Bearer ${config.token}` })
+          accept: 'application/json',
+          'accept-encoding': 'gzip, deflate',
+          ...(config.token === '' ? {} : { authorization: `Bearer ${config.token}` })
         }
       })
       const { statusCode: status, headers } = answer
       const location = [301, 302, 303, 307, 308].includes(status) ? textOf(headers.location) : ''
       if (location === '') {
-        return { status, contentType: textOf(headers['content-type']), contentEncoding: textOf(headers['content-encoding']), body: await bodyOf(answer.body) }
+        const [contentType, contentEncoding] = [textOf(headers['content-type']), textOf(headers['content-encoding'])]
+        return { status, contentType, contentEncoding, body: await bodyOf(answer.body) }
       }
       await answer.body.dump()
       if (redirects === MAX_REDIRECTS) throw new AnswerFault('it redirects in a circle; is patient_api.base_url right?')
@@ -114,7 +119,8 @@ export function createPatientClient (config: Config['patient_api'], restMs = RES
     },
 
     /**
-     * The record of each of a list of accession numbers. Where `patient_api.required` is false, only of those that the HIS answers for and knows.
+     * The record of each of a list of accession numbers. Where `patient_api.required` is false, only of those that the HIS answers for and
+     * knows.
      * @throws MkisoError as `byAccession`, where `patient_api.required` is true
      */
     async byAccessions (accessionNumbers: readonly string[], asking: Asking): Promise<PatientRecord[]> {
@@ -138,8 +144,8 @@ export function createPatientClient (config: Config['patient_api'], restMs = RES
     },
 
     /**
-     * The record of one accession number for a request that goes on without: one try, no longer than `timeoutMs`, and none for a minute after one that
-     * had no answer, so that a hospital without a HIS does not wait with every download.
+     * The record of one accession number for a request that goes on without: one try, no longer than `timeoutMs`, and none for a minute
+     * after one that had no answer, so that a hospital without a HIS does not wait with every download.
      * @returns undefined where the HIS does not answer or does not know it
      * @throws the signal's reason
      */
@@ -150,7 +156,8 @@ export function createPatientClient (config: Config['patient_api'], restMs = RES
       } catch (error) {
         if (!(error instanceof MkisoError)) throw error
         if (error.code === 'PATIENT_API_UNAVAILABLE') restsUntilMs = performance.now() + restMs
-        asking.log.warn({ code: error.code, detail: error.detail }, 'the patient API is of no help; whose study it is was not compared with the HIS')
+        const { code, detail } = error
+        asking.log.warn({ code, detail }, 'the patient API is of no help; whose study it is was not compared with the HIS')
         return undefined
       }
     },
@@ -196,10 +203,12 @@ async function bodyOf (body: AsyncIterable<Buffer>): Promise<Buffer> {
 
 function textOf (header: string | string[] | undefined): string { return [header ?? ''].flat().join(',') }
 
+const TIMEOUTS = [errors.HeadersTimeoutError, errors.BodyTimeoutError, errors.ConnectTimeoutError]
+
 /** A sentence without addresses: those stand in the log. */
 function reasonOf (error: unknown): string {
   if (error instanceof AnswerFault) return error.message
-  if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError || error instanceof errors.ConnectTimeoutError) return 'no answer in time'
+  if (TIMEOUTS.some(kind => error instanceof kind)) return 'no answer in time'
   if (error instanceof errors.RequestRetryError) return `it answered ${error.statusCode}`
   if (error instanceof Error && error.name === 'TimeoutError') return 'no answer in time'
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
