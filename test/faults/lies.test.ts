@@ -75,10 +75,7 @@ function lies (pacs: LyingPacs, foreign: readonly PhantomInstance[]): Lied[] {
     { name: 'an image that does not exist', find: at('IMAGE', answers => [...answers, { ...answers[0], SOPInstanceUID: '2.25.6' }]), expected: incomplete(/3 of 4/) },
     { name: 'each image twice', find: at('IMAGE', answers => [...answers, ...answers]), expected: 'disc' },
     { name: 'an image of another study', find: at('IMAGE', answers => [...answers, { ...answers[0], StudyInstanceUID: '2.25.7', SOPInstanceUID: '2.25.8' }]), expected: 'disc' },
-    {
-      name: 'fewer images than it sends', find: at('IMAGE', answers => answers.slice(0, 1)), expected: 'disc',
-      onDisc: instances => instances.filter(({ instanceNumber }) => instanceNumber === 1)
-    },
+    { name: 'fewer images than it sends, with success: what it counts while it sends says more', find: at('IMAGE', answers => answers.slice(0, 1)), expected: 'disc' },
 
     // C-MOVE (PS3.4 Table C.4-2)
     ...[0xA701, 0xA702, 0xA801, 0xA900, 0xC000, 0xC123, 0x0122, 0x0124, 0x0211].map((status): Lied => ({ name: `C-MOVE fails with ${hex(status)}`, move: move => { move.final(status) }, expected: refusedMove() })),

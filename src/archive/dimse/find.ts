@@ -61,7 +61,8 @@ export async function listInstances (context: FindContext, study: Study, asking:
       ? one
       : { ...one, ...await instancesOf(questions, studyInstanceUid, one.seriesInstanceUid) }))
     const asked = series.filter(({ seriesInstanceUid }) => only?.has(seriesInstanceUid) !== false)
-    const without = asked.filter(({ listing }) => listing === 'none')
+    // an archive that answers nothing for any series knows no IMAGE level; where it answers for others, a series that it names nothing of is empty
+    const without = asked.filter(({ listing }) => listing === 'none' || (listing === 'empty' && asked.every(one => one.listing === 'empty')))
     const cut = asked.filter(({ listing }) => listing === 'cut')
     const fields = { pacs: context.pacs.aeTitle, study: studyInstanceUid, series: asked.length }
     if (without.length > 0) {
@@ -189,7 +190,7 @@ async function instancesOf (questions: Questions, studyInstanceUid: string, seri
   const instances = merged(result.answers.map(instanceOf), ({ sopInstanceUid }) => sopInstanceUid, first => first)
   if (result.end === 'limit') return { listing: 'cut', instances }
   // nothing at all, with success, is what an archive without this level says
-  return { listing: instances.length === 0 ? 'none' : 'whole', instances }
+  return { listing: instances.length === 0 ? 'empty' : 'whole', instances }
 }
 
 function instanceOf (answer: Answer): Instance {
