@@ -201,10 +201,17 @@ t.test('durations and sizes', async t => {
   t.equal(parseSizeBytes('x'), undefined)
 })
 
+t.test('associations at the PACS: those of the moves and four for queries, or what is set', async t => {
+  const associations = (text: string): number => parseConfig(`${MINIMAL}pacs: {${text}}`, 'mkiso.yaml', { env: {} }).pacs.maxAssociations
+  t.equal(associations(''), 8)
+  t.equal(associations('max_moves: 16'), 20, 'a file from before has what it had')
+  t.equal(associations('max_moves: 16, max_associations: 1'), 1, 'fewer than moves is no fault')
+})
+
 t.test('the example holds every key, loads, and is what the schema says', async t => {
   const example = readFileSync(join(import.meta.dirname, '../../config/mkiso.example.yaml'), 'utf8')
   t.equal(example, exampleYaml(), 'npx tsx scripts/example-config.ts writes it anew')
   const config = parseConfig(example, 'mkiso.example.yaml', { env: {} })
-  const everything = example.replace(/^ {2}#([a-z_]+:)/gm, '  $1').replace(/^ {2}(receiver|pretty|tls):$/gm, '')
+  const everything = example.replace(/^ {2}#([a-z_]+:)/gm, '  $1').replace(/^ {2}(receiver|pretty|tls|max_associations):$/gm, '')
   t.strictSame(parseConfig(everything, 'all.yaml', { env: {} }), config, 'what is commented out is the default')
 })
