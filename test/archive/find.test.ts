@@ -226,7 +226,7 @@ t.test('one that lies', async t => {
     const { accessionNumber } = await telling(at('IMAGE', () => []), { series: 5 })
     const asker = askerOf(t, pacs)
     const [study] = await listed(asker, accessionNumber)
-    t.ok(study?.series.every(({ listing }) => listing === 'none'))
+    t.ok(study?.series.every(({ listing }) => listing === 'empty'))
     t.equal(asker.warnings.length, 1)
   })
   await t.test('optional keys are refused', async t => {
