@@ -8,7 +8,7 @@ import { aeTitleAt } from '../src/dcmtk/ae-title.ts'
 import { pacsOf } from '../src/archive/dimse/pacs.ts'
 import { createPerRequestScp } from '../src/archive/dimse/per-request-scp.ts'
 import { SharedScp } from '../src/archive/dimse/shared-scp.ts'
-import { createCGet } from '../src/archive/dimse/c-get.ts'
+import { createGetTransport } from '../src/archive/dimse/get-transport.ts'
 import type { Config } from '../src/config/schema.ts'
 import { readObject } from '../src/dicom/part10.ts'
 import { StudyStore } from '../src/studies/study-store.ts'
@@ -40,7 +40,7 @@ export default fp(async app => {
       findStudies: async (accessionNumbers, asking) => await findStudies({ ...questions, log: asking.log }, accessionNumbers, asking),
       listInstances: async (study, asking, only) => await listInstances({ ...questions, log: asking.log }, study, asking, only)
     },
-    transport: shared ?? (config.pacs.retrieve === 'get' ? createCGet(context) : createPerRequestScp(context)),
+    transport: shared ?? (config.pacs.retrieve === 'get' ? createGetTransport(context) : createPerRequestScp(context)),
     inTurn: async (ask, { signal, log, queueTimeoutMs, onStart }) => await inTurn('move', ask, { limit, pacs, signal, log, queueTimeoutMs, onStart })
   })
   const studyStore = new StudyStore({ ...storeOptions(config), archive, workDir, log: app.log })

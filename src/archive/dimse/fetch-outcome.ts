@@ -10,8 +10,8 @@ export interface Counts {
   completed: number | undefined
   failed: number | undefined
   warning: number | undefined
-  /** Instances that the part consists of; undefined where the counts do not tell. */
-  total: number | undefined
+  /** Of how many, where who counts knows better than the sum of the others. */
+  total?: number | undefined
 }
 
 export type FetchAnswer =
@@ -51,7 +51,8 @@ export function outcomeOf (answer: FetchAnswer, parties: FetchParties): FetchOut
 }
 
 function answeredOutcome (status: number, counts: Counts, parties: FetchParties): FetchOutcome {
-  const { total, sent, failed } = countsOf(counts)
+  // nothing remains after success (PS3.7 9.1.4.1.7): such a count is of an earlier response
+  const { total, sent, failed } = countsOf(status === 0 ? { ...counts, remaining: undefined } : counts)
   const numbers = { total, sent, failed, hopeless: false }
   const code = `status 0x${status.toString(16).toUpperCase().padStart(4, '0')}`
   if (status === 0 && failed === 0) return { ...numbers, end: 'success', reason: '', fault: undefined }
@@ -63,14 +64,19 @@ function answeredOutcome (status: number, counts: Counts, parties: FetchParties)
   return { ...numbers, end: 'refused', reason: why, fault: refusal(why, parties), hopeless }
 }
 
+const UNKNOWN_COUNT = 0xFFFF
+
 /** The error of a move that brings nothing, with what to change. */
 export function refusal (why: string, { pacs, destination }: Pick<FetchParties, 'pacs' | 'destination'>): MkisoError {
   return new MkisoError('PACS_REFUSED_MOVE', `${pacs.aeTitle}: ${why}; register AE title ${destination}, at the PACS, and check that the port can be reached from there`)
 }
 
-/** All zeros are no count: some archives that do not count say so. */
-function countsOf ({ completed = 0, warning = 0, failed = 0, total = 0 }: Counts): { total: number | undefined, sent: number, failed: number } {
-  return { total: total === 0 ? undefined : total, sent: completed + warning, failed }
+/** All zeros, or 65535 anywhere, is no count. */
+function countsOf ({ total, ...counts }: Counts): { total: number | undefined, sent: number, failed: number } {
+  const known = Object.values(counts).filter(count => count !== undefined)
+  if (known.includes(UNKNOWN_COUNT)) return { total: undefined, sent: 0, failed: 0 }
+  const sum = total ?? known.reduce((a, b) => a + b, 0)
+  return { total: sum === 0 ? undefined : sum, sent: (counts.completed ?? 0) + (counts.warning ?? 0), failed: counts.failed ?? 0 }
 }
 
 /** A setting is wrong; what is busy, or cannot be reached, may be there again in a moment. */

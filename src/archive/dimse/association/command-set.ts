@@ -2,7 +2,7 @@
 import { ProtocolError } from './pdu.ts'
 
 /** Command Field (0000,0100), PS3.7 E.1. The response to a request has 0x8000 added. */
-export const COMMAND = { C_STORE_RQ: 0x0001, C_GET_RQ: 0x0010, C_ECHO_RQ: 0x0030, C_CANCEL_RQ: 0x0FFF, RESPONSE: 0x8000 } as const
+export const COMMAND = { C_STORE_RQ: 0x0001, C_GET_RQ: 0x0010, C_FIND_RQ: 0x0020, C_ECHO_RQ: 0x0030, C_CANCEL_RQ: 0x0FFF, RESPONSE: 0x8000 } as const
 
 /** Status (0000,0900), PS3.7 C and PS3.4 B.2.3. */
 export const STATUS = {
@@ -82,14 +82,9 @@ export function writeResponse (request: CommandSet, status: number): Buffer {
   ])
 }
 
-/** A C-GET-RQ; its identifier follows as a data set (PS3.7 9.3.3.1). */
-export function writeGetRequest (sopClassUid: string, messageId: number): Buffer {
-  return write([[0x0002, uid(sopClassUid)], [0x0100, us(COMMAND.C_GET_RQ)], [0x0110, us(messageId)], [0x0700, us(0)], [0x0800, us(1)]])
-}
-
-/** @param messageId that of the request which is to end (PS3.7 9.3.3.3) */
-export function writeCancel (messageId: number): Buffer {
-  return write([[0x0100, us(COMMAND.C_CANCEL_RQ)], [0x0120, us(messageId)], [0x0800, us(NO_DATA_SET)]])
+/** A C-GET-RQ or C-FIND-RQ; its identifier follows as a data set (PS3.7 9.3.2.1, 9.3.3.1). */
+export function writeQuery (command: number, sopClassUid: string, messageId: number): Buffer {
+  return write([[0x0002, uid(sopClassUid)], [0x0100, us(command)], [0x0110, us(messageId)], [0x0700, us(0)], [0x0800, us(1)]])
 }
 
 /** Element number in group 0000, and value. */
