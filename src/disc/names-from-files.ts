@@ -71,7 +71,7 @@ function isPoorer (pacs: string, image: string): boolean {
 /** UTF-8 that the PACS took for Latin 1. */
 function isMisread (pacs: string, image: string): boolean {
   const bytes = Buffer.from(image, 'utf8')
-  return bytes.length > image.length && [bytes.toString('latin1'), new TextDecoder('windows-1252').decode(bytes)].includes(pacs)
+  return bytes.length > image.length && bytes.toString('latin1') === pacs
 }
 
 const SCRIPTS: ReadonlyArray<[string, RegExp]> = [

@@ -4,7 +4,6 @@ import { join, posix } from 'node:path'
 import t, { type Test } from 'tap'
 import { demoStudies, oddStudies } from '../../demo/phantoms/studies.ts'
 import { startOrthanc } from '../../demo/orthanc.ts'
-import { richer } from '../../src/disc/names-from-files.ts'
 import { readPart10 } from '../../src/dicom/part10.ts'
 import { nothingLeft, pixelDataSha256, readDisc, service, world, type Disc, type World } from '../world.ts'
 
@@ -147,15 +146,6 @@ t.test('discs from Orthanc', async t => {
     await indexed(t, disc, here)
     t.strictSame(await nothingLeft(strict), [])
   })
-})
-
-t.test('the richer spelling', async t => {
-  t.equal(richer('Yamada^Tarou', 'Yamada^Tarou=山田^太郎'), 'Yamada^Tarou=山田^太郎')
-  t.equal(richer('', 'Иванов^Пётр'), 'Иванов^Пётр')
-  t.equal(richer('??????^????', 'Иванов^Пётр'), 'Иванов^Пётр')
-  t.equal(richer('MARRIED^NAME', 'MAIDEN^NAME'), 'MARRIED^NAME', 'a correction at the PACS stands')
-  t.equal(richer('Yamada^Tarou', '\uFFFD'), 'Yamada^Tarou')
-  t.equal(richer('A^B', undefined), 'A^B')
 })
 
 t.test('an independent reader imports the disc', async t => {
