@@ -69,6 +69,7 @@ const EXPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2.1'
 const EXPLICIT_BIG_ENDIAN = '1.2.840.10008.1.2.2'
 const DEFLATED = '1.2.840.10008.1.2.1.99'
 const EXPLICIT: Encoding = { explicit: true, littleEndian: true }
+const ENCODINGS: readonly Encoding[] = [EXPLICIT, { explicit: false, littleEndian: true }, { explicit: true, littleEndian: false }]
 
 const SPECIFIC_CHARACTER_SET = 0x00080005
 const SOP_CLASS_UID = 0x00080016
@@ -209,7 +210,9 @@ function readDataSet (source: Source, meta: Meta, tags: ReadonlySet<number>, siz
   const sopInstanceUid = uid(SOP_INSTANCE_UID) || meta.sopInstanceUid
   if (reader.cutOff !== undefined) throw new CutOffError(sopInstanceUid, reader.cutOff)
   const remarks = remark === undefined ? reader.remarks : [remark, ...reader.remarks]
-  if (meta.sopInstanceUid !== '' && meta.sopInstanceUid !== sopInstanceUid) remarks.push(`its meta information calls it ${meta.sopInstanceUid.slice(0, 64)}`)
+  if (meta.sopInstanceUid !== '' && meta.sopInstanceUid !== sopInstanceUid) {
+    remarks.push(`its meta information calls it ${meta.sopInstanceUid.slice(0, 64)}`)
+  }
   const instanceNumber = integerOf(attributes.text(INSTANCE_NUMBER) ?? '')
   return {
     sopInstanceUid,
@@ -237,7 +240,10 @@ function patientOf (attributes: Attributes): Patient {
 
 /** What the transfer syntax says, where the first elements agree; else what they agree with. */
 function encodingOf (source: Source, { transferSyntaxUid, end: at }: Meta): { encoding: Encoding, remark: string | undefined } {
-  const stated: Encoding = { explicit: transferSyntaxUid !== IMPLICIT_LITTLE_ENDIAN, littleEndian: transferSyntaxUid !== EXPLICIT_BIG_ENDIAN }
+  const stated: Encoding = {
+    explicit: transferSyntaxUid !== IMPLICIT_LITTLE_ENDIAN,
+    littleEndian: transferSyntaxUid !== EXPLICIT_BIG_ENDIAN
+  }
   const end = source.sizeBytes
   const fits = ({ explicit, littleEndian }: Encoding): boolean => {
     try {
@@ -251,10 +257,10 @@ function encodingOf (source: Source, { transferSyntaxUid, end: at }: Meta): { en
     }
   }
   if (fits(stated)) return { encoding: stated, remark: undefined }
-  const others: Encoding[] = [{ explicit: true, littleEndian: true }, { explicit: false, littleEndian: true }, { explicit: true, littleEndian: false }]
   const headers = new Headers(source)
-  const found = others.find(encoding => fits(encoding) && headers.credit({ at, end, encoding, nested: false }) > 0)
-  return found === undefined ? { encoding: stated, remark: undefined } : { encoding: found, remark: 'its data set is not encoded as its transfer syntax says' }
+  const found = ENCODINGS.find(encoding => fits(encoding) && headers.credit({ at, end, encoding, nested: false }) > 0)
+  if (found === undefined) return { encoding: stated, remark: undefined }
+  return { encoding: found, remark: 'its data set is not encoded as its transfer syntax says' }
 }
 
 function uidOfBeginning (beginning: Buffer, meta: Meta, tags: ReadonlySet<number>): string {
