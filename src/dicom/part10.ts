@@ -216,10 +216,10 @@ function readDataSet (source: Source, meta: Meta, tags: ReadonlySet<number>, siz
   const instanceNumber = integerOf(attributes.text(INSTANCE_NUMBER) ?? '')
   return {
     sopInstanceUid,
-    sopClassUid: uid(SOP_CLASS_UID) || meta.sopClassUid,
-    studyInstanceUid: uid(STUDY_INSTANCE_UID),
-    seriesInstanceUid: uid(SERIES_INSTANCE_UID),
-    transferSyntaxUid: meta.transferSyntaxUid || (encoding.explicit ? EXPLICIT_LITTLE_ENDIAN : IMPLICIT_LITTLE_ENDIAN),
+    sopClassUid: shared(uid(SOP_CLASS_UID) || meta.sopClassUid),
+    studyInstanceUid: shared(uid(STUDY_INSTANCE_UID)),
+    seriesInstanceUid: shared(uid(SERIES_INSTANCE_UID)),
+    transferSyntaxUid: shared(meta.transferSyntaxUid) || (encoding.explicit ? EXPLICIT_LITTLE_ENDIAN : IMPLICIT_LITTLE_ENDIAN),
     patient: patientOf(attributes),
     instanceNumber: instanceNumber === undefined ? undefined : Number(instanceNumber),
     sizeBytes,
@@ -229,13 +229,26 @@ function readDataSet (source: Source, meta: Meta, tags: ReadonlySet<number>, siz
 }
 
 function patientOf (attributes: Attributes): Patient {
+  const text = (tag: number): string => shared(attributes.text(tag) ?? '')
   return {
-    patientId: attributes.text(PATIENT_ID) ?? '',
-    issuerOfPatientId: attributes.text(ISSUER_OF_PATIENT_ID) ?? '',
-    patientName: attributes.text(PATIENT_NAME) ?? '',
-    birthDate: dateOf(attributes.text(PATIENT_BIRTH_DATE) ?? '') ?? '',
-    sex: attributes.text(PATIENT_SEX) ?? ''
+    patientId: text(PATIENT_ID),
+    issuerOfPatientId: text(ISSUER_OF_PATIENT_ID),
+    patientName: text(PATIENT_NAME),
+    birthDate: shared(dateOf(text(PATIENT_BIRTH_DATE)) ?? ''),
+    sex: text(PATIENT_SEX)
   }
+}
+
+/** Texts that all images of a series have: a study of 20,000 keeps each of them once. */
+const sharedTexts = new Map<string, string>()
+const MOST_SHARED_TEXTS = 256
+
+function shared (text: string): string {
+  const known = sharedTexts.get(text)
+  if (known !== undefined) return known
+  if (sharedTexts.size >= MOST_SHARED_TEXTS) sharedTexts.clear()
+  sharedTexts.set(text, text)
+  return text
 }
 
 /** What the transfer syntax says, where the first elements agree; else what they agree with. */
