@@ -9,7 +9,7 @@ import { request } from 'undici'
 import { buildApp } from '../src/app.ts'
 import { run } from '../src/cli/run.ts'
 import { parseConfig } from '../src/config/load.ts'
-import { readPart10 } from '../src/dicom/part10.ts'
+import { readObject, type DicomObject } from '../src/dicom/part10.ts'
 import { Programs, until } from '../src/process.ts'
 import { startDcmqrscp, type Destination, type Pacs } from '../demo/pacs.ts'
 import { startOrthanc } from '../demo/orthanc.ts'
@@ -153,8 +153,10 @@ export interface Disc {
   root: string
   /** Path to file, relative to the root. */
   files: string[]
-  /** SOP Instance UID to path, of the file-set. */
+  /** SOP Instance UID to path, of the file-set; one UID may stand in two series. */
   instances: Map<string, string>
+  /** Every file of the file-set. */
+  objects: Array<{ path: string, object: DicomObject }>
 }
 
 /** Takes an image apart with xorriso, a reader that has nothing to do with what wrote it. */
@@ -165,14 +167,14 @@ export async function readDisc (t: T, image: Buffer, programs: Programs): Promis
   const root = join(folder, 'root')
   await extract(file, root, programs)
   const files = walk(root)
-  const instances = new Map(files.filter(path => path.startsWith('DICOM/')).map(path => [readPart10(join(root, path)).sopInstanceUid, path]))
-  return { root, files, instances }
+  const objects = await Promise.all(files.filter(path => path.startsWith('DICOM/')).map(async path => ({ path, object: await readObject(join(root, path)) })))
+  return { root, files, objects, instances: new Map(objects.map(({ path, object }) => [object.sopInstanceUid, path])) }
 }
 
 /** SOP Instance UIDs of the file-set of an image, in no order. */
 export async function sopInstanceUidsOnDisc (file: string, root: string, programs: Programs): Promise<string[]> {
   await extract(file, root, programs)
-  return walk(root).filter(path => path.startsWith('DICOM/')).map(path => readPart10(join(root, path)).sopInstanceUid)
+  return await Promise.all(walk(root).filter(path => path.startsWith('DICOM/')).map(async path => (await readObject(join(root, path))).sopInstanceUid))
 }
 
 async function extract (file: string, root: string, programs: Programs): Promise<void> {

@@ -1,4 +1,7 @@
-/** Some elements of an object, whatever encoding it came in: explicit VR little endian in one piece, since a large study keeps one for each image. */
+/**
+ * Some elements of an object, whatever encoding it came in: explicit VR little endian in one piece, since a large study keeps one for each
+ * image.
+ */
 import { decodeText } from './character-set.ts'
 import { hasLongLength, lettersOf, numberBytes } from './dictionary.ts'
 

@@ -2,7 +2,7 @@
  * Walks through a data set once: keeps some elements in one encoding, and sees whether the file ends where it should. What cannot be
  * followed is left out, with a remark; what is cut off is told from it.
  */
-import { isVr, vrOf } from './dictionary.ts'
+import { isVr, nameOf, vrOf } from './dictionary.ts'
 import { ElementWriter } from './element-writer.ts'
 import {
   DELIMITER_BYTES, Headers, isLikelyGroup, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED_LENGTH, type Encoding, type Header, type Place
@@ -14,6 +14,7 @@ const LARGEST_SEQUENCE_BYTES = 8 * 1024 ** 2
 const DEEPEST = 32
 /** Deeper than anything is kept, and shallower than the stack. */
 const DEEPEST_SKIPPED = 256
+const LONGEST_HEADER_BYTES = 12
 const RESYNC_BYTES = 1024 ** 2
 const MOST_RESYNCS = 16
 const MOST_REMARKS = 5
@@ -109,7 +110,7 @@ export class DataSetReader {
     }
     if (header.tag >>> 16 === 0xFFFE) return this.#stray(header)
     if (!this.#inOrder(header)) return false
-    if (header.guessed) this.#guess(`${name(header.tag)} is not encoded as the transfer syntax says`)
+    if (header.guessed) this.#guess(`${nameOf(header.tag)} is not encoded as the transfer syntax says`)
     this.#lastTag = header.tag
     if (header.tag === PIXEL_DATA || header.tag === FLOAT_PIXEL_DATA || header.tag === DOUBLE_FLOAT_PIXEL_DATA) {
       this.#pixelData(header)
@@ -124,7 +125,7 @@ export class DataSetReader {
     if (tag > this.#lastTag && (vr !== '' || isLikelyGroup(tag >>> 16) || valueAt + length <= this.#source.sizeBytes)) return true
     const looksRight = isVr(vr) && isLikelyGroup(tag >>> 16) && valueAt + length <= this.#source.sizeBytes
     if (looksRight) this.#guess('its elements are not in order')
-    else this.#remark(`what stands after ${name(this.#lastTag)} cannot be read`)
+    else this.#remark(`what stands after ${nameOf(this.#lastTag)} cannot be read`)
     return looksRight
   }
 
@@ -149,7 +150,7 @@ export class DataSetReader {
       else if (error instanceof LostError && defined) this.#position = valueAt + length
       else if (error instanceof LostError) return this.#resync(header, error)
       else throw error
-      this.#remark(`${name(tag)} is left out: ${error.message}`)
+      this.#remark(`${nameOf(tag)} is left out: ${error.message}`)
     }
     // its own length leads past whatever was guessed inside
     if (defined) this.#doubt = doubt
@@ -157,7 +158,8 @@ export class DataSetReader {
   }
 
   #skipped (header: Header): number {
-    return this.#element(header, { at: header.valueAt, end: this.#source.sizeBytes, encoding: this.#options.encoding, nested: false }, 0, false)
+    const place = { at: header.valueAt, end: this.#source.sizeBytes, encoding: this.#options.encoding, nested: false }
+    return this.#element(header, place, 0, false)
   }
 
   #keep (tag: number, start: number): void {
@@ -173,7 +175,7 @@ export class DataSetReader {
     const { tag, vr, length, valueAt, implicit } = header
     const known = vrOf(tag)
     const defined = length !== UNDEFINED_LENGTH
-    if (defined && valueAt + length > end) throw new LostError(`${name(tag)} is longer than what it stands in`, end === this.#source.sizeBytes)
+    if (defined && valueAt + length > end) throw this.#tooLong(nameOf(tag), end)
     if (defined && !keep) return valueAt + length
     const unknown = vr === 'UN' || vr === ''
     if (vr === 'SQ' || (unknown && (known === 'SQ' || !defined))) {
@@ -181,7 +183,8 @@ export class DataSetReader {
       const inside = vr === 'UN' ? IMPLICIT_LITTLE_ENDIAN : { explicit: vr === 'SQ' || !implicit, littleEndian: encoding.littleEndian }
       const start = this.#writer.length
       try {
-        return this.#sequence(header, { at: valueAt, end: defined ? valueAt + length : end, encoding: inside, nested: true }, depth + 1, keep)
+        const place = { at: valueAt, end: defined ? valueAt + length : end, encoding: inside, nested: true }
+        return this.#sequence(header, place, depth + 1, keep)
       } catch (error) {
         if (!(error instanceof LostError) || vr === 'SQ' || !defined || depth === 0) throw error
         // it need not be a sequence: bytes that are copied as they are
@@ -197,7 +200,8 @@ export class DataSetReader {
   }
 
   #sequence ({ tag, length }: Header, { at, end, encoding }: Place, depth: number, keep: boolean): number {
-    if (depth > (keep ? DEEPEST : DEEPEST_SKIPPED)) throw keep ? new LeftOutError('sequences within sequences, too deep') : new LostError('sequences within sequences')
+    if (keep && depth > DEEPEST) throw new LeftOutError('sequences within sequences, too deep')
+    if (depth > DEEPEST_SKIPPED) throw new LostError('sequences within sequences')
     const filtered = tag === CONTENT_SEQUENCE && depth === 1
     const begin = keep ? this.#writer.beginSequence(tag) : 0
     let position = at
@@ -213,7 +217,7 @@ export class DataSetReader {
       } else if (header.tag === ITEM) {
         if (keep && !filtered && position - at > LARGEST_SEQUENCE_BYTES) throw new LeftOutError('too large')
         position = this.#item(header, { at: position, end, encoding, nested: true }, depth, keep, filtered)
-      } else if (header.tag !== ITEM_END) throw new LostError(`${name(tag)} holds something else than items`)
+      } else if (header.tag !== ITEM_END) throw new LostError(`${nameOf(tag)} holds something else than items`)
     }
     if (keep) this.#writer.end(begin)
     return position
@@ -222,7 +226,7 @@ export class DataSetReader {
   #item ({ length }: Header, { at, end, encoding }: Place, depth: number, keep: boolean, filtered: boolean): number {
     const defined = length !== UNDEFINED_LENGTH
     const itemEnd = defined ? at + length : end
-    if (itemEnd > end) throw new LostError('an item is longer than its sequence', end === this.#source.sizeBytes)
+    if (itemEnd > end) throw this.#tooLong('an item', end)
     if (defined && !keep) return itemEnd
     const before = this.#writer.length
     const begin = keep ? this.#writer.beginItem() : 0
@@ -236,7 +240,10 @@ export class DataSetReader {
       const place = { at: position, end: itemEnd, encoding, nested: true }
       this.#reached = position
       const header = this.#headers.at(place)
-      if (header === undefined) throw new LostError(`byte ${position} begins no element`, itemEnd === this.#source.sizeBytes && itemEnd - position < 12)
+      if (header === undefined) {
+        const ended = itemEnd === this.#source.sizeBytes && itemEnd - position < LONGEST_HEADER_BYTES
+        throw new LostError(`byte ${position} begins no element`, ended)
+      }
       if (header.tag === SEQUENCE_END && !defined) {
         // its own delimiter is missing; the sequence reads this one
         this.#guess('an item has no delimiter')
@@ -248,7 +255,7 @@ export class DataSetReader {
         if (defined) continue
         break
       }
-      if (header.guessed) this.#guess(`${name(header.tag)} is not encoded as the transfer syntax says`)
+      if (header.guessed) this.#guess(`${nameOf(header.tag)} is not encoded as the transfer syntax says`)
       const start = this.#writer.length
       position = this.#element(header, place, depth, keeping)
       if (filtered && keeping && header.tag === RELATIONSHIP_TYPE && text(this.#writer.view(start + 8)) !== CONCEPT_MODIFIER) {
@@ -276,8 +283,12 @@ export class DataSetReader {
       if (tag === SEQUENCE_END) return valueAt
       if (tag !== ITEM || length === UNDEFINED_LENGTH) throw new LostError('something else than fragments')
       position = valueAt + length
-      if (position > end) throw new LostError('a fragment is longer than what it stands in', end === this.#source.sizeBytes)
+      if (position > end) throw this.#tooLong('a fragment', end)
     }
+  }
+
+  #tooLong (what: string, end: number): LostError {
+    return new LostError(`${what} is longer than what it stands in`, end === this.#source.sizeBytes)
   }
 
   #missingDelimiter (at: number): void {
@@ -325,12 +336,13 @@ export class DataSetReader {
     const begun = Buffer.from([0xFE, 0xFF]).equals(this.#source.bytes(at, Math.min(rest, 2)))
     // each frame has a fragment of its own at least (PS3.5 A.4)
     const fewer = Math.max(fragments, 0) < this.#frames
-    if (sure && (begun || fewer)) this.#cutOff = fewer ? `${fragments} fragments of ${this.#frames} frames are there` : 'it ends within a delimiter'
-    else this.#remark('its pixel data have no last delimiter')
+    if (!sure || !(begun || fewer)) this.#remark('its pixel data have no last delimiter')
+    else this.#cutOff = fewer ? `${fragments} fragments of ${this.#frames} frames are there` : 'it ends within a delimiter'
   }
 
   /** A delimiter outside of any sequence. */
-  #stray ({ tag, valueAt, length }: Header): boolean {
+  #stray (header: Header): boolean {
+    const { tag, valueAt } = header
     const { encoding } = this.#options
     const end = this.#source.sizeBytes
     this.#guess('a delimiter stands outside of a sequence')
@@ -341,8 +353,7 @@ export class DataSetReader {
       this.#position = valueAt
       return true
     }
-    if (tag !== ITEM) this.#position = valueAt
-    else this.#position = this.#item({ tag, valueAt, length, vr: '', implicit: true, guessed: true }, { at: valueAt, end, encoding, nested: true }, 1, false, false)
+    this.#position = tag === ITEM ? this.#item(header, { at: valueAt, end, encoding, nested: true }, 1, false, false) : valueAt
     return true
   }
 
@@ -352,7 +363,7 @@ export class DataSetReader {
     const accused = reason.ended && !this.#doubt
     const found = ++this.#resyncs > MOST_RESYNCS ? undefined : this.#sequenceEnd(accused ? this.#reached : valueAt)
     if (found === undefined && accused) return this.#ended(reason.message)
-    this.#guess(`${name(tag)} cannot be followed: ${reason.message}`)
+    this.#guess(`${nameOf(tag)} cannot be followed: ${reason.message}`)
     if (found === undefined) return false
     this.#position = found
     this.#resynced = { tag, kept: this.#writer.length }
@@ -373,8 +384,9 @@ export class DataSetReader {
 
   #beyond ({ tag, vr }: Header, missing: number): boolean {
     // noise after an implicit data set looks like an element that is too long
-    if (vr === '' && vrOf(tag) === undefined && !isLikelyGroup(tag >>> 16)) this.#remark(`what stands after ${name(this.#lastTag)} cannot be read`)
-    else return this.#ended(`${missing} bytes are missing`)
+    const noise = vr === '' && vrOf(tag) === undefined && !isLikelyGroup(tag >>> 16)
+    if (!noise) return this.#ended(`${missing} bytes are missing`)
+    this.#remark(`what stands after ${nameOf(this.#lastTag)} cannot be read`)
     return false
   }
 
@@ -386,7 +398,7 @@ export class DataSetReader {
       return false
     }
     // more than the longest header: it is there, and cannot be understood
-    if (rest >= 12) {
+    if (rest >= LONGEST_HEADER_BYTES) {
       this.#remark(`what stands at byte ${at} is no element`)
       return false
     }
@@ -429,9 +441,4 @@ export class DataSetReader {
 
 function text (value: Buffer): string {
   return value.toString('latin1').replace(/[ \0]+$/, '')
-}
-
-/** `(0008,0018)`, as the standard writes it. */
-export function name (tag: number): string {
-  return `(${tag.toString(16).padStart(8, '0').replace(/^..../, '$&,')})`
 }

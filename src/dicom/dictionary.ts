@@ -1,6 +1,6 @@
 /**
- * Value representations (PS3.5 6.2), and the VR (PS3.6) of what a directory record may hold and of what stands in its sequences: an implicit
- * VR object does not say it. A tag that is not here is copied as UN, which every reader takes.
+ * Value representations (PS3.5 6.2), and the VR (PS3.6) of what a directory record may hold and of what stands in its sequences: an
+ * implicit VR object does not say it. A tag that is not here is copied as UN, which every reader takes.
  */
 
 // VRs with a 32 bit length after two reserved bytes (PS3.5 7.1.2)
@@ -14,9 +14,13 @@ const NUMBER_BYTES: ReadonlyMap<string, 2 | 4 | 8> = new Map([
   ...['UL', 'SL', 'FL', 'OF', 'OL'].map(vr => [vr, 4] as const),
   ...['FD', 'OD', 'OV', 'SV', 'UV'].map(vr => [vr, 8] as const)
 ])
-const TEXT_VRS: ReadonlySet<string> = new Set(['AE', 'AS', 'CS', 'DA', 'DS', 'DT', 'IS', 'LO', 'LT', 'PN', 'SH', 'ST', 'TM', 'UC', 'UR', 'UT'])
+const TEXT_VRS: ReadonlySet<string> = new Set([
+  'AE', 'AS', 'CS', 'DA', 'DS', 'DT', 'IS', 'LO', 'LT', 'PN', 'SH', 'ST', 'TM', 'UC', 'UR', 'UT'
+])
 
-const BY_CODE: ReadonlyMap<number, string> = new Map([...SHORT_VRS, ...LONG_VRS].map(vr => [vr.charCodeAt(0) * 0x100 + vr.charCodeAt(1), vr] as const))
+const BY_CODE: ReadonlyMap<number, string> = new Map(
+  [...SHORT_VRS, ...LONG_VRS].map(vr => [vr.charCodeAt(0) * 0x100 + vr.charCodeAt(1), vr] as const)
+)
 
 /** The two bytes of a VR as text, the first one the higher byte of `code`. */
 export function lettersOf (code: number): string {
@@ -135,9 +139,16 @@ const TAGS_BY_VR: Readonly<Record<string, readonly number[]>> = {
   ]
 }
 
-const VR_BY_TAG: ReadonlyMap<number, string> = new Map(Object.entries(TAGS_BY_VR).flatMap(([vr, tags]) => tags.map(tag => [tag, vr] as const)))
+const VR_BY_TAG: ReadonlyMap<number, string> = new Map(
+  Object.entries(TAGS_BY_VR).flatMap(([vr, tags]) => tags.map(tag => [tag, vr] as const))
+)
 
 /** @returns undefined for a tag that is not in the dictionary */
 export function vrOf (tag: number): string | undefined {
   return VR_BY_TAG.get(tag)
+}
+
+/** `(0008,0018)`, as the standard writes it. */
+export function nameOf (tag: number): string {
+  return `(${tag.toString(16).padStart(8, '0').replace(/^..../, '$&,')})`
 }

@@ -1,4 +1,4 @@
-/** Elements in explicit VR little endian (PS3.5 7.1.2), sequences and items with their lengths: one encoding for whatever the source was. */
+/** Elements in explicit VR little endian (PS3.5 7.1.2), sequences and items with their lengths: one encoding, whatever the source was. */
 import { hasLongLength, numberBytes, paddingOf } from './dictionary.ts'
 import { ITEM } from './headers.ts'
 import type { Source } from './source.ts'

@@ -179,5 +179,5 @@ export class Headers {
  * other ones.
  */
 export function isLikelyGroup (group: number): boolean {
-  return (group >= 0x0008 && group < 0x1000) || (group >= 0x3002 && group <= 0x3010) || group === 0x5200 || group === 0x5400 || group === 0x7FE0
+  return (group >= 0x0008 && group < 0x1000) || (group >= 0x3002 && group <= 0x3010) || [0x5200, 0x5400, 0x7FE0].includes(group)
 }

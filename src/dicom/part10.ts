@@ -5,8 +5,7 @@
  * Whole means that the sender was answered with success and the file holds what was sent. So nothing that is merely odd is an error: what
  * cannot be followed is left out with a remark. Cut off is what ends before its own lengths do.
  */
-import { closeSync, openSync, readFileSync } from 'node:fs'
-import { inflateRawSync, inflateSync } from 'node:zlib'
+import { closeSync, openSync } from 'node:fs'
 import { Attributes } from './attributes.ts'
 import { DataSetReader } from './data-set-reader.ts'
 import { isVr, lettersOf } from './dictionary.ts'
@@ -69,6 +68,7 @@ const EXPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2.1'
 const EXPLICIT_BIG_ENDIAN = '1.2.840.10008.1.2.2'
 const DEFLATED = '1.2.840.10008.1.2.1.99'
 const EXPLICIT: Encoding = { explicit: true, littleEndian: true }
+const ENCODINGS: readonly Encoding[] = [EXPLICIT, { explicit: false, littleEndian: true }, { explicit: true, littleEndian: false }]
 
 const SPECIFIC_CHARACTER_SET = 0x00080005
 const SOP_CLASS_UID = 0x00080016
@@ -114,28 +114,6 @@ export async function readObject (path: string, tags?: ReadonlySet<number>): Pro
   if (inflated.end === 'cut-off') throw new CutOffError(uidOfBeginning(inflated.beginning, plain, wanted), inflated.reason)
   const object = readDataSet(new MemorySource(inflated.beginning, inflated.sizeBytes), plain, wanted, fileBytes)
   return inflated.end === 'whole' ? object : { ...object, remarks: [...object.remarks, inflated.reason] }
-}
-
-/** @deprecated {@link DicomObject} */
-export type Part10Facts = DicomObject
-
-/**
- * @deprecated {@link readObject}, which does not hold the event loop while it inflates
- * @throws CutOffError
- * @throws NotDicomError
- */
-export function readPart10 (path: string): DicomObject {
-  const read = readPlain(path, DEFAULT_TAGS)
-  if (read.object !== undefined) return read.object
-  const { meta, zlibHeader, fileBytes } = read.deflated
-  const deflated = readFileSync(path).subarray(meta.end)
-  try {
-    const inflated = (zlibHeader ? inflateSync : inflateRawSync)(deflated, { maxOutputLength: 64 * 1024 ** 2 })
-    return readDataSet(new MemorySource(inflated), { ...meta, end: 0 }, DEFAULT_TAGS, fileBytes)
-  } catch (error) {
-    if (error instanceof CutOffError) throw error
-    throw new CutOffError(meta.sopInstanceUid, 'its deflated data set cannot be read to the end')
-  }
 }
 
 type Plain = { object: DicomObject } | { object: undefined, deflated: { meta: Meta, zlibHeader: boolean, fileBytes: number } }
@@ -209,14 +187,16 @@ function readDataSet (source: Source, meta: Meta, tags: ReadonlySet<number>, siz
   const sopInstanceUid = uid(SOP_INSTANCE_UID) || meta.sopInstanceUid
   if (reader.cutOff !== undefined) throw new CutOffError(sopInstanceUid, reader.cutOff)
   const remarks = remark === undefined ? reader.remarks : [remark, ...reader.remarks]
-  if (meta.sopInstanceUid !== '' && meta.sopInstanceUid !== sopInstanceUid) remarks.push(`its meta information calls it ${meta.sopInstanceUid.slice(0, 64)}`)
+  if (meta.sopInstanceUid !== '' && meta.sopInstanceUid !== sopInstanceUid) {
+    remarks.push(`its meta information calls it ${meta.sopInstanceUid.slice(0, 64)}`)
+  }
   const instanceNumber = integerOf(attributes.text(INSTANCE_NUMBER) ?? '')
   return {
     sopInstanceUid,
-    sopClassUid: uid(SOP_CLASS_UID) || meta.sopClassUid,
-    studyInstanceUid: uid(STUDY_INSTANCE_UID),
-    seriesInstanceUid: uid(SERIES_INSTANCE_UID),
-    transferSyntaxUid: meta.transferSyntaxUid || (encoding.explicit ? EXPLICIT_LITTLE_ENDIAN : IMPLICIT_LITTLE_ENDIAN),
+    sopClassUid: shared(uid(SOP_CLASS_UID) || meta.sopClassUid),
+    studyInstanceUid: shared(uid(STUDY_INSTANCE_UID)),
+    seriesInstanceUid: shared(uid(SERIES_INSTANCE_UID)),
+    transferSyntaxUid: shared(meta.transferSyntaxUid) || (encoding.explicit ? EXPLICIT_LITTLE_ENDIAN : IMPLICIT_LITTLE_ENDIAN),
     patient: patientOf(attributes),
     instanceNumber: instanceNumber === undefined ? undefined : Number(instanceNumber),
     sizeBytes,
@@ -226,18 +206,34 @@ function readDataSet (source: Source, meta: Meta, tags: ReadonlySet<number>, siz
 }
 
 function patientOf (attributes: Attributes): Patient {
+  const text = (tag: number): string => shared(attributes.text(tag) ?? '')
   return {
-    patientId: attributes.text(PATIENT_ID) ?? '',
-    issuerOfPatientId: attributes.text(ISSUER_OF_PATIENT_ID) ?? '',
-    patientName: attributes.text(PATIENT_NAME) ?? '',
-    birthDate: dateOf(attributes.text(PATIENT_BIRTH_DATE) ?? '') ?? '',
-    sex: attributes.text(PATIENT_SEX) ?? ''
+    patientId: text(PATIENT_ID),
+    issuerOfPatientId: text(ISSUER_OF_PATIENT_ID),
+    patientName: text(PATIENT_NAME),
+    birthDate: shared(dateOf(text(PATIENT_BIRTH_DATE)) ?? ''),
+    sex: text(PATIENT_SEX)
   }
+}
+
+/** Texts that all images of a series have: a study of 20,000 keeps each of them once. */
+const sharedTexts = new Map<string, string>()
+const MOST_SHARED_TEXTS = 256
+
+function shared (text: string): string {
+  const known = sharedTexts.get(text)
+  if (known !== undefined) return known
+  if (sharedTexts.size >= MOST_SHARED_TEXTS) sharedTexts.clear()
+  sharedTexts.set(text, text)
+  return text
 }
 
 /** What the transfer syntax says, where the first elements agree; else what they agree with. */
 function encodingOf (source: Source, { transferSyntaxUid, end: at }: Meta): { encoding: Encoding, remark: string | undefined } {
-  const stated: Encoding = { explicit: transferSyntaxUid !== IMPLICIT_LITTLE_ENDIAN, littleEndian: transferSyntaxUid !== EXPLICIT_BIG_ENDIAN }
+  const stated: Encoding = {
+    explicit: transferSyntaxUid !== IMPLICIT_LITTLE_ENDIAN,
+    littleEndian: transferSyntaxUid !== EXPLICIT_BIG_ENDIAN
+  }
   const end = source.sizeBytes
   const fits = ({ explicit, littleEndian }: Encoding): boolean => {
     try {
@@ -251,10 +247,10 @@ function encodingOf (source: Source, { transferSyntaxUid, end: at }: Meta): { en
     }
   }
   if (fits(stated)) return { encoding: stated, remark: undefined }
-  const others: Encoding[] = [{ explicit: true, littleEndian: true }, { explicit: false, littleEndian: true }, { explicit: true, littleEndian: false }]
   const headers = new Headers(source)
-  const found = others.find(encoding => fits(encoding) && headers.credit({ at, end, encoding, nested: false }) > 0)
-  return found === undefined ? { encoding: stated, remark: undefined } : { encoding: found, remark: 'its data set is not encoded as its transfer syntax says' }
+  const found = ENCODINGS.find(encoding => fits(encoding) && headers.credit({ at, end, encoding, nested: false }) > 0)
+  if (found === undefined) return { encoding: stated, remark: undefined }
+  return { encoding: found, remark: 'its data set is not encoded as its transfer syntax says' }
 }
 
 function uidOfBeginning (beginning: Buffer, meta: Meta, tags: ReadonlySet<number>): string {

@@ -21,7 +21,8 @@ export function timeOf (text: string): string | undefined {
 export function dateTimeOf (text: string): string | undefined {
   const trimmed = text.trim()
   const [match, year = '', month = '01', day = '01', hour = '00', minute = '00', second = '00'] = DATE_TIME.exec(trimmed) ?? []
-  return match !== undefined && isDay(year, month, day) && Number(hour) < 24 && Number(minute) < 60 && Number(second) <= 60 ? trimmed : undefined
+  const legal = isDay(year, month, day) && Number(hour) < 24 && Number(minute) < 60 && Number(second) <= 60
+  return match !== undefined && legal ? trimmed : undefined
 }
 
 function isDay (year: string, month: string, day: string): boolean {

@@ -1,7 +1,8 @@
 /**
  * Names and descriptions as the images themselves spell them. A PACS may answer C-FIND in a poorer character set than it stores: Orthanc
  * with its default encoding drops the ideographic group of a name and turns Cyrillic into nothing (measured). Where the PACS's text is a
- * poorer spelling of the image's, the image's is taken; where they differ in substance, the PACS is right, since it may have been corrected.
+ * poorer spelling of the image's, the image's is taken; where they differ in substance, the PACS is right, since it may have been
+ * corrected.
  */
 import type { DicomObject } from '../dicom/part10.ts'
 import type { CompleteStudy } from '../studies/complete-studies.ts'
@@ -32,8 +33,8 @@ export function richer (pacs: string, image: string | undefined): string {
 const MARKS = /[?\uFFFD^=\s]/
 
 /**
- * Whether `pacs` is what is left of `image` in a character set that lacks some of its letters: each letter is there in its order, or has been
- * dropped or replaced by a mark. A letter is not dropped where others of its script could be written: those are two texts.
+ * Whether `pacs` is what is left of `image` in a character set that lacks some of its letters: each letter is there in its order, or has
+ * been dropped or replaced by a mark. A letter is not dropped where others of its script could be written: those are two texts.
  */
 function isPoorer (pacs: string, image: string): boolean {
   if (isMisread(pacs, image)) return true
@@ -53,12 +54,13 @@ function isPoorer (pacs: string, image: string): boolean {
 /** UTF-8 that the PACS took for Latin 1. */
 function isMisread (pacs: string, image: string): boolean {
   const bytes = Buffer.from(image, 'utf8')
-  return bytes.length > image.length && [bytes.toString('latin1'), new TextDecoder('windows-1252').decode(bytes)].includes(pacs)
+  return bytes.length > image.length && bytes.toString('latin1') === pacs
 }
 
 const SCRIPTS: ReadonlyArray<[string, RegExp]> = [
   ['ASCII', /[\0-\x7f]/],
-  ['Latin', /\p{Script=Latin}/u], ['Cyrillic', /\p{Script=Cyrillic}/u], ['Greek', /\p{Script=Greek}/u], ['Arabic', /\p{Script=Arabic}/u], ['Hebrew', /\p{Script=Hebrew}/u],
+  ['Latin', /\p{Script=Latin}/u], ['Cyrillic', /\p{Script=Cyrillic}/u], ['Greek', /\p{Script=Greek}/u], ['Arabic', /\p{Script=Arabic}/u],
+  ['Hebrew', /\p{Script=Hebrew}/u],
   ['Thai', /\p{Script=Thai}/u], ['Hangul', /\p{Script=Hangul}/u], ['Han', /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u]
 ]
 

@@ -1,4 +1,4 @@
-/** Bytes of DICOM files as the writers of this world make them, not as the standard asks: every element says for itself how it is encoded. */
+/** Bytes of DICOM files as their writers make them, not as the standard asks: every element says for itself how it is encoded. */
 
 export interface Syntax { explicit: boolean, littleEndian: boolean }
 
@@ -6,7 +6,10 @@ export const EXPLICIT: Syntax = { explicit: true, littleEndian: true }
 export const IMPLICIT: Syntax = { explicit: false, littleEndian: true }
 export const BIG_ENDIAN: Syntax = { explicit: true, littleEndian: false }
 
-export const SYNTAX_UIDS = { explicit: '1.2.840.10008.1.2.1', implicit: '1.2.840.10008.1.2', bigEndian: '1.2.840.10008.1.2.2', deflated: '1.2.840.10008.1.2.1.99' } as const
+export const SYNTAX_UIDS = {
+  explicit: '1.2.840.10008.1.2.1', implicit: '1.2.840.10008.1.2', bigEndian: '1.2.840.10008.1.2.2',
+  deflated: '1.2.840.10008.1.2.1.99'
+} as const
 
 const LONG = /^(O[BDFLVW]|S[QV]|U[CNRTV])$/
 const UNDEFINED = 0xFFFFFFFF
@@ -61,7 +64,8 @@ export function sequence (tag: number, items: readonly Buffer[], syntax: Syntax 
 /** Encapsulated pixel data (PS3.5 A.4). */
 export function fragments (parts: readonly Buffer[], delimiter = true): Buffer {
   return Buffer.concat([
-    el(0x7FE00010, 'OB', Buffer.alloc(0), EXPLICIT, UNDEFINED), item(Buffer.alloc(0)), ...parts.map(item), ...(delimiter ? [Buffer.from('feffdde000000000', 'hex')] : [])
+    el(0x7FE00010, 'OB', Buffer.alloc(0), EXPLICIT, UNDEFINED), item(Buffer.alloc(0)), ...parts.map(item),
+    ...(delimiter ? [Buffer.from('feffdde000000000', 'hex')] : [])
   ])
 }
 
@@ -71,7 +75,8 @@ function item (bytes: Buffer): Buffer {
 
 export function meta (transferSyntaxUid: string, more: readonly Buffer[] = [], sopInstanceUid = ''): Buffer {
   const elements = Buffer.concat([
-    el(0x00020001, 'OB', Buffer.from([0, 1])), el(0x00020002, 'UI', '1.2.840.10008.5.1.4.1.1.2'), ...(sopInstanceUid === '' ? [] : [el(0x00020003, 'UI', sopInstanceUid)]),
+    el(0x00020001, 'OB', Buffer.from([0, 1])), el(0x00020002, 'UI', '1.2.840.10008.5.1.4.1.1.2'),
+    ...(sopInstanceUid === '' ? [] : [el(0x00020003, 'UI', sopInstanceUid)]),
     el(0x00020010, 'UI', transferSyntaxUid), el(0x00020012, 'UI', '1.2.3'), ...more
   ])
   return Buffer.concat([Buffer.alloc(128), Buffer.from('DICM'), el(0x00020000, 'UL', u32(elements.length)), elements])
@@ -81,15 +86,23 @@ export function file (transferSyntaxUid: string, ...elements: readonly Buffer[])
   return Buffer.concat([meta(transferSyntaxUid), ...elements])
 }
 
-export const WHO = { sopClassUid: '1.2.840.10008.5.1.4.1.1.2', sopInstanceUid: '1.2.3.4.5', studyInstanceUid: '1.2.3', seriesInstanceUid: '1.2.3.4' } as const
+export const WHO = {
+  sopClassUid: '1.2.840.10008.5.1.4.1.1.2', sopInstanceUid: '1.2.3.4.5', studyInstanceUid: '1.2.3',
+  seriesInstanceUid: '1.2.3.4'
+} as const
 
 /** The elements of who it is, each by itself, so that odd ones can stand between them. */
-export function identity (syntax: Syntax = EXPLICIT, vr: (vr: string) => string = vr => vr): { sop: Buffer, patient: Buffer, study: Buffer, image: Buffer } {
+export function identity (syntax: Syntax = EXPLICIT, vr: (vr: string) => string = vr => vr): {
+  sop: Buffer, patient: Buffer, study: Buffer,
+  image: Buffer
+} {
   const one = (tag: number, letters: string, value: Buffer | string): Buffer => el(tag, vr(letters), value, syntax)
   return {
     sop: Buffer.concat([one(0x00080016, 'UI', WHO.sopClassUid), one(0x00080018, 'UI', WHO.sopInstanceUid), one(0x00080060, 'CS', 'CT')]),
-    patient: Buffer.concat([one(0x00100010, 'PN', 'Doe^Jane'), one(0x00100020, 'LO', 'P1'), one(0x00100030, 'DA', '19700131'), one(0x00100040, 'CS', 'F')]),
-    study: Buffer.concat([one(0x0020000D, 'UI', WHO.studyInstanceUid), one(0x0020000E, 'UI', WHO.seriesInstanceUid), one(0x00200013, 'IS', '7')]),
+    patient: Buffer.concat([one(0x00100010, 'PN', 'Doe^Jane'), one(0x00100020, 'LO', 'P1'), one(0x00100030, 'DA', '19700131'),
+      one(0x00100040, 'CS', 'F')]),
+    study: Buffer.concat([one(0x0020000D, 'UI', WHO.studyInstanceUid), one(0x0020000E, 'UI', WHO.seriesInstanceUid),
+      one(0x00200013, 'IS', '7')]),
     image: Buffer.concat([one(0x00280008, 'IS', '1'), one(0x00280010, 'US', u16(2, syntax)), one(0x00280011, 'US', u16(2, syntax))])
   }
 }

@@ -22,7 +22,8 @@ const change = fc.record({
     fc.uint8Array({ maxLength: 6 }),
     // what means something there
     fc.constantFrom(
-      'feffdde000000000', 'feff0de000000000', 'feff00e0ffffffff', 'ffffffff', '5351', '554e0000ffffffff', '2020', '0000', '20000d00', 'e07f10004f570000'
+      'feffdde000000000', 'feff0de000000000', 'feff00e0ffffffff', 'ffffffff', '5351', '554e0000ffffffff', '2020', '0000', '20000d00',
+      'e07f10004f570000'
     ).map(hex => Buffer.from(hex, 'hex'))
   )
 })
@@ -40,7 +41,12 @@ t.test('bytes that were changed anywhere, and files that were cut anywhere', asy
   const study = ctStudy('FUZZ', 1, undefined, 16)
   const kinds = ['SR', 'GSPS', 'KO', 'ECG', 'CT-jpeg', 'XA-multiframe-jpeg']
   const small = { count: 1, rows: 32, columns: 32 }
-  const odd = oddStudies().map(one => ({ ...one, series: one.series.filter(({ kind }) => kinds.includes(kind)).map(series => ({ ...series, ...small })) }))
+  const odd = oddStudies().map(one => ({
+    ...one, series: one.series.filter(({ kind }) => kinds.includes(kind)).map(series => ({
+      ...series,
+      ...small
+    }))
+  }))
   const written = await Promise.all([study, ...odd].map(async one => await writeStudy(one, folder, programs)))
   const instances = written.flat()
   const originals = await Promise.all(instances.map(async ({ path }) => ({ bytes: readFileSync(path), object: await readObject(path) })))
@@ -60,34 +66,37 @@ t.test('bytes that were changed anywhere, and files that were cut anywhere', asy
   }
   await t.test('nothing but two errors, and a record or a reason', async () => {
     const share = fc.double({ min: 0, max: 1, noNaN: true })
-    await fc.assert(fc.asyncProperty(fc.constantFrom(...originals), fc.array(change, { maxLength: 4 }), share, async (original, changes, cut) => {
-      const bytes = changed(original.bytes, changes)
-      const object = await read(cut < 0.7 ? bytes : bytes.subarray(0, Math.floor(bytes.length * cut)))
-      if (!(object instanceof Error)) recordOf(object)
-    }), { numRuns: RUNS })
+    await fc.assert(fc.asyncProperty(fc.constantFrom(...originals), fc.array(change, { maxLength: 4 }), share,
+      async (original, changes, cut) => {
+        const bytes = changed(original.bytes, changes)
+        const object = await read(cut < 0.7 ? bytes : bytes.subarray(0, Math.floor(bytes.length * cut)))
+        if (!(object instanceof Error)) recordOf(object)
+      }), { numRuns: RUNS })
   })
   await t.test('who it is stands, where those elements do', async () => {
-    await fc.assert(fc.asyncProperty(fc.constantFrom(...originals), fc.array(change, { maxLength: 4 }), async ({ bytes, object }, changes) => {
+    await fc.assert(fc.asyncProperty(fc.constantFrom(...originals), fc.array(change, { maxLength: 4 }),
+      async ({ bytes, object }, changes) => {
       // behind Instance Number (0020,0013)
-      const intact = bytes.indexOf(Buffer.from('20001300', 'hex')) + 14
-      const found = await read(changed(bytes, changes, intact))
-      if (found instanceof NotDicomError) throw found
-      fc.pre(object.sopInstanceUid !== '')
-      if (found.sopInstanceUid !== object.sopInstanceUid) throw new Error(`${found.sopInstanceUid} is not ${object.sopInstanceUid}`)
-      if (found instanceof CutOffError) return
-      if (identityKey(found) !== identityKey(object) || found.patient.patientName !== object.patient.patientName) throw new Error('somebody else')
-    }), { numRuns: RUNS })
+        const intact = bytes.indexOf(Buffer.from('20001300', 'hex')) + 14
+        const found = await read(changed(bytes, changes, intact))
+        if (found instanceof NotDicomError) throw found
+        fc.pre(object.sopInstanceUid !== '')
+        if (found.sopInstanceUid !== object.sopInstanceUid) throw new Error(`${found.sopInstanceUid} is not ${object.sopInstanceUid}`)
+        if (found instanceof CutOffError) return
+        if (identityKey(found) !== identityKey(object) || found.patient.patientName !== object.patient.patientName) throw new Error('somebody else')
+      }), { numRuns: RUNS })
   })
   await t.test('pixel data that are cut off are found out', async t => {
     const images = originals.filter(({ bytes }) => pixelDataAt(bytes) > 0)
     t.ok(images.length > 1)
-    await fc.assert(fc.asyncProperty(fc.constantFrom(...images), fc.double({ min: 0, max: 1, noNaN: true }), async ({ bytes, object }, share) => {
-      const start = pixelDataAt(bytes) + 4
-      const cut = bytes.subarray(0, start + Math.floor(share * (bytes.length - start)))
-      fc.pre(cut.length < bytes.length)
-      const found = await read(cut)
-      if (!(found instanceof CutOffError) || found.sopInstanceUid !== object.sopInstanceUid) throw new Error(`${cut.length} of ${bytes.length} bytes`)
-    }), { numRuns: 500 })
+    await fc.assert(fc.asyncProperty(fc.constantFrom(...images), fc.double({ min: 0, max: 1, noNaN: true }),
+      async ({ bytes, object }, share) => {
+        const start = pixelDataAt(bytes) + 4
+        const cut = bytes.subarray(0, start + Math.floor(share * (bytes.length - start)))
+        fc.pre(cut.length < bytes.length)
+        const found = await read(cut)
+        if (!(found instanceof CutOffError) || found.sopInstanceUid !== object.sopInstanceUid) throw new Error(`${cut.length} of ${bytes.length} bytes`)
+      }), { numRuns: 500 })
   })
 })
 
@@ -101,14 +110,19 @@ interface Branch { tag: number, items: ReadonlyArray<readonly Node[]> }
 type Node = Leaf | Branch
 
 const TEXTS: ReadonlyArray<readonly [number, string]> = [
-  [0x00080100, 'SH'], [0x00080102, 'SH'], [0x00080104, 'LO'], [0x00081150, 'UI'], [0x00081155, 'UI'], [0x00081160, 'IS'], [0x00080060, 'CS'], [0x0040A160, 'UT'], [0x0040A123, 'PN'],
+  [0x00080100, 'SH'], [0x00080102, 'SH'], [0x00080104, 'LO'], [0x00081150, 'UI'], [0x00081155, 'UI'], [0x00081160, 'IS'],
+  [0x00080060, 'CS'], [0x0040A160, 'UT'], [0x0040A123, 'PN'],
   [0x0040A121, 'DA'], [0x0040A30A, 'DS']
 ]
-const NUMBERS: ReadonlyArray<readonly [number, string, number]> = [[0x00280010, 'US', 2], [0x00280009, 'AT', 2], [0x0040A132, 'UL', 4], [0x00700022, 'FL', 4], [0x0040A161, 'FD', 8]]
+const NUMBERS: ReadonlyArray<readonly [number, string, number]> = [[0x00280010, 'US', 2], [0x00280009, 'AT', 2], [0x0040A132, 'UL', 4],
+  [0x00700022, 'FL', 4], [0x0040A161, 'FD', 8]]
 const SEQUENCES = [0x00081199, 0x0040A168, 0x0040A043, 0x00081140]
 
 const leaf: fc.Arbitrary<Leaf> = fc.oneof(
-  fc.tuple(fc.constantFrom(...TEXTS), fc.string({ maxLength: 12 })).map(([[tag, vr], text]) => ({ tag, vr, write: () => Buffer.from(text.replaceAll('\0', ''), 'utf8') })),
+  fc.tuple(fc.constantFrom(...TEXTS), fc.string({ maxLength: 12 })).map(([[tag, vr], text]) => ({
+    tag, vr,
+    write: () => Buffer.from(text.replaceAll('\0', ''), 'utf8')
+  })),
   fc.tuple(fc.constantFrom(...NUMBERS), fc.uint8Array({ minLength: 8, maxLength: 8 })).map(([[tag, vr, size], bytes]) => ({
     tag,
     vr,
@@ -121,7 +135,10 @@ const leaf: fc.Arbitrary<Leaf> = fc.oneof(
 )
 
 const { items } = fc.letrec<{ items: ReadonlyArray<readonly Node[]>, node: Node }>(tie => ({
-  items: fc.array(fc.uniqueArray(tie('node'), { maxLength: 5, selector: ({ tag }) => tag }).map(nodes => [...nodes].sort((a, b) => a.tag - b.tag)), { maxLength: 3 }),
+  items: fc.array(fc.uniqueArray(tie('node'), {
+    maxLength: 5,
+    selector: ({ tag }) => tag
+  }).map(nodes => [...nodes].sort((a, b) => a.tag - b.tag)), { maxLength: 3 }),
   node: fc.oneof({ maxDepth: 4 }, leaf, fc.record({ tag: fc.constantFrom(...SEQUENCES), items: tie('items') }))
 }))
 
@@ -134,7 +151,10 @@ function encode (nodes: readonly Node[], form: Form): Buffer {
     if (!('items' in node)) return el(node.tag, unknown && syntax.explicit ? 'UN' : node.vr, pad(node.write(syntax), node.vr), syntax)
     const inside = unknown && syntax.explicit ? IMPLICIT : syntax
     const bodies = node.items.map(item => encode(item, { ...form, syntax: inside }))
-    return sequence(node.tag, bodies, syntax, { inside, vr: inside === syntax ? 'SQ' : 'UN', undefinedLength: lengths(), undefinedItems: lengths() })
+    return sequence(node.tag, bodies, syntax, {
+      inside, vr: inside === syntax ? 'SQ' : 'UN', undefinedLength: lengths(),
+      undefinedItems: lengths()
+    })
   }))
 }
 
@@ -149,8 +169,10 @@ t.test('one meaning has one encoding', async t => {
     const lengths = (): boolean => booleans.next().value === true
     const node: Branch = { tag: 0x00081115, items: generated }
     const forms: Array<[string, Form]> = [
-      [SYNTAX_UIDS.explicit, { syntax: EXPLICIT, unknown: false, lengths: () => false }], [SYNTAX_UIDS.explicit, { syntax: EXPLICIT, unknown: false, lengths }],
-      [SYNTAX_UIDS.explicit, { syntax: EXPLICIT, unknown: true, lengths }], [SYNTAX_UIDS.implicit, { syntax: IMPLICIT, unknown: false, lengths }],
+      [SYNTAX_UIDS.explicit, { syntax: EXPLICIT, unknown: false, lengths: () => false }],
+      [SYNTAX_UIDS.explicit, { syntax: EXPLICIT, unknown: false, lengths }],
+      [SYNTAX_UIDS.explicit, { syntax: EXPLICIT, unknown: true, lengths }],
+      [SYNTAX_UIDS.implicit, { syntax: IMPLICIT, unknown: false, lengths }],
       [SYNTAX_UIDS.bigEndian, { syntax: BIG_ENDIAN, unknown: false, lengths }]
     ]
     const seen: string[] = []

@@ -4,8 +4,6 @@ import { join, posix } from 'node:path'
 import t, { type Test } from 'tap'
 import { demoStudies, oddStudies } from '../../demo/phantoms/studies.ts'
 import { startOrthanc } from '../../demo/orthanc.ts'
-import { richer } from '../../src/disc/names-from-files.ts'
-import { readPart10 } from '../../src/dicom/part10.ts'
 import { nothingLeft, pixelDataSha256, readDisc, service, world, type Disc, type World } from '../world.ts'
 
 const STUDIES = [...oddStudies(), ...demoStudies().filter(({ accessionNumber }) => /^(CT|MR|US)/.test(accessionNumber))]
@@ -142,20 +140,11 @@ t.test('discs from Orthanc', async t => {
     t.equal(answer.status, 200, answer.status === 200 ? '' : answer.body.toString())
     if (answer.status !== 200) return
     const disc = await readDisc(t, answer.body, here.programs)
-    t.strictSame([...new Set([...disc.instances.values()].map(path => readPart10(join(disc.root, path)).transferSyntaxUid))], ['1.2.840.10008.1.2.1'])
+    t.strictSame([...new Set(disc.objects.map(({ object }) => object.transferSyntaxUid))], ['1.2.840.10008.1.2.1'])
     t.equal(disc.instances.size, here.of('ODD.2024.001').length)
     await indexed(t, disc, here)
     t.strictSame(await nothingLeft(strict), [])
   })
-})
-
-t.test('the richer spelling', async t => {
-  t.equal(richer('Yamada^Tarou', 'Yamada^Tarou=山田^太郎'), 'Yamada^Tarou=山田^太郎')
-  t.equal(richer('', 'Иванов^Пётр'), 'Иванов^Пётр')
-  t.equal(richer('??????^????', 'Иванов^Пётр'), 'Иванов^Пётр')
-  t.equal(richer('MARRIED^NAME', 'MAIDEN^NAME'), 'MARRIED^NAME', 'a correction at the PACS stands')
-  t.equal(richer('Yamada^Tarou', '\uFFFD'), 'Yamada^Tarou')
-  t.equal(richer('A^B', undefined), 'A^B')
 })
 
 t.test('an independent reader imports the disc', async t => {

@@ -35,7 +35,7 @@ const OFFSETS_BYTES = 8 + 12 + 10 + 12
  */
 export function buildDicomdir (contents: DiscContents, fileSetId: string): { bytes: Buffer, notListed: NotListed[] } {
   const notListed: NotListed[] = []
-  const roots = contents.patients.map((patient, index) => patientNode(patient, index, notListed)).filter(({ children }) => children.length > 0)
+  const roots = contents.patients.map((patient, index) => patientNode(patient, index, notListed)).filter(hasChildren)
   const head = (first: number, last: number, recordBytes: number): Buffer => Buffer.concat([
     element(0x00041130, 'CS', fileSetId),
     element(0x00041200, 'UL', uint32(first)),
@@ -82,14 +82,15 @@ function patientNode ({ patient, studies }: DiscPatient, index: number, notListe
     // an empty Patient ID is type 2 in the images and type 1 here; two nameless patients must not become one
     [TAGS.patientId, patient.patientId === '' ? `UNKNOWN-${index + 1}` : patient.patientId]
   ]))
-  return node(PATIENT.name, fields, studies.map(study => studyNode(study, notListed)).filter(({ children }) => children.length > 0))
+  return node(PATIENT.name, fields, studies.map(study => studyNode(study, notListed)).filter(hasChildren))
 }
 
 function studyNode ({ study, series }: DiscStudy, notListed: NotListed[]): DirectoryNode {
   const { fields } = encodeRecord(STUDY, firstOf(series), new Map([
-    [TAGS.studyInstanceUid, study.studyInstanceUid], [TAGS.studyDate, study.studyDate], [TAGS.accessionNumber, study.accessionNumber], [TAGS.studyId, study.studyId]
+    [TAGS.studyInstanceUid, study.studyInstanceUid], [TAGS.studyDate, study.studyDate], [TAGS.accessionNumber, study.accessionNumber],
+    [TAGS.studyId, study.studyId]
   ]))
-  return node(STUDY.name, fields, series.map(one => seriesNode(one, notListed)).filter(({ children }) => children.length > 0))
+  return node(STUDY.name, fields, series.map(one => seriesNode(one, notListed)).filter(hasChildren))
 }
 
 function seriesNode ({ series, files }: DiscSeries, notListed: NotListed[]): DirectoryNode {
@@ -104,6 +105,11 @@ function seriesNode ({ series, files }: DiscSeries, notListed: NotListed[]): Dir
     return []
   })
   return node(SERIES.name, fields, children)
+}
+
+/** A record that leads to no file is of no use. */
+function hasChildren ({ children }: DirectoryNode): boolean {
+  return children.length > 0
 }
 
 /** What the first file says stands for all: that they are of one study and one patient has been seen to. */
@@ -134,7 +140,8 @@ function encode (nodes: readonly DirectoryNode[], start: number): Buffer[] {
     const lower = offset + OFFSETS_BYTES + body.length
     offset += sizeBytes
     // 0 stands for "there is none" (PS3.3 F.3.2.2)
-    return [offsets(body.length, index === nodes.length - 1 ? 0 : offset, children.length === 0 ? 0 : lower), body, ...encode(children, lower)]
+    const next = index === nodes.length - 1 ? 0 : offset
+    return [offsets(body.length, next, children.length === 0 ? 0 : lower), body, ...encode(children, lower)]
   })
 }
 
@@ -143,5 +150,7 @@ function offsets (bodyBytes: number, next: number, lower: number): Buffer {
   item.writeUInt16LE(0xFFFE, 0)
   item.writeUInt16LE(0xE000, 2)
   item.writeUInt32LE(OFFSETS_BYTES - item.length + bodyBytes, 4)
-  return Buffer.concat([item, element(0x00041400, 'UL', uint32(next)), element(0x00041410, 'US', uint16(0xFFFF)), element(0x00041420, 'UL', uint32(lower))])
+  return Buffer.concat([
+    item, element(0x00041400, 'UL', uint32(next)), element(0x00041410, 'US', uint16(0xFFFF)), element(0x00041420, 'UL', uint32(lower))
+  ])
 }

@@ -1,9 +1,10 @@
 /**
- * Directory records (PS3.3 F.5) of what objects say of themselves. Values are copied by their meaning: a record is legal (PS3.5 6.2) whatever
- * its object holds, since one value that cannot be read costs the index of the whole disc.
+ * Directory records (PS3.3 F.5) of what objects say of themselves. Values are copied by their meaning: a record is legal (PS3.5 6.2)
+ * whatever its object holds, since one value that cannot be read costs the index of the whole disc.
  */
 import type { Attribute, Attributes } from '../../dicom/attributes.ts'
 import { decodeText, isCharacterSet, isTextIn } from '../../dicom/character-set.ts'
+import { nameOf } from '../../dicom/dictionary.ts'
 import { recordTypeOf, TAGS, type Key, type RecordType } from '../../dicom/directory-record-types.ts'
 import { element, uint16, uint32 } from '../../dicom/element-writer.ts'
 import { isUid } from '../../dicom/study.ts'
@@ -13,6 +14,12 @@ import { codeOf, dateOf, dateTimeOf, decimalOf, integerOf, timeOf, uidOf } from 
 export type DirectoryRecord =
   | { listed: true, type: string, /** The record's keys, encoded. */ fields: Buffer }
   | { listed: false, reason: string }
+
+export interface EncodedRecord {
+  fields: Buffer
+  /** The tag of an attribute of type 1 that cannot be invented. */
+  missing: number | undefined
+}
 
 /** Texts by tag that stand in a record where the object itself says nothing. */
 export type Fallbacks = ReadonlyMap<number, string>
@@ -31,7 +38,7 @@ export function recordOf (object: DicomObject): DirectoryRecord {
     const type = recordTypeOf(sopClassUid, (attributes.number(TAGS.rows) ?? 0) > 0)
     if (type === undefined) return { listed: false, reason: `there is no directory record for SOP class ${sopClassUid}` }
     const { fields, missing } = encodeRecord(type, attributes)
-    if (missing !== undefined) return { listed: false, reason: `required attribute (${missing.toString(16).padStart(8, '0').replace(/^..../, '$&,')}) is missing` }
+    if (missing !== undefined) return { listed: false, reason: `required attribute ${nameOf(missing)} is missing` }
     return { listed: true, type: type.name, fields }
   } catch (error) {
     // one odd report must not cost the disc of the others
@@ -39,17 +46,15 @@ export function recordOf (object: DicomObject): DirectoryRecord {
   }
 }
 
-/**
- * The keys of a record in ascending order; what an object lacks of type 1 is invented.
- * @returns `missing` the tag of an attribute of type 1 that cannot be invented
- */
-export function encodeRecord (type: RecordType, attributes: Attributes, fallbacks: Fallbacks = new Map()): { fields: Buffer, missing: number | undefined } {
+/** The keys of a record in ascending order; what an object lacks of type 1 is invented. */
+export function encodeRecord (type: RecordType, attributes: Attributes, fallbacks: Fallbacks = new Map()): EncodedRecord {
   const found = new Map<number, Attribute>()
   for (const attribute of attributes) found.set(attribute.tag, attribute)
   const texts = textsOf(type, found, attributes.characterSet, fallbacks)
   const missing: number[] = []
   const elements = type.keys.flatMap(key => {
-    const value = key.tag === TAGS.specificCharacterSet ? texts.characterSet : texts.values.get(key.tag) ?? plainValue(key, found, fallbacks)
+    const characterSet = key.tag === TAGS.specificCharacterSet ? texts.characterSet : undefined
+    const value = characterSet ?? texts.values.get(key.tag) ?? plainValue(key, found, fallbacks)
     if (value !== undefined && value.length > 0) return [element(key.tag, key.vr, value)]
     if (key.type === 1 && key.invented === undefined) missing.push(key.tag)
     if (key.type === 1) return [element(key.tag, key.vr, key.invented ?? '')]
@@ -95,7 +100,8 @@ function trimmed (value: Buffer): Buffer {
 /** Without control characters and what is above the length of its VR. */
 function legalText (vr: string, text: string): string {
   // eslint-disable-next-line no-control-regex
-  const printable = text.replace(vr === 'ST' ? /[\0-\x09\x0b\x0e-\x1f\x7f-\x9f]/g : /[\0-\x1f\x7f-\x9f]/g, '').replaceAll('\uFFFD', '?').trim()
+  const control = vr === 'ST' ? /[\0-\x09\x0b\x0e-\x1f\x7f-\x9f]/g : /[\0-\x1f\x7f-\x9f]/g
+  const printable = text.replace(control, '').replaceAll('\uFFFD', '?').trim()
   const most = LONGEST[vr] ?? 0
   const cut = (part: string): string => [...part].slice(0, most).join('')
   if (vr === 'PN') return printable.split('\\', 1).flatMap(one => one.split('=').slice(0, MOST_NAME_GROUPS)).map(cut).join('=').trim()
@@ -114,7 +120,8 @@ function plainValue (key: Key, found: ReadonlyMap<number, Attribute>, fallbacks:
 }
 
 function binary (vr: 'US' | 'UL', { vr: own, value }: Attribute): Buffer | undefined {
-  if (own === vr) return value.length === (vr === 'US' ? 2 : 4) ? value : value.length === 0 ? undefined : value.subarray(0, vr === 'US' ? 2 : 4)
+  const size = vr === 'US' ? 2 : 4
+  if (own === vr) return value.length < size ? undefined : value.subarray(0, size)
   const number = Number(integerOf(asText({ tag: 0, vr: own, value })) ?? Number.NaN)
   if (!Number.isInteger(number) || number < 0 || number >= (vr === 'US' ? 2 ** 16 : 2 ** 32)) return undefined
   return vr === 'US' ? uint16(number) : uint32(number)

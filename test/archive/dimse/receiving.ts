@@ -6,12 +6,12 @@ import { freePort } from '../../../demo/ports.ts'
 import type { Delivery, StudySink } from '../../../src/archive/archive.ts'
 import { StorageScp, type StorageScpOptions } from '../../../src/archive/dimse/storage-scp.ts'
 import { WantedStudies } from '../../../src/archive/dimse/wanted-studies.ts'
-import { readPart10, type DicomObject } from '../../../src/dicom/part10.ts'
+import { readObject, type DicomObject } from '../../../src/dicom/part10.ts'
 import { temporaryFolder } from '../../world.ts'
 
 /** What stands in the file, with no patient: the receiver asks for none. */
 export async function read (path: string): Promise<DicomObject> {
-  return { ...readPart10(path), patient: { patientId: '', issuerOfPatientId: '', patientName: '', birthDate: '', sex: '' }, instanceNumber: undefined }
+  return { ...await readObject(path), patient: { patientId: '', issuerOfPatientId: '', patientName: '', birthDate: '', sex: '' }, instanceNumber: undefined }
 }
 
 export interface Kept extends Delivery {
