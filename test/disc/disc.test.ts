@@ -175,7 +175,11 @@ t.test('a set of three discs', async t => {
   t.equal(whole.status, 413)
   const links = whole.json()['discs'] as string[]
   t.match(whole.json(), { code: 'DISC_TOO_SMALL', error: 'the studies need more than one disc', detail: /^3 discs/ })
-  t.strictSame(links, [1, 2, 3].map(n => `${link}&disc=${n}`))
+  const set = /&set=([0-9a-f]{16})$/.exec(links[0] ?? '')?.[1] ?? 'none'
+  t.strictSame(links, [1, 2, 3].map(n => `${link}&disc=${n}&set=${set}`))
+  const other = await mkiso.get(`${link}&disc=2&set=0123456789abcdef`)
+  t.equal(other.status, 409, 'a disc of another set is not given out')
+  t.match(other.json(), { code: 'SET_CHANGED', discs: links })
   const seen: string[] = []
   const moves = here.pacs.moves()
   for (const [index, one] of links.entries()) {
@@ -192,7 +196,7 @@ t.test('a set of three discs', async t => {
     seen.push(...disc.instances.keys())
   }
   t.strictSame(seen.sort(), here.instances.map(({ sopInstanceUid }) => sopInstanceUid).sort(), 'the union is the manifest, nothing twice')
-  t.equal(here.pacs.moves(), moves, 'the PACS was asked once for all of it')
+  t.equal(here.pacs.moves() - moves, 6, 'nothing but one image of each of the two studies is asked for, to compare, for each disc')
   const none = await mkiso.get(`${link}&disc=4`)
   t.equal(none.status, 400)
   t.match(none.json(), { detail: 'there is no disc 4: the set has 3' })
