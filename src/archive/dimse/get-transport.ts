@@ -15,7 +15,7 @@ import type { Counts, FetchAnswer } from './fetch-outcome.ts'
 import { aeTitleAt } from './pacs.ts'
 import type { Remembered } from './remembered-studies.ts'
 import { blindContexts, exactContexts, likelyContexts, type StorageContext } from './storage-classes.ts'
-import type { Transport, TransportOptions, TransportSession } from './transport.ts'
+import type { Transport, TransportOptions } from './transport.ts'
 import { WantedStudies } from './wanted-studies.ts'
 
 /** UIDs in one request; each has up to 64 characters. */
@@ -32,14 +32,12 @@ export function createGetTransport (options: TransportOptions): Transport {
       })
       const callingAeTitle = aeTitleAt(config, slot.index)
       const wanted = new WantedStudies()
-      const session = {
+      return {
         wanted,
         callingAeTitle,
         destination: `${callingAeTitle} as a C-GET client`,
-        tool: 'C-GET' as const,
-        // a list, then one by one; what did not fit into an association is asked for again within one fetch
-        triesInVain: 2,
-        fetch: async (part: FetchPart, { signal, log, onActivity, remembered }: Parameters<TransportSession['fetch']>[1]) => {
+        tool: 'C-GET',
+        fetch: async (part, { signal, log, onActivity, remembered }) => {
           const startedAt = performance.now()
           const got = new Get({ ...options, log }, { part, folder, wanted, callingAeTitle, remembered, onActivity })
           const answer = await got.run(signal)
@@ -54,7 +52,6 @@ export function createGetTransport (options: TransportOptions): Transport {
           slot.release()
         }
       }
-      return session
     }
   }
 }
