@@ -10,6 +10,8 @@ export interface Counts {
   completed: number | undefined
   failed: number | undefined
   warning: number | undefined
+  /** Of how many, where who counts knows better than the sum of the others. */
+  total?: number | undefined
 }
 
 export type FetchAnswer =
@@ -51,7 +53,8 @@ export function outcomeOf (answer: FetchAnswer, parties: FetchParties): FetchOut
 }
 
 function answeredOutcome (status: number, counts: Counts, parties: FetchParties): FetchOutcome {
-  const { total, sent, failed } = countsOf(counts)
+  // nothing remains after success (PS3.7 9.1.4.1.7): such a count is of an earlier response
+  const { total, sent, failed } = countsOf(status === 0 ? { ...counts, remaining: undefined } : counts)
   const numbers = { total, sent, failed, hopeless: false }
   const code = `status 0x${status.toString(16).toUpperCase().padStart(4, '0')}`
   if (status === 0 && failed === 0) return { ...numbers, end: 'success', reason: '', fault: undefined }
@@ -69,10 +72,10 @@ export function refusal (why: string, { pacs, destination }: Pick<FetchParties, 
 }
 
 /** All zeros, or 65535 anywhere, is no count. */
-function countsOf (counts: Counts): { total: number | undefined, sent: number, failed: number } {
-  const known = [counts.remaining, counts.completed, counts.failed, counts.warning].filter(count => count !== undefined)
+function countsOf ({ total, ...counts }: Counts): { total: number | undefined, sent: number, failed: number } {
+  const known = Object.values(counts).filter(count => count !== undefined)
   if (known.includes(UNKNOWN_COUNT)) return { total: undefined, sent: 0, failed: 0 }
-  const sum = known.reduce((a, b) => a + b, 0)
+  const sum = total ?? known.reduce((a, b) => a + b, 0)
   return { total: sum === 0 ? undefined : sum, sent: (counts.completed ?? 0) + (counts.warning ?? 0), failed: counts.failed ?? 0 }
 }
 
