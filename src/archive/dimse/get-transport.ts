@@ -214,12 +214,17 @@ class Get {
     return { sopInstanceUids: told.sopInstanceUids ?? (uids.length > 0 ? uids : undefined), classes }
   }
 
-  /** Of several associations the numbers of each are of other instances: what has come is counted here, and the rest has failed. */
+  /**
+   * Of several associations the numbers of each are of other instances: what has come is counted here, and the rest has failed. An archive that did
+   * not count is not made one that did.
+   */
   #summary (first: CommandSet, last: CommandSet, missing: Missing | undefined): FetchAnswer {
-    const total = countsOf(first).total ?? this.#received.size
-    const failed = missing === undefined ? 0 : Math.max(missing.sopInstanceUids?.length ?? 0, total - this.#received.size)
-    const counts = { remaining: undefined, completed: this.#received.size, failed, warning: undefined, total: Math.max(total, this.#received.size + failed) }
-    return { kind: 'answered', status: missing === undefined ? STATUS.success : last.status ?? STATUS.success, counts }
+    const status = missing === undefined ? STATUS.success : last.status ?? STATUS.success
+    const { total } = countsOf(first)
+    if (total === undefined) return { kind: 'answered', status, counts: { remaining: undefined, completed: undefined, failed: undefined, warning: undefined } }
+    const completed = this.#received.size
+    const failed = missing === undefined ? 0 : Math.max(missing.sopInstanceUids?.length ?? 0, total - completed)
+    return { kind: 'answered', status, counts: { remaining: undefined, completed, failed, warning: undefined, total: Math.max(total, completed + failed) } }
   }
 }
 
