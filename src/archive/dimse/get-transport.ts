@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { endpointArguments, throughTunnel } from '../../dcmtk/tunnel.ts'
 import type { Log } from '../../process.ts'
 import type { FetchPart, StudySink } from '../archive.ts'
-import type { CommandSet } from './association/command-set.ts'
+import { STATUS, type CommandSet } from './association/command-set.ts'
 import { AssociationEndedError, GetAssociation, ROOM_FOR_STORAGE, type QueryEnd } from './association/get-association.ts'
 import { TAG, type Identifier } from './association/identifier.ts'
 import { IncomingObjects } from './association/incoming-objects.ts'
@@ -215,22 +215,34 @@ class Get {
     return { sopInstanceUids: told.sopInstanceUids ?? (uids.length > 0 ? uids : undefined), classes }
   }
 
-  /** Of several associations the numbers of each are of other instances: what has come is counted here, and the rest has failed. */
+  /**
+   * Of several associations the numbers of each are of other instances: what has come is counted here, and the rest has failed. An archive that did
+   * not count is not made one that did.
+   */
   #summary (first: CommandSet, last: CommandSet, missing: Missing | undefined): FetchAnswer {
-    const { remaining, completed, failed, warning } = countsOf(first)
-    const total = [remaining, completed, failed, warning].reduce((sum: number, count) => sum + (count ?? 0), 0)
-    const sent = this.#received.size
-    if (missing === undefined) return { kind: 'answered', status: 0, counts: { remaining: undefined, completed: sent, failed: Math.max(0, total - sent), warning: 0 } }
-    return { kind: 'answered', status: last.status ?? 0, counts: { remaining: undefined, completed: sent, failed: Math.max(missing.sopInstanceUids?.length ?? 0, total - sent), warning: 0 } }
+    const status = missing === undefined ? STATUS.success : last.status ?? STATUS.success
+    const { total } = countsOf(first)
+    if (total === undefined) return { kind: 'answered', status, counts: { remaining: undefined, completed: undefined, failed: undefined, warning: undefined } }
+    const completed = this.#received.size
+    const failed = missing === undefined ? 0 : Math.max(missing.sopInstanceUids?.length ?? 0, total - completed)
+    return { kind: 'answered', status, counts: { remaining: undefined, completed, failed, warning: undefined, total: Math.max(total, completed + failed) } }
   }
 }
 
 function answerOf (response: CommandSet): FetchAnswer {
-  return { kind: 'answered', status: response.status ?? 0, counts: countsOf(response) }
+  return { kind: 'answered', status: response.status ?? STATUS.success, counts: countsOf(response) }
 }
 
-function countsOf ({ remaining, completed, failed, warning }: CommandSet): Counts {
-  return { remaining, completed, failed, warning }
+/** By which some archives mean that they do not know; more sub-operations than this do not fit into the field. */
+const UNKNOWN_COUNT = 0xFFFF
+
+/** Nothing remains after success (PS3.7 9.1.4.1.7), whatever is said. */
+function countsOf (response: CommandSet): Counts & { total: number | undefined } {
+  const known = (count: number | undefined): number | undefined => count === UNKNOWN_COUNT ? undefined : count
+  const [completed, failed, warning] = [known(response.completed), known(response.failed), known(response.warning)]
+  const remaining = response.status === STATUS.success ? undefined : known(response.remaining)
+  const total = completed === undefined && remaining === undefined ? undefined : (remaining ?? 0) + (completed ?? 0) + (failed ?? 0) + (warning ?? 0)
+  return { remaining, completed, failed, warning, total }
 }
 
 /** It has not even tried. */

@@ -81,6 +81,18 @@ export class Sender {
     await new Promise(resolve => { this.socket.write('', resolve) })
   }
 
+  /** Sends an object piece by piece, no faster than it is taken. @param body is called with what sends PDUs, after the beginning of the data set */
+  async storeStream (options: StoreOptions, body: (send: (pdus: Buffer[]) => Promise<void>) => Promise<void>): Promise<number | undefined> {
+    const { contextId = 1, dataSet } = options
+    const [beginning = Buffer.alloc(0)] = writeData(contextId, false, dataSet, 0)
+    beginning.writeUInt8(0, 11)
+    this.write(...writeData(contextId, true, this.#storeRequest(options), 0), beginning)
+    await body(async pdus => {
+      for (const pdu of pdus) if (!this.socket.write(pdu)) await new Promise<void>(resolve => { this.socket.once('drain', resolve) })
+    })
+    return (await this.response())?.status
+  }
+
   /** A C-CANCEL-RQ, which has no response. */
   cancel (contextId = 1): void {
     this.write(...writeData(contextId, true, commandSet([[0x0100, us(0x0FFF)], [0x0120, us(1)], [0x0800, us(0x0101)]]), 0))
