@@ -202,7 +202,13 @@ function gapOf (group: Group, received: number, mayBeTwice: boolean, of: string)
 /** Files that no list names. Another witness must vouch for them, or agree with the list that they are not there. */
 function extrasOf (study: Study, { series, whole, strays }: Count): { foreign: Witnessed[], unvouched: string | undefined } {
   const foreign: Witnessed[] = []
-  const contradicts = (group: Group): boolean => numbersOf(group).some(number => number < group.files.length)
+  const contradicts = ({ count, claim, files: { length: came } }: Group): boolean => {
+    if (count !== undefined && count < came) return true
+    // an archive that answers before it is through has counted what it had sent by then
+    const counted = count !== undefined || (whole.count !== undefined && whole.count >= whole.files.length)
+    const early = claim !== undefined && claim.delivered > claim.total && counted
+    return claim !== undefined && claim.total < came && !early
+  }
   const vouches = (group: Group): boolean => numbersOf(group).length > 0 && !contradicts(group) && !contradicts(whole)
   for (const group of series) {
     const listed = new Set(group.series.instances.map(({ sopInstanceUid }) => sopInstanceUid))
@@ -220,8 +226,13 @@ function extrasOf (study: Study, { series, whole, strays }: Count): { foreign: W
   const lacking = series.reduce((sum, group) => sum + Math.max(0, Math.max(0, ...numbersOf(group)) - group.files.length), 0)
   if (lacking >= strays.length) return { foreign, unvouched: undefined }
   const allSpoke = series.length > 0 && series.every(group => numbersOf(group).length > 0 || group.listed !== undefined)
-  if (lacking === 0 && allSpoke && study.seriesListing === 'whole' && whole.claim === undefined) return { foreign: [...foreign, ...unknown], unvouched: undefined }
+  if (lacking === 0 && allSpoke && listsAllSeries(study) && whole.claim === undefined) return { foreign: [...foreign, ...unknown], unvouched: undefined }
   return { foreign, unvouched: `${unknown.length} images came of series that the archive does not list, and nobody counts them` }
+}
+
+/** As far as anybody says. */
+function listsAllSeries ({ seriesListing, seriesCount = 0, series }: Study): boolean {
+  return seriesListing === 'whole' && seriesCount <= series.length
 }
 
 /** What was said of a group in numbers. */
@@ -244,12 +255,13 @@ function proofOf (study: Study, { files, series, whole, strays }: Count): { kind
     elsewhere -= lacking
     return 'sent'
   })
-  const seriesKnown = series.length > 0 && study.seriesListing === 'whole'
+  const seriesKnown = series.length > 0 && listsAllSeries(study)
   if (seriesKnown && proofs.every(proof => proof === 'list')) return { kind: 'by list or count' }
   if (whole.claim !== undefined && whole.claim.total === files.length) return { kind: 'by what it sent' }
-  if (seriesKnown && proofs.every(proof => proof !== 'none')) return { kind: 'by what it sent' }
+  // what stands under no listed series may be of one that was counted too low
+  if (seriesKnown && elsewhere === 0 && proofs.every(proof => proof !== 'none')) return { kind: 'by what it sent' }
   if (!seriesKnown) return { kind: 'none', why: 'the archive does not list all series, and counts neither the images of the study nor what it sent of it' }
-  const { seriesInstanceUid = '', claim, files: came } = series[proofs.indexOf('none')] ?? whole
+  const { seriesInstanceUid = '', claim, files: came } = series[proofs.findIndex(proof => proof !== 'list')] ?? whole
   return {
     kind: 'none',
     why: claim === undefined

@@ -46,7 +46,6 @@ const MOST_ATTEMPTS = 50
 const LONGEST_POLL_MS = 50
 /** So often a part is asked for that is here, only because it was not answered. */
 const MOST_QUESTIONS_FOR_AN_ANSWER = 2
-const END_OF_A_QUESTION: ReadonlySet<FetchOutcome['end']> = new Set(['success', 'partial'])
 /** An archive may leave its association open when it is through: after so many settle timeouts of silence nobody waits for it any more. */
 const OPEN_FOR_SETTLE_TIMEOUTS = 3
 
@@ -72,8 +71,10 @@ export async function fetchStudy (held: HeldStudy, options: FetchStudyOptions): 
       }
       held.askAgain()
       const outcomes = await new Attempt(held, options).ask(parts, attempt === 0)
-      for (const { end, part } of outcomes.filter(({ part }) => part.sopInstanceUids === undefined)) {
-        if (END_OF_A_QUESTION.has(end)) unanswered.delete(part.seriesInstanceUid)
+      for (const { end, part, total } of outcomes.filter(({ part }) => part.sopInstanceUids === undefined)) {
+        // that something failed, and not how much, is no answer
+        const answered = end === 'success' || (end === 'partial' && total !== undefined)
+        if (answered) unanswered.delete(part.seriesInstanceUid)
         else unanswered.set(part.seriesInstanceUid, part)
       }
       await abortable(listing, signal)

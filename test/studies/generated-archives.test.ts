@@ -52,6 +52,13 @@ function couldBeTold (generated: GeneratedArchive): boolean {
   return reliable && series.every(one => one.listing === 'whole') && seriesListing === 'whole' && !(vouched && stranger.kind === 'extra')
 }
 
+/** Of some series nobody says how many images there are: no list that ends well, no count, and nothing counted while it sends. */
+function nobodyTells ({ series, seriesListing, instanceCount, claims, answers }: GeneratedArchive): boolean {
+  // an early answer counts one image: what it had sent by then
+  return instanceCount === 'absent' && seriesListing === 'whole' && (claims === 'absent' || answers !== 'after') &&
+    series.some(({ listing, count, images }) => (listing === 'none' || listing === 'cut') && count === 'absent' && (claims === 'absent' || images.filter(({ lost }) => lost === 0).length > 1))
+}
+
 /** Nobody lies, somebody can tell, and everything comes sooner or later. */
 function mustSucceed (generated: GeneratedArchive): boolean {
   const { series, seriesListing, seriesCount, instanceCount, claims, answers, provenance, stranger } = generated
@@ -86,6 +93,10 @@ t.test('never a disc that differs from the truth, never an error where every wit
     }
     tally.discs++
     if (mustSucceed(generated)) tally.required++
+    if (nobodyTells(generated)) throw new Error('a disc though nobody could tell of a missing image')
+    // one that is listed may be empty, for all that anybody says
+    const absent = generated.series.slice(generated.seriesListing === 'whole' ? generated.series.length : -1).filter(({ uid }) => ![...result].some(one => one.endsWith(`content of ${uid}`)))
+    if (generated.stranger === undefined && absent.length > 0 && ['right', 'high'].includes(generated.seriesCount)) throw new Error('a disc that lacks a series, though the archive counts them')
     if (!couldBeTold(generated)) return
     const truth = truthOf(generated)
     const differs = [...truth].filter(one => !result.has(one)).map(one => `lacks ${one}`).concat([...result].filter(one => !truth.has(one)).map(one => `holds ${one}`))
