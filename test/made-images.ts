@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { PhantomInstance, PhantomPatient } from '../demo/phantoms/catalogue.ts'
 import { part10, type Element } from '../demo/phantoms/writer.ts'
 
-const CT = '1.2.840.10008.5.1.4.1.1.2'
+export const CT = '1.2.840.10008.5.1.4.1.1.2'
 
 export interface MadeImage {
   studyInstanceUid: string
