@@ -29,6 +29,8 @@ export interface Move {
   readonly level: Level
   /** What the request asks for. */
   readonly wanted: readonly PhantomInstance[]
+  /** Port of the receiver: for images that no library would send as they are. */
+  readonly receiverPort: number
   /** C-STOREs to the receiver; resolves with the number that it took. */
   send (files: readonly PhantomInstance[]): Promise<number>
   pending (counts: Counts): void
@@ -68,7 +70,7 @@ export interface StoreLie {
   keepBytes?: number
 }
 
-interface Held { patient: PhantomPatient, instances: readonly PhantomInstance[], lie: Lie, moves: Map<string, number> }
+interface Held { patient: PhantomPatient, instances: readonly PhantomInstance[], lie: Lie, moves: Map<string | undefined, number> }
 
 /** Called AE titles with which the association itself goes wrong. */
 export const BAD_TITLES = {
@@ -160,7 +162,8 @@ export async function startLyingPacs (receiverPort: number): Promise<LyingPacs> 
       const keys = (request.getDataset()?.getElements() ?? {}) as Record<string, string | string[]>
       const study = held.find(one => one.instances[0]?.studyInstanceUid === keys['StudyInstanceUID'])
       const uids = [keys['SOPInstanceUID'] ?? []].flat()
-      const series = String(keys['SeriesInstanceUID'])
+      // none is the whole study
+      const series = keys['SeriesInstanceUID'] === undefined ? undefined : String(keys['SeriesInstanceUID'])
       const respond = (status: number, { remaining, completed = 0, failed = 0, warning = 0 }: Counts = {}): void => {
         const response = responses.CMoveResponse.fromRequest(request)
         response.setStatus(status)
@@ -176,9 +179,11 @@ export async function startLyingPacs (receiverPort: number): Promise<LyingPacs> 
       if (destination === undefined) { respond(0xA801); return }
       study.moves.set(series, (study.moves.get(series) ?? 0) + 1)
       const move: Move = {
+        receiverPort: destination,
         attempt: study.moves.get(series) ?? 0,
         level: keys['QueryRetrieveLevel'] as Level,
-        wanted: study.instances.filter(({ seriesInstanceUid, sopInstanceUid }) => seriesInstanceUid === series && (uids.length === 0 || uids.includes(sopInstanceUid))),
+        wanted: study.instances.filter(({ seriesInstanceUid, sopInstanceUid }) =>
+          (series === undefined || seriesInstanceUid === series) && (uids.length === 0 || uids.includes(sopInstanceUid))),
         send: async files => await store(files, destination),
         pending: counts => { respond(PENDING, counts) },
         final: respond,
