@@ -1,14 +1,13 @@
 /**
  * The one place that starts programs.
  *
- * Every program runs in a process group of its own, so that ending it also ends what it has forked (`storescp --fork`), and with
- * `setpriv --pdeathsig` where util-linux has it, so that it ends with this process even when that is killed with -9; what a program forks
- * does not inherit that, so one that forks has a guard. Arguments are arrays; no shell ever reads them. The first cause of an end is kept:
- * a program that was stopped because the client left is not reported later as "timed out".
+ * Every program runs in a process group of its own, so that ending it also ends what it has forked, and with `setpriv --pdeathsig` where
+ * util-linux has it, so that it ends with this process even when that is killed with -9. What a program forks does not inherit that: none that
+ * the service starts forks. Arguments are arrays; no shell ever reads them. The first cause of an end is kept: a program that was stopped
+ * because the client left is not reported later as "timed out".
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { execa } from 'execa'
 
@@ -37,10 +36,6 @@ export interface SpawnOptions {
   /** Text for the program's standard input. */
   input?: string | undefined
   log?: Log | undefined
-  /** For a program that forks: its forks too end with this process when that is killed with -9. */
-  guard?: boolean | undefined
-  /** Its standard input; still open for the caller to close, and nothing of it may have been read. */
-  socket?: Socket | undefined
 }
 
 export interface RunResult {
@@ -81,13 +76,6 @@ const GRACE_MS = 1_500
 /** Bytes of a tool's output that are kept; the tail matters, since the reason stands there. */
 const OUTPUT_TAIL = 64 * 1024
 
-/**
- * The program as a child, and a guard in the same process group that waits for the end of its standard input, a pipe of which only we hold
- * the other end: when we are killed, the kernel closes it, and the guard kills the group. A process group that still has a member cannot be
- * taken over by others, so it never kills a stranger. The arguments pass through as they are.
- */
-const GUARD = 'exec 3<&0 </dev/null; "$@" 3<&- & child=$!; { read -r _ <&3; kill -KILL 0; } >/dev/null 2>&1 & exec 3<&-; wait "$child"'
-
 const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find(path => existsSync(path))
 
 /** Owns every program that it started: {@link Programs.stopAll} leaves none. */
@@ -109,8 +97,7 @@ export class Programs {
    */
   start (file: string, args: readonly string[], options: SpawnOptions & { pipe?: boolean } = {}): Child {
     const startedAt = performance.now()
-    const alone = setpriv === undefined ? [file, ...args] : [setpriv, '--pdeathsig', 'KILL', '--', file, ...args]
-    const [command = file, ...commandArgs] = options.guard === true ? ['/bin/sh', '-c', GUARD, 'guard', ...alone] : alone
+    const [command, commandArgs] = setpriv === undefined ? [file, args] : [setpriv, ['--pdeathsig', 'KILL', '--', file, ...args]]
     let stopCause: StopCause | undefined
     const stdout = new Tail()
     const stderr = new Tail()
@@ -119,7 +106,7 @@ export class Programs {
       reject: false,
       detached: true,
       cleanup: true,
-      stdin: options.socket ?? (options.input === undefined && options.guard !== true ? 'ignore' : 'pipe'),
+      stdin: options.input === undefined ? 'ignore' : 'pipe',
       stdout: 'pipe',
       stderr: 'pipe',
       env: { ...withoutSecrets(process.env), ...DICOM_ENVIRONMENT, ...options.env },
@@ -232,20 +219,6 @@ class Tail {
   get text (): string { return this.#text.length > OUTPUT_TAIL ? this.#text.slice(-OUTPUT_TAIL) : this.#text }
 }
 
-/**
- * The files that the processes of a group hold open, as `/proc` shows them; a name in a folder is not yet a whole image, since with
- * bit-preserving reception a file stands under its final name while it still arrives.
- * @param groupPid the process id of the group's leader
- */
-export function openFilesOfGroup (groupPid: number): Set<string> {
-  return new Set(processesOfGroup(groupPid).flatMap(openFilesOf))
-}
-
-/** The processes of a group that have a file open. */
-export function processesThatHold (groupPid: number, path: string): number[] {
-  return processesOfGroup(groupPid).filter(pid => openFilesOf(pid).includes(path))
-}
-
 function openFilesOf (pid: number): string[] {
   let descriptors: string[]
   try { descriptors = readdirSync(`/proc/${pid}/fd`) } catch { return [] }
@@ -285,9 +258,9 @@ function descendantsOf (pid: number): number[] | undefined {
   } catch { return undefined }
 }
 
-/** True when the program itself listens on the port: a connection would also be taken by a stranger, and a receiver would fork for it. */
+/** True when the program itself listens on the port: a connection would also be taken by a stranger. */
 export function listensOn (groupPid: number, port: number): boolean {
-  const open = openFilesOfGroup(groupPid)
+  const open = new Set(processesOfGroup(groupPid).flatMap(openFilesOf))
   return listeningSockets(port).some(socket => open.has(socket))
 }
 

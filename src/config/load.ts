@@ -255,7 +255,7 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
   if (sound('dcmtk')) {
     const tools = config.dcmtk
     const needed: Array<keyof RawConfig['dcmtk']> = ['findscu', 'echoscu']
-    needed.push(...config.pacs.retrieve === 'get' ? ['getscu' as const] : ['storescp' as const, 'movescu' as const])
+    if (config.pacs.retrieve === 'move') needed.push('movescu')
     needed.push(config.relay.sender === 'storescu' ? 'storescu' : 'dcmsend')
     for (const tool of needed) {
       if (sound(`dcmtk.${tool}`) && findProgram(tools[tool], tools.movescu) === undefined) faults.push(`${at(`dcmtk.${tool}`)}: dcmtk.${tool}: there is no program ${tools[tool]}; apt-get install dcmtk, or give its path`)

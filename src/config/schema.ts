@@ -57,11 +57,11 @@ export const ConfigSchema = Type.Object({
     })
   }),
   dcmtk: section('DCMTK programs. One without a path is looked for beside movescu, then in PATH.', {
-    storescp: text('storescp', 'C-STORE receiver.'),
+    storescp: text('storescp', 'No longer used: the service receives by itself. The key is accepted so that older files load.'),
     movescu: text('movescu', 'C-MOVE.'),
     storescu: text('storescu', 'C-STORE sender (relay.sender: storescu).'),
     findscu: text('findscu', 'C-FIND.'),
-    getscu: text('getscu', 'C-GET (pacs.retrieve: get).'),
+    getscu: text('getscu', 'No longer used: the service does C-GET by itself. The key is accepted so that older files load.'),
     echoscu: text('echoscu', 'C-ECHO, for the health probe.'),
     dcmsend: text('dcmsend', 'C-STORE sender (relay.sender: dcmsend).'),
     dcmj2pnm: text('dcmj2pnm', 'Renders pictures for the web pages of a disc.'),
@@ -108,10 +108,10 @@ export const ConfigSchema = Type.Object({
       description: 'AE title that the PACS maps to this machine; with receiver per-request it holds {n} (CDREC{n} is CDREC0, CDREC1 ...).'
     }),
     receiver: Type.Optional(choice(undefined, ['shared', 'per-request'],
-      'shared: one storescp on base_port for all requests; one AE entry at the PACS. per-request: one storescp a request on base_port + n, each AE title registered at the PACS. Default: per-request when ae_title holds {n}, else shared.')),
+      'shared: one receiver on base_port for all requests; one AE entry at the PACS. per-request: a receiver for each request on base_port + n, each AE title registered at the PACS. Default: per-request when ae_title holds {n}, else shared.')),
     base_port: port(10104, 'Port of the receiver; first of the range with receiver per-request.'),
     port_range: whole(100, 1, 1_000, 'Number of requests that may receive at the same time.'),
-    allow_from: Type.Array(Type.String(), { default: [], description: 'Addresses or networks from which the receiver takes connections, those of the PACS; empty for everybody.' }),
+    allow_from: Type.Array(Type.String(), { default: [], description: 'Addresses or networks from which the receiver takes connections. Empty: those that pacs.host resolves to; 0.0.0.0/0 for everybody.' }),
     max_unwanted: size('256M', 'Most that images which nobody asked for may hold until they are removed; an association that sends more of them is ended.')
   }),
   patient_api: section('The HIS, which knows the patient of an accession number; see docs/patient-api-spec.md.', {
@@ -214,4 +214,11 @@ export interface Config extends Omit<RawConfig, 'auth' | 'server' | 'pacs' | 'ou
   cd_publisher: RawConfig['cd_publisher'] & { connectTimeoutMs: number, sendTimeoutMs: number }
   iso: RawConfig['iso'] & { keepForMs: number, keepMaxBytes: number, diskReserveBytes: number }
   log: { level: RawConfig['log']['level'], pretty: boolean }
+}
+
+const NO_LONGER_USED = new Set(['storescp', 'getscu'])
+
+/** The DCMTK programs that the service starts, by their names, with their paths. */
+export function dcmtkInUse ({ dcmtk }: Pick<Config, 'dcmtk'>): Record<string, string> {
+  return Object.fromEntries(Object.entries(dcmtk).filter(([tool]) => !NO_LONGER_USED.has(tool)))
 }

@@ -66,7 +66,7 @@ function endOf (result: RunResult, status: number | undefined, counts: SubOperat
 }
 
 /** Instances that the archive says it has sent: what was taken with a warning is here too. */
-export function sentOf ({ completed, warning }: SubOperations): number {
+export function sentOf ({ completed, warning }: Pick<SubOperations, 'completed' | 'warning'>): number {
   return (completed ?? 0) + (warning ?? 0)
 }
 
@@ -75,10 +75,10 @@ const COUNTS = { Remaining: 'remaining', Completed: 'completed', Failed: 'failed
 const FIELD = /^D: (?:(Message Type|DIMSE Status)|(Remaining|Completed|Failed|Warning) Suboperations) +: (.+)$/
 
 /**
- * Follows the responses in a tool's debug messages (`-d`): the counts of each and the last status. A C-GET prints C-STORE messages in
- * the same form, so only blocks of the wanted type count.
+ * Follows the C-MOVE responses in movescu's debug messages (`-d`): the counts of each and the last status. Other messages are printed in
+ * the same form.
  */
-export function followResponses (messageType: 'C-MOVE RSP' | 'C-GET RSP', onSubOperations?: (counts: SubOperations) => void): {
+export function followResponses (onSubOperations?: (counts: SubOperations) => void): {
   onLine: (line: string) => void
   counts: SubOperations
   status: () => number | undefined
@@ -91,7 +91,7 @@ export function followResponses (messageType: 'C-MOVE RSP' | 'C-GET RSP', onSubO
     const field = FIELD.exec(line)
     if (field === null) return
     const [, name, count, value = ''] = field
-    if (name === 'Message Type') response = value.trim() === messageType ? {} : undefined
+    if (name === 'Message Type') response = value.trim() === 'C-MOVE RSP' ? {} : undefined
     if (response === undefined) return
     if (count === 'Remaining' || count === 'Completed' || count === 'Failed' || count === 'Warning') {
       const number = /^\d+/.exec(value)?.[0]

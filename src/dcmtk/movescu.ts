@@ -24,7 +24,7 @@ export async function movescu (context: ToolContext, peer: Peer, request: MoveRe
   // -td is the wait for each response; a PACS may send none until the last image is out, so it gets the whole time
   const args = ['-d', '-S', '-xi', '-aet', request.callingAeTitle, '-aec', peer.aeTitle, '-aem', request.destinationAeTitle,
     ...networkArguments(peer, request.timeoutMs), '-dhl', '--no-port', ...partKeys(request.part), ...await endpointArguments(context, peer)]
-  const responses = followResponses('C-MOVE RSP', request.onSubOperations)
+  const responses = followResponses(request.onSubOperations)
   const result = await context.programs.run(context.dcmtk.movescu, args, { signal: request.signal, timeoutMs: request.timeoutMs + peer.connectTimeoutMs, onLine: responses.onLine })
   context.log.debug({ pacs: peer.aeTitle, duration_ms: result.durationMs, exit_code: result.exitCode }, 'movescu ended')
   const fetched = fetchResultOf(result, responses.status(), responses.counts)

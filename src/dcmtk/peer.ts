@@ -26,7 +26,7 @@ export interface PeerTls {
   unreachable: ErrorCode
 }
 
-/** The receiver's own TLS, which storescp can do. */
+/** The receiver's own TLS. */
 export type ReceiverTls = Pick<PeerTls, 'ca' | 'cert' | 'key' | 'verify'>
 
 /** The way to peers with TLS. */

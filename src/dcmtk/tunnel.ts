@@ -1,5 +1,5 @@
 /**
- * DICOM over TLS for what DCMTK cannot do itself: movescu, getscu and dcmsend (3.6.7) speak plain TCP only, so all our outgoing associations
+ * DICOM over TLS for what DCMTK cannot do itself: movescu and dcmsend (3.6.7) speak plain TCP only, so all our outgoing associations
  * to a peer with TLS go through a stunnel on this machine. There is one for each peer, it starts when it is first needed, again when it has
  * ended, and goes with the service. A peer with TLS is reached through it or not at all.
  */
@@ -8,7 +8,7 @@ import { createServer, isIP } from 'node:net'
 import { join } from 'node:path'
 import { MkisoError } from '../errors.ts'
 import { listensOn, until, type Child, type Log, type Programs } from '../process.ts'
-import { addressOf, type AssociationFault, type Peer, type PeerTls, type PeerTunnels, type ReceiverTls, type ToolContext } from './peer.ts'
+import { addressOf, type AssociationFault, type Peer, type PeerTls, type PeerTunnels, type ToolContext } from './peer.ts'
 
 export interface TunnelsOptions {
   programs: Programs
@@ -118,12 +118,6 @@ export async function endpointArguments (context: Pick<ToolContext, 'tunnels'>, 
 export function throughTunnel (context: Pick<ToolContext, 'tunnels'>, peer: Peer, fault: AssociationFault): AssociationFault {
   const known = peer.tls === undefined ? undefined : context.tunnels?.lastError(peer)
   return known === undefined || (fault.kind !== 'unreachable' && fault.kind !== 'broken') ? fault : { ...fault, reason: `${fault.reason}; TLS: ${known}` }
-}
-
-/** storescp's options for TLS; none of them lets a plain association in. */
-export function receiverTlsArguments (tls: ReceiverTls | undefined): string[] {
-  // -pw: a key with a password must not make it ask on a terminal
-  return tls === undefined ? [] : ['+tls', tls.key, tls.cert, '-pw', ...(tls.ca === '' ? [] : ['+cf', tls.ca]), tls.verify ? '-rc' : '-ic']
 }
 
 function stunnelConfiguration ({ host, port }: Peer, tls: PeerTls, localPort: number): string {

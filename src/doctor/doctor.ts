@@ -51,7 +51,7 @@ export async function examine (config: Config, { file, accessionNumber, serviceR
     const publisher = publisherOf(config)
     add(...await settled('CD publisher', async () => [fromCheck('CD publisher', await probes.cd_publisher(), `${publisher.aeTitle} at ${addressOf(publisher)}`)]))
     const serviceReceives = serviceRuns && config.pacs.retrieve === 'move' && config.our_ae.receiver === 'shared'
-    add(...await settled('PACS', async () => await checkPacs({ ...context, config, workDir, accessionNumber, serviceReceives })))
+    add(...await settled('PACS', async () => await checkPacs({ ...context, config, workDir, accessionNumber, serviceReceives, signal })))
     return findings
   } finally {
     signal.removeEventListener('abort', endAll)

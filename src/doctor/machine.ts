@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { ConfigSchema, type Config } from '../config/schema.ts'
+import { ConfigSchema, dcmtkInUse, type Config } from '../config/schema.ts'
 import { findProgram } from '../config/load.ts'
 import { diskOf } from '../disk.ts'
 import { listeningSockets, type Programs } from '../process.ts'
@@ -23,6 +23,7 @@ export async function checkConfiguration (config: Config, file: string): Promise
     warn(`whoever reaches port ${config.server.port} may download without a key`, 'set auth.enabled: true and a key, or server.host: 127.0.0.1 behind nginx')
   }
   if (config.disc.allow_mixed_patients) warn('disc.allow_mixed_patients is true: a disc may hold images of two patients', 'set it to false')
+  if (config.disc.allow_reassigned) warn('disc.allow_reassigned is true: a disc may hold images that name another patient than the PACS does', 'set it to false')
   if (config.disc.allow_incomplete) warn('disc.allow_incomplete is true: a disc may lack images', 'set it to false')
   if (config.disc.institution === '') warn('disc.institution is empty: the first page of a disc names no hospital', 'set disc.institution and disc.contact')
   return [ok('configuration', file), ...findings]
@@ -30,14 +31,14 @@ export async function checkConfiguration (config: Config, file: string): Promise
 
 /** @returns one line for DCMTK and one for each other program */
 export async function checkPrograms (config: Config, programs: Programs): Promise<Finding[]> {
-  const vital = new Set(['findscu', 'echoscu', config.relay.sender, ...config.pacs.retrieve === 'get' ? ['getscu'] : ['storescp', 'movescu']])
+  const vital = new Set(['findscu', 'echoscu', config.relay.sender, ...config.pacs.retrieve === 'get' ? [] : ['movescu']])
   const describe = (section: 'dcmtk' | 'tools', tool: string): string => {
     const keys: Record<string, { description?: string }> = ConfigSchema.properties[section].properties
     return keys[tool]?.description ?? ''
   }
   const versions = new Map<string, string[]>()
   const findings: Finding[] = []
-  await Promise.all(Object.entries(config.dcmtk).map(async ([tool, path]) => {
+  await Promise.all(Object.entries(dcmtkInUse(config)).map(async ([tool, path]) => {
     const version = await versionOf(programs, path, /\$dcmtk: \S+ v(\S+)/)
     if (version !== undefined) { versions.set(version, [...versions.get(version) ?? [], tool]); return }
     findings.push({ name: 'DCMTK', status: vital.has(tool) ? 'down' : 'warning', detail: `${path} cannot be run: ${describe('dcmtk', tool)}`, advice: [`apt-get install dcmtk, or set dcmtk.${tool}`] })
@@ -95,7 +96,7 @@ async function checkPort (name: string, port: number, key: string, host?: string
   }
 }
 
-/** Who listens on a port, as far as this user may see: `storescp (process 123)`. */
+/** Who listens on a port, as far as this user may see: `java (process 123)`. */
 function listenerOn (port: number): string | undefined {
   const sockets = new Set(listeningSockets(port))
   for (const pid of readdirSync('/proc').filter(name => /^\d+$/.test(name))) {

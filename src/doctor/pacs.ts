@@ -4,19 +4,21 @@
  * that exists is asked for, where there is one; it is thrown away.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import { echoscu } from '../dcmtk/echoscu.ts'
-import { sentOf, type FetchPart, type FetchResult } from '../dcmtk/fetch.ts'
+import { sentOf, type FetchPart } from '../dcmtk/fetch.ts'
 import { findscu, type FindResult, type QueryLevel } from '../dcmtk/findscu.ts'
-import { getscu } from '../dcmtk/getscu.ts'
 import { movescu } from '../dcmtk/movescu.ts'
 import { addressOf, type AssociationFault, type ToolContext } from '../dcmtk/peer.ts'
-import { storescp } from '../dcmtk/storescp.ts'
-import { until } from '../process.ts'
 import { aeTitleAt } from '../dcmtk/ae-title.ts'
-import { pacsOf, receiverTlsOf, type Pacs } from '../archive/dimse/pacs.ts'
+import { readObject } from '../dicom/part10.ts'
+import { MkisoError } from '../errors.ts'
+import { until } from '../process.ts'
+import type { FetchAnswer } from '../archive/dimse/fetch-outcome.ts'
+import { createGetTransport } from '../archive/dimse/get-transport.ts'
+import { pacsOf, type Pacs } from '../archive/dimse/pacs.ts'
+import { createPerRequestScp } from '../archive/dimse/per-request-scp.ts'
+import { PortPool } from '../archive/dimse/port-pool.ts'
 import { ok, type Finding } from './finding.ts'
 import { addressTowards, entryAdvice } from './pacs-entry.ts'
 
@@ -27,6 +29,7 @@ export interface PacsCheckContext extends ToolContext {
   accessionNumber: string | undefined
   /** The service has the receiver's port: what arrives there it takes, and drops, since nobody asked it. */
   serviceReceives: boolean
+  signal: AbortSignal
 }
 
 /** Longest wait for one answer, so that a PACS in trouble does not hold up the whole report. */
@@ -134,28 +137,43 @@ async function sampleOf (context: PacsCheckContext, pacs: Pacs, callingAeTitle: 
 async function checkRetrieve (context: PacsCheckContext, pacs: Pacs, callingAeTitle: string, entry: readonly string[], sample: FetchPart | undefined): Promise<Finding> {
   const get = context.config.pacs.retrieve === 'get'
   const name = get ? 'PACS C-GET' : 'PACS C-MOVE'
-  const folder = await mkdtemp(join(context.workDir, 'doctor_'))
+  const port = context.config.our_ae.base_port
+  const retrieved = { name, pacs, callingAeTitle, entry, sample, port, get }
   // `2.25.` and a random number: a UID that nobody has (PS3.5 B.2)
   const part = sample ?? { studyInstanceUid: `2.25.${BigInt(`0x${randomBytes(15).toString('hex')}`)}` }
-  const receiver = get || context.serviceReceives || sample === undefined
-    ? undefined
-    : await storescp(context, {
-      aeTitle: callingAeTitle, port: context.config.our_ae.base_port, folder, idleTimeoutMs: pacs.idleTimeoutMs, tls: receiverTlsOf(context.config)
-    }).catch(() => null)
+  if (!get && (context.serviceReceives || sample === undefined)) {
+    const answer = await movescu(context, pacs, { callingAeTitle, destinationAeTitle: callingAeTitle, part, timeoutMs: pacs.moveTimeoutMs, signal: context.signal })
+    return judge({ ...retrieved, answer, arrived: context.serviceReceives ? undefined : false, turnedAway: undefined })
+  }
   try {
+    return judge({ ...retrieved, ...await retrieve(context, pacs, part) })
+  } catch (error) {
+    if (!(error instanceof MkisoError) || error.code !== 'TOO_MANY_CONCURRENT') throw error
     // the line about the ports tells whose fault that is
-    if (receiver === null) return { name, status: 'unknown', detail: `not tried: our receiver cannot listen on port ${context.config.our_ae.base_port}` }
-    const request = { callingAeTitle, part, timeoutMs: pacs.moveTimeoutMs }
-    const result = get
-      ? await getscu(context, pacs, { ...request, folder })
-      : await movescu(context, pacs, { ...request, destinationAeTitle: callingAeTitle })
-    const arrived = async (): Promise<boolean> => (await readdir(folder)).length > 0
-    return judge({ name, pacs, callingAeTitle, entry, sample, result, port: context.config.our_ae.base_port, get }, context.serviceReceives
-      ? undefined
-      : sample !== undefined && result.kind === 'answered' && sentOf(result.counts) > 0 && await until(arrived, pacs.settleTimeoutMs, 50))
+    return { name, status: 'unknown', detail: `not tried: our receiver cannot listen on port ${port}` }
+  }
+}
+
+/**
+ * Fetches as the service does, with a receiver on the first port.
+ * @throws MkisoError TOO_MANY_CONCURRENT when the port is taken
+ */
+async function retrieve (context: PacsCheckContext, pacs: Pacs, part: FetchPart): Promise<Pick<Retrieved, 'answer' | 'arrived' | 'turnedAway'>> {
+  const { config, log, signal } = context
+  const options = { ...context, pacs, pool: new PortPool(1), read: async (path: string) => await readObject(path) }
+  const session = await (config.pacs.retrieve === 'get' ? createGetTransport(options) : createPerRequestScp(options)).open({ signal, log })
+  try {
+    let arrived = false
+    session.wanted.add(part.studyInstanceUid, {
+      offer: async ({ object }) => { if (part.sopInstanceUids?.includes(object.sopInstanceUid) === true) arrived = true },
+      cutOff: () => {},
+      activity: () => {}
+    })
+    const answer = await session.fetch(part, { signal, log, onActivity: () => {}, remembered: undefined })
+    if (answer.kind === 'answered' && sentOf(answer.counts) > 0) await until(() => arrived, pacs.settleTimeoutMs, 50, signal)
+    return { answer, arrived, turnedAway: session.turnedAway() }
   } finally {
-    await receiver?.stop()
-    await rm(folder, { recursive: true, force: true })
+    await session.close()
   }
 }
 
@@ -165,13 +183,17 @@ interface Retrieved {
   callingAeTitle: string
   entry: readonly string[]
   sample: FetchPart | undefined
-  result: FetchResult
+  answer: FetchAnswer
+  /** undefined when the service has the port, and nobody here can see what came. */
+  arrived: boolean | undefined
+  /** A sentence when connections from other addresses were turned away. */
+  turnedAway: string | undefined
   port: number
   get: boolean
 }
 
-/** @param arrived undefined when the service has the port, and nobody here can see what came */
-function judge ({ name, pacs, callingAeTitle, entry, sample, result, port, get }: Retrieved, arrived: boolean | undefined): Finding {
+function judge ({ name, pacs, callingAeTitle, entry: ourEntry, sample, answer: result, arrived, turnedAway, port, get }: Retrieved): Finding {
+  const entry = turnedAway === undefined ? ourEntry : [turnedAway, ...ourEntry]
   if (result.kind === 'timeout') return { name, status: 'down', detail: `no end within ${pacs.moveTimeoutMs / 1_000} s`, advice: ['the PACS is slow, or it cannot reach us: check the firewall', ...entry] }
   if (result.kind === 'no-association') return { name, status: 'down', detail: `${result.fault.reason}: the PACS does not let ${callingAeTitle} retrieve`, advice: get ? ['or it does not support C-GET: pacs.retrieve: move', ...entry] : entry }
   if (result.kind === 'failed') return { name, status: 'down', detail: result.reason, advice: entry }
@@ -186,7 +208,7 @@ function judge ({ name, pacs, callingAeTitle, entry, sample, result, port, get }
       advice: ['give an accession number that the PACS has: mkiso doctor --accession NUMBER', ...entry.map((line, index) => index === 0 ? line.replace(/^add at the PACS/, 'what the PACS must have') : line)]
     }
   }
-  if (sentOf(counts) === 0) {
+  if (sentOf(counts) === 0 && arrived !== true) {
     return { name, status: 'down', detail: `${pacs.aeTitle} did not send an image that it has (${hex}): it does not know ${callingAeTitle}, or cannot reach it`, advice: get ? entry : [...entry, `and check that the PACS reaches port ${port} of this machine (firewall)`] }
   }
   if (arrived === false) return { name, status: 'down', detail: `${pacs.aeTitle} says that it has sent an image, but none arrived: ${callingAeTitle} leads to another machine or port`, advice: entry }

@@ -1,6 +1,6 @@
 /** Questions to the real things that a disc needs, each with what to do about a bad answer. The service's health and `mkiso doctor` share them. */
 import { accessSync, constants } from 'node:fs'
-import type { Config } from '../config/schema.ts'
+import { dcmtkInUse, type Config } from '../config/schema.ts'
 import { echoscu } from '../dcmtk/echoscu.ts'
 import { addressOf, type Peer, type ToolContext } from '../dcmtk/peer.ts'
 import { diskOf } from '../disk.ts'
@@ -43,7 +43,7 @@ export function createProbes ({ config, dcmtk, patientClient, workDir }: ProbeCo
     pacs: async (): Promise<Check> => await echo(pacsOf(config), `check pacs.* and that the PACS knows the AE title ${aeTitleAt(config, 0)}`),
     cd_publisher: async (): Promise<Check> => await echo(publisherOf(config), 'check cd_publisher.* and that the robot is switched on'),
     tools: (): Check => {
-      const missing = [...Object.values(config.dcmtk).filter(path => path.includes('/')), config.tools.genisoimage].filter(path => !runs(path))
+      const missing = [...Object.values(dcmtkInUse(config)).filter(path => path.includes('/')), config.tools.genisoimage].filter(path => !runs(path))
       return missing.length === 0 ? { status: 'ok' } : { status: 'down', detail: `cannot be run: ${missing.join(', ')}; apt-get install dcmtk genisoimage` }
     },
     disk: async (): Promise<Check> => {

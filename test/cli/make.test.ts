@@ -121,7 +121,7 @@ t.test('make', async t => {
   t.test('the receiver is another program\'s', async t => {
     const squatter = createServer()
     await new Promise<void>(resolve => { squatter.listen(receiverPort, resolve) })
-    t.match(await command(t, ['make', CR, '-o', join(files, 'squatter.iso'), '--config', plain]), { code: 4, err: /storescp on port \d+: .*another program listens there/ })
+    t.match(await command(t, ['make', CR, '-o', join(files, 'squatter.iso'), '--config', plain]), { code: 4, err: /the receiver on port \d+: .*another program listens there/ })
     await new Promise(resolve => { squatter.close(resolve) })
   })
 

@@ -16,7 +16,7 @@ const PENDING = '0xff00: Pending'
 
 function follow (...responses: string[][]): { counts: SubOperations, status: number | undefined, told: number } {
   let told = 0
-  const { onLine, counts, status } = followResponses('C-MOVE RSP', () => { told++ })
+  const { onLine, counts, status } = followResponses(() => { told++ })
   for (const line of responses.flat()) onLine(line)
   return { counts, status: status(), told }
 }

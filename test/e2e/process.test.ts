@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { freePort } from '../../demo/ports.ts'
-import { until, type Child, type Programs, type RunResult } from '../../src/process.ts'
+import { listeningSockets, until, type Child, type Programs, type RunResult } from '../../src/process.ts'
+import { descendants, nameOf } from '../soak/troubles.ts'
 import { programsOf, temporaryFolder, world } from '../world.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -90,18 +91,23 @@ t.test('SIGTERM while a disc is on its way; and a second signal', async t => {
 t.test('kill -9: the children go too, and the next start sweeps', async t => {
   const here = await world(t, 'dcmqrscp', { studies: demoStudies().filter(({ accessionNumber }) => accessionNumber === 'MR.2024.001') })
   const first = await start(t, here.programs, here.pacs.port, here.receiverPort)
-  const receiver = (): number | undefined => first.lines.map(line => /"pid":(\d+).*starting storescp/.exec(line)?.[1]).filter(Boolean).map(Number)[0]
-  t.ok(await until(() => receiver() !== undefined, 5_000))
+  t.ok(await until(() => listeningSockets(here.receiverPort).length > 0, 5_000), 'the receiver listens')
+  const answer = fetch(`${first.url}/api/iso/download?accession_number=MR.2024.001`).then(() => 'answered', () => 'cut off')
+  const running = (): number[] => descendants(first.child.pid)
+  t.ok(await until(() => running().length > 0, 10_000, 1), 'a program works for a request')
+  const family = running()
   process.kill(first.child.pid, 'SIGKILL')
   await first.child.ended
-  t.ok(await until(() => { try { process.kill(receiver() ?? 0, 0); return false } catch { return true } }, 5_000), 'storescp is gone')
+  t.equal(await answer, 'cut off')
+  t.ok(await until(() => family.every(pid => nameOf(pid) === ''), 5_000), 'no program is left')
+  t.ok(await until(() => listeningSockets(here.receiverPort).length === 0, 5_000), 'nor the receiver')
   const stale = readdirSync(first.tempDir).filter(name => name.startsWith('dicomdir_'))
   t.equal(stale.length, 1, 'its folder is left')
   const child = here.programs.start(process.execPath, ['--import', 'tsx', join(ROOT, 'src/main.ts'), '--config', join(first.tempDir, 'mkiso.yaml')], { cwd: ROOT })
   t.ok(await until(() => readdirSync(first.tempDir).every(name => !stale.includes(name)), 20_000), 'the next start removes it')
   await until(async () => await fetch(`${first.url}/api/health/live`).then(answer => answer.ok, () => false), 20_000, 50)
-  const answer = await fetch(`${first.url}/api/iso/download?accession_number=MR.2024.001`)
-  t.equal(answer.status, 200, 'and the next disc is right')
-  await answer.arrayBuffer()
+  const next = await fetch(`${first.url}/api/iso/download?accession_number=MR.2024.001`)
+  t.equal(next.status, 200, 'and the next disc is right')
+  await next.arrayBuffer()
   await child.stop()
 })

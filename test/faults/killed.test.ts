@@ -1,15 +1,18 @@
-/** kill -9: of the receiver, of its forks, of every tool, of the PACS, of the publisher, and of the service itself. */
+/** kill -9: of every tool, of the PACS, of the publisher, and of the service itself; and a receiver that falls, or cannot listen. */
+import { once } from 'node:events'
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { startPublisher } from '../../demo/publisher.ts'
 import { freePort } from '../../demo/ports.ts'
-import { processesOfGroup, until } from '../../src/process.ts'
+import { listeningSockets, processesOfGroup, until } from '../../src/process.ts'
 import { serve } from '../served.ts'
 import { descendants, nameOf } from '../soak/troubles.ts'
 import { service, temporaryFolder, world, type Answer, type Overrides, type Service } from '../world.ts'
 import { faultStudy, linkTo, nothingRemains, rightAnswer, SHORT_LIMITS, tellFaults, type Expected } from './harness.ts'
 import { Proxy } from './proxy.ts'
+import { fell } from './receivers.ts'
 
 /** 24 images of 130 kB, which a slow network brings within a second or two. */
 const STUDY = faultStudy('KILL.1', { images: 12, series: 2, size: 256 })
@@ -47,49 +50,53 @@ t.test('tools of a request', async t => {
   let faults = 0
 
   /** Asks for the disc, and waits until its images arrive. */
-  const underWay = async (t: Test, mkiso: Service, program: string): Promise<{ answer: Promise<Answer> }> => {
+  const underWay = async (t: Test, mkiso: Service): Promise<{ answer: Promise<Answer> }> => {
     faults++
     toReceiver.fault = SLOW
     const answer = mkiso.get(linkTo('KILL.1'))
     answer.catch(() => {})
-    t.ok(await until(() => toReceiver.bytes > 500_000 && descendants(process.pid).some(pid => nameOf(pid) === program), 20_000, 2), 'it is under way')
+    t.ok(await until(() => toReceiver.bytes > 500_000 && descendants(process.pid).some(pid => nameOf(pid) === 'movescu'), 20_000, 2), 'it is under way')
     return { answer }
   }
 
   await t.test('the receiver', async t => {
     const mkiso = await start(t)
-    for (const [name, most] of [['its leader and its forks', Infinity], ['its leader', 1]] as const) {
-      await t.test(name, async t => {
-        const { answer } = await underWay(t, mkiso, 'storescp')
-        t.ok(kill(process.pid, 'storescp', most) > 0)
-        await right(t, answer)
-        await nothingRemains(t, mkiso)
-      })
-    }
-    await t.test('a fork', async t => {
-      const { answer } = await underWay(t, mkiso, 'storescp')
-      const fork = descendants(process.pid).filter(pid => nameOf(pid) === 'storescp').at(-1) ?? 0
-      process.kill(fork, 'SIGKILL')
+    const restarts = (): number => mkiso.app.sharedReceiver?.restarts ?? 0
+    await t.test('while images arrive', async t => {
+      const { answer } = await underWay(t, mkiso)
+      t.ok(fell(receiverPort))
       await right(t, answer)
+      t.equal(restarts(), 1, 'it was started again')
+      await nothingRemains(t, mkiso)
+    })
+    await t.test('one of its associations', async t => {
+      faults++
+      toReceiver.fault = { kind: 'cut', afterBytes: 500_000, delayMs: 15, times: 1 }
+      await right(t, mkiso.get(linkTo('KILL.1')))
+      t.equal(toReceiver.hits, 1)
+      t.equal(restarts(), 1, 'the receiver stands')
       await nothingRemains(t, mkiso)
     })
     await t.test('while nobody needs it', async t => {
       faults++
-      t.equal(kill(process.pid, 'storescp'), 1)
+      toReceiver.fault = undefined
+      t.ok(fell(receiverPort))
       await right(t, mkiso.get(linkTo('KILL.1')))
+      t.equal(restarts(), 2)
       await nothingRemains(t, mkiso)
     })
     await t.test('again and again', async t => {
-      const { answer } = await underWay(t, mkiso, 'storescp')
-      const killer = setInterval(() => { kill(process.pid, 'storescp') }, 200)
+      const { answer } = await underWay(t, mkiso)
+      const killer = setInterval(() => { fell(receiverPort) }, 200)
       await right(t, answer, { codes: ['RECEIVER_DOWN', 'INCOMPLETE_RETRIEVAL', 'PACS_REFUSED_MOVE'] }).finally(() => { clearInterval(killer) })
       t.ok(await until(() => mkiso.app.receiverFault() === undefined, 15_000), 'it comes back')
+      t.ok(restarts() > 4, `after ${restarts()} times`)
       toReceiver.fault = undefined
       await right(t, mkiso.get(linkTo('KILL.1')))
       await nothingRemains(t, mkiso)
     })
     await t.test('movescu, once', async t => {
-      const { answer } = await underWay(t, mkiso, 'movescu')
+      const { answer } = await underWay(t, mkiso)
       t.ok(kill(process.pid, 'movescu') > 0)
       await right(t, answer)
       await nothingRemains(t, mkiso)
@@ -126,11 +133,10 @@ t.test('tools of a request', async t => {
   const failed: Expected = { codes: ['ISO_CREATION_FAILED'] }
   for (const [name, settings, expected] of [
     ['movescu, each time', (t: Test) => ({ dcmtk: { movescu: suicidal(t, 'movescu') } }), { codes: ['INCOMPLETE_RETRIEVAL'] }],
-    ['getscu, each time', (t: Test) => ({ dcmtk: { getscu: suicidal(t, 'getscu') }, pacs: { retrieve: 'get', settle_timeout: '100ms' } }), { codes: ['INCOMPLETE_RETRIEVAL'] }],
     ['genisoimage, at once', (t: Test) => ({ tools: { genisoimage: suicidal(t, 'genisoimage') } }), failed],
     ['genisoimage, within its output', (t: Test) => ({ tools: { genisoimage: suicidal(t, 'genisoimage', 'genisoimage "$@" | head -c 40000') } }), failed],
     ['dcmj2pnm: a disc without pictures', (t: Test) => ({ dcmtk: { dcmj2pnm: suicidal(t, 'dcmj2pnm') }, disc: { web_content: 'thumbnails' } }), 'disc'],
-    ['a storescp that cannot live', (t: Test) => ({ dcmtk: { storescp: suicidal(t, 'storescp') } }), { codes: ['RECEIVER_DOWN'] }]
+    ['storescp and getscu: nobody starts them', (t: Test) => ({ dcmtk: { storescp: suicidal(t, 'storescp'), getscu: suicidal(t, 'getscu') } }), 'disc']
   ] as ReadonlyArray<readonly [string, (t: Test) => Overrides, Expected]>) {
     faults++
     await t.test(name, async t => {
@@ -138,6 +144,24 @@ t.test('tools of a request', async t => {
       await right(t, mkiso.get(linkTo('KILL.1')), expected)
       await nothingRemains(t, mkiso)
       await mkiso.app.close()
+    })
+  }
+
+  for (const receiver of ['shared', 'per-request'] as const) {
+    await t.test(`${receiver}: a port that another program holds, until it gives it back`, async t => {
+      faults++
+      const squatter = createServer().listen(receiverPort)
+      await once(squatter, 'listening')
+      const mkiso = await start(t, { our_ae: { receiver, port_range: 1 } })
+      await right(t, mkiso.get(linkTo('KILL.1')), { codes: [receiver === 'shared' ? 'RECEIVER_DOWN' : 'TOO_MANY_CONCURRENT'] })
+      await nothingRemains(t, mkiso)
+      t.equal((await mkiso.get('/api/health')).status, receiver === 'shared' ? 503 : 200)
+      await new Promise(resolve => { squatter.close(resolve) })
+      t.ok(await until(() => mkiso.app.receiverFault() === undefined, 15_000), 'it listens')
+      await right(t, mkiso.get(linkTo('KILL.1')))
+      await nothingRemains(t, mkiso)
+      await mkiso.app.close()
+      t.strictSame(listeningSockets(receiverPort), [], 'and not any more')
     })
   }
 
@@ -170,10 +194,11 @@ t.test('the service, in the middle of 8 downloads', async t => {
   const answers = studies.map(async ({ accessionNumber }) => await fetch(first.url + linkTo(accessionNumber)).then(async answer => await answer.arrayBuffer().then(() => 'a disc'), () => 'no disc'))
   t.ok(await until(() => toReceiver.open >= 4 && toReceiver.bytes > 2_000_000, 30_000, 2), 'images arrive on several associations')
   const family = descendants(first.pid)
-  t.ok(family.filter(pid => nameOf(pid) === 'storescp').length >= 3, 'into forks of storescp')
+  t.ok(family.filter(pid => nameOf(pid) === 'movescu').length >= 3, 'for several moves')
   process.kill(first.pid, 'SIGKILL')
   t.ok((await Promise.all(answers)).every(answer => answer === 'no disc'), 'nobody has got a disc')
   t.ok(await until(() => family.every(pid => nameOf(pid) === ''), 5_000), 'no process is left')
+  t.ok(await until(() => listeningSockets(receiverPort).length === 0, 5_000), 'nor its receiver')
   t.equal(workFolders().length, 2, 'its folder is')
   toReceiver.fault = undefined
 

@@ -59,6 +59,7 @@ const STALLS_ONCE: NetworkCase = { name: 'stalls in an image, once', to: 'receiv
 
 const BY_GET: NetworkCase[] = [
   { name: 'C-GET: cut once', to: 'pacs', fault: { kind: 'cut', afterBytes: 9_000, only: STUDY_ROOT_GET, times: 1 }, expected: 'disc' },
+  { name: 'C-GET: cut, each time', to: 'pacs', fault: { kind: 'cut', afterBytes: 9_000, only: STUDY_ROOT_GET }, expected: unreachable },
   { name: 'C-GET: stalls', to: 'pacs', fault: { kind: 'stall', afterBytes: 9_000, only: STUDY_ROOT_GET }, expected: { codes: ['PACS_TIMEOUT', 'PACS_UNREACHABLE'] } },
   { name: 'C-GET: slow', to: 'pacs', fault: { kind: 'slow', delayMs: 20, only: STUDY_ROOT_GET }, expected: 'disc' }
 ]

@@ -88,15 +88,15 @@ export class StorageScp {
     // who is not allowed is not read from
     this.#server = createServer({ pauseOnConnect: true, noDelay: true }, socket => { void this.#connected(socket) })
     this.ended = new Promise(resolve => {
-      let reason: string | undefined
       this.#server.once('listening', () => {
         this.#server.on('error', error => {
-          reason = error.message
           log.error({ port, err: error }, 'the receiver does not listen any more')
           this.#server.close()
+          // associations may go on for long, and nobody else would be let in
+          resolve(error.message)
         })
       })
-      this.#server.once('close', () => { resolve(reason) })
+      this.#server.once('close', () => { resolve(undefined) })
     })
   }
 
