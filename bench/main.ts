@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: the original's pipeline, the tuned tools by hand, the service, and Orthanc's own archive, from the same PACS in the same run,
- * in turn. What counts are the ratios: machines are noisy. `--quick` takes about a minute and leaves out what is large.
+ * in turn. What counts are the ratios: machines are noisy. `--quick` takes about a minute and leaves out what is large. `--against FOLDER` takes
+ * another checkout that is built (an earlier release) as a contender.
  */
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -20,6 +21,7 @@ import { timeline } from './timeline.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const quick = process.argv.includes('--quick')
+const against = process.argv.includes('--against') ? process.argv[process.argv.indexOf('--against') + 1] : undefined
 
 interface Size {
   images: number
@@ -49,6 +51,7 @@ const ASKING = '(b+) the same, with the C-FINDs that tell the UIDs'
 const SERVICE = '(c) the service, thumbnails'
 const BARE = '(c) the service, no pictures'
 const PICTURES = '(c) the service, a picture of every image'
+const EARLIER = '(c0) the other checkout, no pictures'
 
 const lines: string[] = []
 const say = (...texts: string[]): void => {
@@ -69,7 +72,7 @@ async function main (): Promise<void> {
     for (const kind of ['dcmqrscp', 'Orthanc'] as const) {
       const dir = join(folder, kind)
       mkdirSync(dir)
-      const ports = { service: await freePort(), bare: await freePort(), watched: await freePort(), pictures: await freePort(), hand: await freePort() }
+      const ports = { earlier: await freePort(), earlierWatched: await freePort(), service: await freePort(), bare: await freePort(), watched: await freePort(), pictures: await freePort(), hand: await freePort() }
       const destinations = Object.entries(ports).map(([name, port]): Destination => ({ aeTitle: aeTitleOf(name), host: '127.0.0.1', port }))
       const pacs = await (kind === 'Orthanc' ? startOrthanc : startDcmqrscp)({ programs, dir, destinations })
       await from(pacs, folder, programs, ports)
@@ -89,7 +92,7 @@ function aeTitleOf (name: string): string {
   return `CD${name.toUpperCase()}`
 }
 
-async function from (pacs: Pacs, folder: string, programs: Programs, ports: Record<'service' | 'bare' | 'watched' | 'pictures' | 'hand', number>): Promise<void> {
+async function from (pacs: Pacs, folder: string, programs: Programs, ports: Record<'service' | 'bare' | 'watched' | 'pictures' | 'hand' | 'earlier' | 'earlierWatched', number>): Promise<void> {
   const store = async (accessionNumber: string, images: number, rows = 512): Promise<PhantomInstance[]> => {
     const dir = join(folder, 'phantoms')
     const instances = await writeStudy(ctStudy(accessionNumber, images, undefined, rows), dir, programs)
@@ -97,12 +100,14 @@ async function from (pacs: Pacs, folder: string, programs: Programs, ports: Reco
     await rm(dir, { recursive: true })
     return instances
   }
-  const start = async (name: keyof typeof ports, webContent: 'thumbnails' | 'none' | 'all', logLevel: 'info' | 'debug'): Promise<Service> =>
-    await startService({ programs, root: ROOT, folder: join(folder, `${name}-${pacs.name}`), pacs, receiverPort: ports[name], aeTitle: aeTitleOf(name), webContent, logLevel })
+  const start = async (name: keyof typeof ports, webContent: 'thumbnails' | 'none' | 'all', logLevel: 'info' | 'debug', root = ROOT): Promise<Service> =>
+    await startService({ programs, root, folder: join(folder, `${name}-${pacs.name}`), pacs, receiverPort: ports[name], aeTitle: aeTitleOf(name), webContent, logLevel })
   const service = await start('service', 'thumbnails', 'info')
   const bare = await start('bare', 'none', 'info')
   const pictures = await start('pictures', 'all', 'info')
   const watched = await start('watched', 'thumbnails', 'debug')
+  const earlier = against === undefined ? undefined : await start('earlier', 'none', 'info', against)
+  const earlierWatched = against === undefined ? undefined : await start('earlierWatched', 'thumbnails', 'debug', against)
   const hand = { programs, pacs, port: ports.hand, aeTitle: aeTitleOf('hand'), folder: join(folder, 'hand') }
   const contenders = new Map<string, Contender>([
     [ORIGINAL, async instances => await original(hand, instances)],
@@ -112,6 +117,7 @@ async function from (pacs: Pacs, folder: string, programs: Programs, ports: Reco
     [BARE, async instances => await bare.download(instances)],
     [PICTURES, async instances => await pictures.download(instances)]
   ])
+  if (earlier !== undefined) contenders.set(EARLIER, async instances => await earlier.download(instances))
   if ('httpPort' in pacs) contenders.set('(d) Orthanc\'s archive, a ZIP', async instances => await orthancMedia(Number(pacs.httpPort), instances))
 
   say(`## From ${pacs.name}`, '')
@@ -126,10 +132,14 @@ async function from (pacs: Pacs, folder: string, programs: Programs, ports: Reco
     const measured: Measured[] = []
     const peaks = await watched.watched(async () => { measured.push(await watched.download(instances)) })
     say(`Node ${peaks.nodeMiB} MiB at its peak, its programs ${peaks.programsMiB} MiB together; disk ${peaks.diskRatio.toFixed(3)} times the DICOM data.`, '')
+    if (earlierWatched !== undefined) {
+      const before = await earlierWatched.watched(async () => { await earlierWatched.download(instances) })
+      say(`The other checkout: node ${before.nodeMiB} MiB, its programs ${before.programsMiB} MiB together; disk ${before.diskRatio.toFixed(3)} times.`, '')
+    }
     if (size.images === 600) say(...timeline(watched.takeLog(), measured[0]), '')
   }
   await atOnce(service, watched, store)
-  await Promise.all([service, bare, pictures, watched].map(async one => { await one.stop() }))
+  await Promise.all([service, bare, pictures, watched, earlier, earlierWatched].map(async one => { await one?.stop() }))
 }
 
 async function compare (size: Size, instances: readonly PhantomInstance[], contenders: ReadonlyMap<string, Contender>): Promise<void> {
@@ -149,6 +159,7 @@ async function compare (size: Size, instances: readonly PhantomInstance[], conte
   say(...table(['', 'seconds', 'times faster than (a)', 'ratio to (b)', 'ratio to (b+)'],
     [...contenders.keys()].filter(name => seconds(name).length > 0).map(name => [name, median(seconds(name)).toFixed(2), faster(name), ratio(name, BY_HAND), ratio(name, ASKING)])), '')
   const firstByte = (name: string): string => median(runs.flatMap(run => run.get(name)?.firstByteMs ?? [])).toFixed(0)
+  if (seconds(EARLIER).length > 0) say(`Against the other checkout, both without pictures: ${ratio(BARE, EARLIER)} of its time; its first byte ${firstByte(EARLIER)} ms.`, '')
   say(`First byte ${firstByte(SERVICE)} ms after the last image with thumbnails, ${firstByte(BARE)} ms without pictures.`)
 }
 

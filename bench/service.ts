@@ -60,7 +60,7 @@ export async function startService ({ programs, root, folder, pacs, receiverPort
       let firstByteMs = NaN
       // the receiver's own time of its last write, whatever the service thinks of it
       const link = `/api/iso/download?accession_number=${instances[0]?.accessionNumber ?? ''}`
-      const { seconds, bytes, images } = await drain(port, link, () => { firstByteMs = Date.now() - newestImageMs(work, instances) })
+      const { seconds, bytes, images } = await drain(port, link, () => { firstByteMs = Date.now() - newestImageMs(work) })
       if (images !== instances.length) throw new Error(`${images} of ${instances.length} images: the PACS does not hold them all`)
       return { seconds, firstByteMs, bytes }
     },
@@ -74,14 +74,13 @@ export async function startService ({ programs, root, folder, pacs, receiverPort
   }
 }
 
-/** Latest modification among the images of a study, epoch milliseconds. */
-function newestImageMs (work: string, instances: readonly PhantomInstance[]): number {
-  const wanted = new Set(instances.map(({ sopInstanceUid }) => sopInstanceUid))
+/** Latest modification among the images of the studies that are here, epoch milliseconds. */
+function newestImageMs (work: string): number {
   let newest = 0
   for (const owner of readdirSync(work)) {
     for (const name of readdirSync(join(work, owner)).filter(name => name.startsWith('study_'))) {
       const folder = join(work, owner, name)
-      for (const file of readdirSync(folder)) if (wanted.has(file)) newest = Math.max(newest, statSync(join(folder, file)).mtimeMs)
+      for (const file of readdirSync(folder)) newest = Math.max(newest, statSync(join(folder, file)).mtimeMs)
     }
   }
   return newest
