@@ -1,5 +1,5 @@
 /** What a PACS answered to a C-MOVE or C-GET, in the words of the archive's interface: nothing of status and exit codes passes on. */
-import { addressOf, type AssociationFault, type Peer } from '../../dcmtk/peer.ts'
+import type { AssociationFault, Peer } from '../../dcmtk/peer.ts'
 import { MkisoError } from '../../errors.ts'
 import type { FetchOutcome } from '../archive.ts'
 import { pacsFault } from './pacs.ts'
@@ -40,8 +40,9 @@ export function outcomeOf (answer: FetchAnswer, parties: FetchParties): FetchOut
       const fault = new MkisoError('PACS_TIMEOUT', `the move took longer than ${pacs.moveTimeoutMs / 1_000} s (pacs.move_timeout)`)
       return { ...nothing, end: 'timeout', reason: 'no end in time', fault }
     }
+    // what killed the program is no fault of the PACS, which may well be there
     case 'failed':
-      return { ...nothing, end: 'broken', reason: answer.reason, fault: new MkisoError('PACS_UNREACHABLE', `${pacs.aeTitle} at ${addressOf(pacs)}: ${answer.reason}`) }
+      return { ...nothing, end: 'broken', reason: answer.reason, fault: new MkisoError('INCOMPLETE_RETRIEVAL', `asking ${pacs.aeTitle} ended without an answer: ${answer.reason}`) }
     case 'no-association': {
       const { fault } = answer
       const isPassing = fault.kind === 'unreachable' || fault.kind === 'broken'
