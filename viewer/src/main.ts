@@ -80,7 +80,7 @@ function start (place: HTMLElement, data: PageData): void {
   const reset = button('⟲', `${say('reset')} (0)`, () => { active.reset() })
   const play = button('▶', `${say('play')} (␣)`, () => { togglePlay() })
   const twoButton = button('◫', `${say('two')} (s)`, () => { setTwo(!two) }, false)
-  const togetherButton = button('⛓', `${say('together')} (t)`, () => {
+  const togetherButton = button('⇅', `${say('together')} (t)`, () => {
     together = !together
     togetherButton.setAttribute('aria-pressed', String(together))
     follow(active)
