@@ -9,6 +9,7 @@ import type { NotListed } from '../dicomdir/dicomdir.ts'
 import { WEB_FOLDER, type WebContent, type WebSeries } from '../web/web-content.ts'
 import { loadLanguage, type Language } from '../../language/language.ts'
 import { personName } from '../../dicom/person-name.ts'
+import { readmeText } from './readme.ts'
 import { cspHash, viewerAssets } from '../viewer/assets.ts'
 import { pageJson, type PageData } from '../viewer/page-data.ts'
 
@@ -43,7 +44,6 @@ function policyOf (scripts: readonly string[]): string {
 }
 
 const html = new Eta({ views: import.meta.dirname, autoEscape: true, cache: true })
-const plain = new Eta({ views: import.meta.dirname, autoEscape: false, cache: true, autoTrim: [false, 'nl'] })
 
 /**
  * @returns path on the disc and text
@@ -78,7 +78,7 @@ export function renderPages (input: PageInput): Array<{ path: string, text: stri
     product: PRODUCT,
     heading: disc.institution === '' ? language.say('title') : disc.institution
   }
-  const readme = plain.render('./readme', data).replace(/\n{3,}/g, '\n\n').replace(/\r?\n/g, '\r\n')
+  const readme = readmeText({ ...input, language, patients, counts, notListed, product: PRODUCT, today, set: contents })
   return [
     { path: 'INDEX.HTM', text: html.render('./index', data) },
     // Notepad takes a file without a mark for the machine's old code page
