@@ -85,7 +85,7 @@ function start (place: HTMLElement, data: PageData): void {
     togetherButton.setAttribute('aria-pressed', String(together))
     follow(active)
   }, true)
-  const picker = element('input', { type: 'file', multiple: true, webkitdirectory: true, class: 'mv-hidden', 'aria-label': say('pick') })
+  const picker = element('input', { type: 'file', multiple: true, webkitdirectory: true, hidden: true })
   picker.addEventListener('change', () => { take([...picker.files ?? []]) })
   const pick = button(say('pick'), say('pick'), () => { picker.click() })
   pick.hidden = !stacks.some(({ items }) => items.some(({ image }) => image.pixels.by === 'picking'))
