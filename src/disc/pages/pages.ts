@@ -119,7 +119,7 @@ function viewOfStudy ({ study, series }: DiscContents['patients'][number]['studi
 }
 
 function usesScripts (pictures: PageData | undefined): boolean {
-  return pictures?.patients.some(({ studies }) => studies.some(({ series }) => series.some(({ common, images }) => [common, ...images].some(({ pixels }) => pixels?.by === 'script')))) ?? false
+  return pictures?.patients.some(({ studies }) => studies.some(({ series }) => series.some(({ common, images }) => [common, ...images].some(({ pixels }) => pixels?.by === 'script' || pixels?.by === 'picking')))) ?? false
 }
 
 /** Links as they are from a page inside the web folder. */

@@ -10,6 +10,9 @@ export interface ViewerAssets {
   scriptHash: string
 }
 
+/** Script file with the decoders of compressed images, to be linked onto discs that have such. */
+export const CODECS_PATH = join(import.meta.dirname, 'assets', 'codecs.txt')
+
 const FOLDER = join(import.meta.dirname, 'assets')
 let loaded: ViewerAssets | undefined
 

@@ -101,6 +101,8 @@ export interface GreyCode {
 export interface PixelsByScript {
   by: 'script'
   script: string
+  /** Script file with the decoders, where they are needed. */
+  codecs?: string
   coded: CodedPixels
 }
 
@@ -122,7 +124,7 @@ export interface CodedPixels {
 }
 
 /** Only where the person gives the files to the page. */
-export interface PixelsByPicking { by: 'picking', coded: CodedPixels }
+export interface PixelsByPicking { by: 'picking', codecs?: string, coded: CodedPixels }
 
 /** No picture: why, as the key of a word. */
 export interface NoPixels { by: 'none', reason: 'no-picture' | 'not-readable' }

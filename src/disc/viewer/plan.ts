@@ -2,12 +2,15 @@
  * What a disc needs for the viewer: the page's data, the names under which browsers find the images' pixels, and script files for what only a
  * decoder can show. Reads headers (and the pixels of a few images that say no window); writes nothing.
  */
+import { statSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import type { Span } from '../image/placement.ts'
 import type { Language } from '../../language/language.ts'
 import { planBitmaps } from './bmp.ts'
 import type { FrameDescription, ImageDescription } from './image-description.ts'
 import { withCommon, type CodedPixels, type FrameView, type ImageData, type PageData, type Pixels } from './page-data.ts'
-import { scriptFile, scriptBytes } from './pixel-script.ts'
+import { CODECS_PATH } from './assets.ts'
+import { scriptBytes, scriptFile } from './pixel-script.ts'
 import { storedRange } from './value-range.ts'
 import { curveOfLut, usableWindows, windowOfRange, type Window } from './window.ts'
 
@@ -71,6 +74,8 @@ export interface ViewerPlan {
 const SECTOR_BYTES = 2_048
 /** A name in a directory: ISO 9660 with Rock Ridge, and Joliet. */
 const DIRECTORY_RECORD_BYTES = 320
+/** Beside the pictures; no name that Windows would run. */
+const CODECS_FILE = `${PIXELS_FOLDER}/CODECS.TXT`
 /** So many images of a series without windows are read for a range that holds for all. */
 const RANGES_A_SERIES = 8
 
@@ -95,12 +100,18 @@ export function planViewer (patients: readonly ViewerPatient[], { language, maxS
     if (bitmap.reason === 'nothing') return { by: 'none', reason: 'no-picture' }
     const bytes = scriptBytes(description)
     if (bytes === undefined) return { by: 'none', reason: 'not-readable' }
-    if (scriptTotal + bytes > maxScriptBytes) return { by: 'picking', coded: codedOf(description) }
+    const codecs = description.pixelData?.encapsulated === true ? { codecs: CODECS_FILE } : {}
+    if (codecs.codecs !== undefined && !plan.scripts.some(({ path }) => path === CODECS_FILE)) {
+      const codecsBytes = statSync(CODECS_PATH).size
+      plan.scripts.push({ path: CODECS_FILE, bytes: async () => await readFile(CODECS_PATH) })
+      plan.addedBytes += codecsBytes
+    }
+    if (scriptTotal + bytes > maxScriptBytes) return { by: 'picking', ...codecs, coded: codedOf(description) }
     scriptTotal += bytes
     const script = `${folder}/${component('IM', index + 1)}.TXT`
-    plan.scripts.push({ path: script, bytes: async () => await scriptFile(sourcePath, description) })
+    plan.scripts.push({ path: script, bytes: async () => await scriptFile(sourcePath, description, script) })
     plan.addedBytes += bytes + SECTOR_BYTES + DIRECTORY_RECORD_BYTES
-    return { by: 'script', script, coded: codedOf(description) }
+    return { by: 'script', script, ...codecs, coded: codedOf(description) }
   }
   for (const { studies, ...patient } of patients) {
     plan.data.patients.push({
