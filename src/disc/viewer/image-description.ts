@@ -94,7 +94,7 @@ const VOI_LUT = 0x00283010
 const SEQUENCES: ReadonlySet<number> = new Set([
   SHARED_GROUPS, FRAME_GROUPS, PIXEL_VALUE_TRANSFORMATION, FRAME_VOI_LUT, PIXEL_MEASURES, PLANE_POSITION, PLANE_ORIENTATION, MODALITY_LUT, VOI_LUT
 ])
-const WINDOW_BYTES = 32 * 1_024
+const WINDOW_BYTES = 8 * 1_024
 /** A palette has three tables of 65,536 entries at most. */
 const LARGEST_VALUE_BYTES = 128 * 1_024 + 2
 const DEEPEST = 16
@@ -212,9 +212,17 @@ class Reader {
   }
 }
 
+/** What {@link descriptionOf} asks for: nothing else is copied out of the file. */
+const WANTED: ReadonlySet<number> = new Set([
+  0x00020002, 0x00020010, 0x00080016, 0x00080022, 0x00080023, 0x00082144, 0x00180040, 0x00181063, 0x00181065, 0x00181164, 0x00200013,
+  0x00200020, 0x00200032, 0x00200037, 0x00200052, 0x00209113, 0x00209116, 0x00280002, 0x00280004, 0x00280006, 0x00280008, 0x00280010,
+  0x00280011, 0x00280030, 0x00280100, 0x00280101, 0x00280102, 0x00280103, 0x00280106, 0x00280107, 0x00280120, 0x00280121, 0x00281050,
+  0x00281051, 0x00281052, 0x00281053, 0x00281054, 0x00281055, 0x00281056, 0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202,
+  0x00281203, 0x00282110, 0x00283000, 0x00283002, 0x00283006, 0x00283010, 0x00289110, 0x00289132, 0x00289145, 0x20500020
+])
+
 function wanted (tag: number): boolean {
-  const group = tag >>> 16
-  return group === 0x0028 || group === 0x0020 || group === 0x0018 || group === 0x0008 || group === 0x0002 || tag === 0x20500020
+  return WANTED.has(tag)
 }
 
 /** The values of an item as what they are. */
