@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { oddStudies } from '../../../demo/phantoms/studies.ts'
 import { writeStudy } from '../../../demo/phantoms/catalogue.ts'
-import { readPart10 } from '../../../src/dicom/part10.ts'
+import { readObject } from '../../../src/dicom/part10.ts'
 import { writeData } from '../../../src/archive/dimse/association/pdu.ts'
 import { until } from '../../../src/process.ts'
 import { programsOf, temporaryFolder } from '../../world.ts'
@@ -30,7 +30,7 @@ t.test('storescu and dcmsend, and an echo', async t => {
     const paths = new Map(instances.map(one => [one.sopInstanceUid, one.path]))
     t.ok(sink.kept.length >= (tool === 'dcmsend' ? instances.length : 1), `${tool}: ${sink.kept.length}`)
     for (const { object, bytes } of sink.kept) {
-      const sent = readPart10(paths.get(object.sopInstanceUid) ?? '')
+      const sent = await readObject(paths.get(object.sopInstanceUid) ?? '')
       t.match(object, { sopClassUid: sent.sopClassUid, transferSyntaxUid: sent.transferSyntaxUid, seriesInstanceUid: sent.seriesInstanceUid })
       const tail = readFileSync(paths.get(object.sopInstanceUid) ?? '').subarray(-128)
       t.ok(bytes.subarray(-128).equals(tail), 'its last bytes')
