@@ -13,6 +13,7 @@ COPY scripts scripts
 COPY src src
 COPY plugins plugins
 COPY routes routes
+COPY viewer viewer
 RUN npm run build
 
 # A PACS with sample studies, a HIS and a CD publisher, for trying it (docker compose --profile demo)

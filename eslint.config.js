@@ -2,7 +2,7 @@
 import neostandard from 'neostandard'
 
 export default [
-  ...neostandard({ ts: true, ignores: ['dist', 'node_modules', '.tap'] }),
+  ...neostandard({ ts: true, ignores: ['dist', 'node_modules', '.tap', 'src/disc/viewer/assets'] }),
   {
     files: ['**/*.ts'],
     rules: {

@@ -27,15 +27,21 @@ const PACKAGES = {
     python3: 'python3-minimal',
     openssl: 'openssl',
     xmllint: 'libxml2-utils',
-    stunnel4: 'stunnel4'
+    stunnel4: 'stunnel4',
+    '7z': 'p7zip-full',
+    'firefox-esr': 'firefox-esr',
+    WebKitWebDriver: 'webkit2gtk-driver',
+    Xvfb: 'xvfb'
   }
 }
 
 // a user's PATH may lack the sbin folders, where Orthanc and nginx are
 const FOLDERS = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin']
 
-export function bootstrap (purpose) {
+export async function bootstrap (purpose) {
   installNpmPackages()
+  // with what has just been installed
+  await (await import('./build-viewer.js')).buildViewer()
   const missing = Object.entries(PACKAGES[purpose]).filter(([program]) => !FOLDERS.some(folder => existsSync(join(folder, program)))).map(([, name]) => name)
   if (missing.length > 0) installDebianPackages([...new Set(missing)])
   process.env.PATH = FOLDERS.join(delimiter)
@@ -70,4 +76,4 @@ function installDebianPackages (packages) {
   }
 }
 
-if (process.argv[1] === import.meta.filename) bootstrap(process.argv[2] ?? 'demo')
+if (process.argv[1] === import.meta.filename) await bootstrap(process.argv[2] ?? 'demo')

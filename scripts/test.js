@@ -6,7 +6,7 @@ import { bootstrap } from './bootstrap.js'
 const ROOT = join(import.meta.dirname, '..')
 const bin = name => join(ROOT, 'node_modules/.bin', name)
 
-bootstrap('test')
+await bootstrap('test')
 
 let passed = 0
 let failed = 0

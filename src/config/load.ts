@@ -397,6 +397,7 @@ function finish (raw: RawConfig, faults: string[], at: (name: string) => string)
       sendTimeoutMs: ms('cd_publisher', 'send_timeout', raw.cd_publisher.send_timeout)
     },
     iso: { ...raw.iso, keepForMs: ms('iso', 'keep_for', raw.iso.keep_for), keepMaxBytes: parseSizeBytes(raw.iso.keep_max_bytes) ?? 0, diskReserveBytes: parseSizeBytes(raw.iso.disk_reserve) ?? 0 },
+    disc: { ...raw.disc, viewerMaxBytes: parseSizeBytes(raw.disc.viewer_max_bytes) ?? 0 },
     log: { level: raw.log.level, pretty: raw.log.pretty ?? process.stdout.isTTY === true }
   }
 }

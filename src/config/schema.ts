@@ -153,6 +153,8 @@ export const ConfigSchema = Type.Object({
     disclaimer: text('', 'The site\'s own disclaimer; empty for the one of the language file.'),
     language: Type.String({ default: 'en', pattern: '^[a-z]{2}$', patternMeaning: 'a language code of two letters', description: 'Language of the pages: en, id, or one of language_dir.' }),
     language_dir: text('', 'Folder with the site\'s own language files (xx.yaml).'),
+    viewer: flag(true, 'The viewer on the first page: works in any browser, nothing is installed. Adds 2 KB an image, and data for what no browser shows by itself.'),
+    viewer_max_bytes: size('200M', 'Most that such data may take on a disc (compressed images); beyond it the person picks the folder to see them.'),
     web_content: choice('thumbnails', ['thumbnails', 'all', 'none'], 'Pictures for people with only a browser: one a series, every image, or none.'),
     transfer_syntax: choice('as-stored', ['as-stored', 'uncompressed'], 'uncompressed: decode compressed images, for strict CD readers.'),
     capacity: choice('none', ['none', 'cd', 'dvd', 'bd'], 'Split what is larger than this medium into a set of discs.'),
@@ -202,7 +204,7 @@ export const SECRET_MIN_LENGTH = 32
 export type RawConfig = Static<typeof ConfigSchema>
 
 /** What a key holds once it is read: durations in milliseconds and sizes in bytes under a name with the unit. */
-export interface Config extends Omit<RawConfig, 'auth' | 'server' | 'pacs' | 'our_ae' | 'patient_api' | 'cd_publisher' | 'iso' | 'log'> {
+export interface Config extends Omit<RawConfig, 'auth' | 'server' | 'pacs' | 'our_ae' | 'patient_api' | 'cd_publisher' | 'iso' | 'disc' | 'log'> {
   server: RawConfig['server'] & { readTimeoutMs: number, writeTimeoutMs: number, shutdownGraceMs: number }
   auth: Omit<RawConfig['auth'], 'api_key' | 'keys' | 'signed_links'> & { keys: readonly NamedKey[], signedLinks: SignedLinkSettings | undefined }
   pacs: RawConfig['pacs'] & {
@@ -213,6 +215,7 @@ export interface Config extends Omit<RawConfig, 'auth' | 'server' | 'pacs' | 'ou
   patient_api: RawConfig['patient_api'] & { timeoutMs: number, slowAfterMs: number }
   cd_publisher: RawConfig['cd_publisher'] & { connectTimeoutMs: number, sendTimeoutMs: number }
   iso: RawConfig['iso'] & { keepForMs: number, keepMaxBytes: number, diskReserveBytes: number }
+  disc: RawConfig['disc'] & { viewerMaxBytes: number }
   log: { level: RawConfig['log']['level'], pretty: boolean }
 }
 

@@ -7,6 +7,7 @@ import { ElementWriter } from './element-writer.ts'
 import {
   DELIMITER_BYTES, Headers, isLikelyGroup, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED_LENGTH, type Encoding, type Header, type Place
 } from './headers.ts'
+import { LARGEST_PALETTE_BYTES, PALETTE_TABLES } from './picture-tags.ts'
 import { LostError, WINDOW_BYTES, type Source } from './source.ts'
 
 /** A large structured report. */
@@ -38,6 +39,16 @@ interface Kept {
   end: number
 }
 
+/** The value of Pixel Data (7FE0,0010). */
+export interface PixelDataPlace {
+  /** In the file, bytes. */
+  offset: number
+  /** Of fragments: with their items and the last delimiter. */
+  lengthBytes: number
+  /** In fragments (PS3.5 A.4). */
+  encapsulated: boolean
+}
+
 export interface DataSetReaderOptions {
   start: number
   encoding: Encoding
@@ -64,6 +75,7 @@ export class DataSetReader {
   /** Where the search for the end of a sequence began: a delimiter after it shows that the search had found an inner one. */
   #resynced: { tag: number, kept: number } | undefined
   #cutOff: string | undefined
+  #pixelPlace: PixelDataPlace | undefined
 
   constructor (source: Source, options: DataSetReaderOptions) {
     this.#source = source
@@ -74,6 +86,9 @@ export class DataSetReader {
 
   /** Why the data set is not whole; undefined for one that is. */
   get cutOff (): string | undefined { return this.#cutOff }
+
+  /** Undefined where there are none, and where it had to be guessed where they are. */
+  get pixelData (): PixelDataPlace | undefined { return this.#pixelPlace }
 
   get remarks (): string[] { return [...this.#remarks] }
 
@@ -191,7 +206,7 @@ export class DataSetReader {
         this.#writer.truncate(start)
       }
     } else if (!defined) return this.#fragments(valueAt, end, encoding)
-    if (depth === 0 && length > WINDOW_BYTES) throw new LeftOutError(`${length} bytes are more than a key has`)
+    if (depth === 0 && length > (PALETTE_TABLES.includes(tag) ? LARGEST_PALETTE_BYTES : WINDOW_BYTES)) throw new LeftOutError(`${length} bytes are more than a key has`)
     if (tag % 0x10000 === 0) return valueAt + length
     const written = !unknown ? vr : known === undefined || known === 'SQ' ? 'UN' : known
     this.#writer.value(tag, written, this.#source, valueAt, length, encoding.littleEndian || vr === 'UN')
@@ -304,8 +319,12 @@ export class DataSetReader {
       if (sure) this.#cutOff = `${bytes} bytes of ${reason} are missing`
       else this.#remark(`${bytes} bytes of ${reason} seem to be missing`)
     }
+    const place = (until: number): void => {
+      if (sure && tag === PIXEL_DATA) this.#pixelPlace = { offset: valueAt, lengthBytes: until - valueAt, encapsulated: length === UNDEFINED_LENGTH }
+    }
     if (length !== UNDEFINED_LENGTH) {
       if (valueAt + length > end) missing(valueAt + length - end, 'its pixel data')
+      else place(valueAt + length)
       return
     }
     let fragments = 0
@@ -313,13 +332,18 @@ export class DataSetReader {
       const rest = end - position
       if (rest < DELIMITER_BYTES) {
         this.#endOfFragments(position, rest, fragments - 1, sure)
+        place(position)
         return
       }
       const bytes = this.#source.bytes(position, DELIMITER_BYTES)
       const delimiter = bytes.readUInt16LE(0) * 0x10000 + bytes.readUInt16LE(2)
-      if (delimiter === SEQUENCE_END) return
+      if (delimiter === SEQUENCE_END) {
+        place(position + DELIMITER_BYTES)
+        return
+      }
       if (delimiter !== ITEM) {
         this.#endOfFragments(position, 0, fragments - 1, sure)
+        place(position)
         return
       }
       position += DELIMITER_BYTES + bytes.readUInt32LE(4)

@@ -7,11 +7,12 @@
  */
 import { closeSync, openSync } from 'node:fs'
 import { Attributes } from './attributes.ts'
-import { DataSetReader } from './data-set-reader.ts'
+import { DataSetReader, type PixelDataPlace } from './data-set-reader.ts'
 import { isVr, lettersOf } from './dictionary.ts'
 import { DIRECTORY_TAGS } from './directory-record-types.ts'
 import { Headers, isLikelyGroup, UNDEFINED_LENGTH, type Encoding } from './headers.ts'
 import { inflate } from './inflate.ts'
+import { NUMBER_OF_FRAMES, PICTURE_TAGS } from './picture-tags.ts'
 import { FileSource, LostError, MemorySource, type Source } from './source.ts'
 import type { Patient } from './study.ts'
 import { dateOf, integerOf } from './values.ts'
@@ -30,6 +31,11 @@ export interface DicomObject {
   sizeBytes: number
   /** The elements that were asked for; by default those of a directory record, of a picture and of who it is. */
   attributes: Attributes
+  /**
+   * Where its pixels stand in the file. Undefined where there are none, where they stand only in what must be inflated, and where they are
+   * not encoded as the transfer syntax says, or may not be: a picture of them could be a wrong one.
+   */
+  pixelData: PixelDataPlace | undefined
   /** What could not be followed, for the log; empty as a rule. */
   remarks: readonly string[]
 }
@@ -81,14 +87,11 @@ const PATIENT_SEX = 0x00100040
 const STUDY_INSTANCE_UID = 0x0020000D
 const SERIES_INSTANCE_UID = 0x0020000E
 const INSTANCE_NUMBER = 0x00200013
-const NUMBER_OF_FRAMES = 0x00280008
 /** Who it is. These are always read. */
 const IDENTITY_TAGS: readonly number[] = [
   SPECIFIC_CHARACTER_SET, SOP_CLASS_UID, SOP_INSTANCE_UID, PATIENT_NAME, PATIENT_ID, ISSUER_OF_PATIENT_ID, PATIENT_BIRTH_DATE, PATIENT_SEX,
   STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, INSTANCE_NUMBER, NUMBER_OF_FRAMES
 ]
-/** Photometric Interpretation, Rows, Columns, Window Center and Width. */
-const PICTURE_TAGS: readonly number[] = [0x00280004, 0x00280010, 0x00280011, 0x00281050, 0x00281051]
 const DEFAULT_TAGS: ReadonlySet<number> = new Set([...IDENTITY_TAGS, ...PICTURE_TAGS, ...DIRECTORY_TAGS])
 
 interface Meta {
@@ -113,6 +116,7 @@ export async function readObject (path: string, tags?: ReadonlySet<number>): Pro
   const plain = { ...meta, end: 0 }
   if (inflated.end === 'cut-off') throw new CutOffError(uidOfBeginning(inflated.beginning, plain, wanted), inflated.reason)
   const object = readDataSet(new MemorySource(inflated.beginning, inflated.sizeBytes), plain, wanted, fileBytes)
+  object.pixelData = undefined
   return inflated.end === 'whole' ? object : { ...object, remarks: [...object.remarks, inflated.reason] }
 }
 
@@ -180,6 +184,7 @@ function deflation (source: Source, at: number): 'raw' | 'zlib' | undefined {
 
 function readDataSet (source: Source, meta: Meta, tags: ReadonlySet<number>, sizeBytes: number): DicomObject {
   const { encoding, remark } = encodingOf(source, meta)
+  const asStated = encoding.littleEndian === (meta.transferSyntaxUid !== EXPLICIT_BIG_ENDIAN)
   const reader = new DataSetReader(source, { start: meta.end, encoding, tags, lastIdentityTag: SERIES_INSTANCE_UID })
   reader.read()
   const attributes = new Attributes(reader.elements())
@@ -201,6 +206,7 @@ function readDataSet (source: Source, meta: Meta, tags: ReadonlySet<number>, siz
     instanceNumber: instanceNumber === undefined ? undefined : Number(instanceNumber),
     sizeBytes,
     attributes,
+    pixelData: asStated ? reader.pixelData : undefined,
     remarks
   }
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import pLimit from 'p-limit'
 import { filesOf, type DiscContents } from './contents.ts'
+import { PIXELS_FOLDER } from './viewer/plan.ts'
 
 export const CHECKSUM_FILE = 'SHA256.TXT'
 const AT_ONCE = 2
@@ -43,6 +44,8 @@ export async function writeChecksums (sums: Checksums, contents: DiscContents, r
       if (!entry.isFile()) continue
       const file = join(entry.parentPath, entry.name)
       const name = join(folder, file.slice(path.length + 1))
+      // on the disc a header lies before it, and what follows is the image, which is listed by its own name
+      if (name.startsWith(`${PIXELS_FOLDER}/`) && name.endsWith('.BMP')) continue
       lines.push(`${await sums.of(sources.get(name) ?? file)}  ${name}`)
     }
   }

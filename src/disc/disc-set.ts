@@ -2,14 +2,14 @@
 import type { Config } from '../config/schema.ts'
 import { MkisoError } from '../errors.ts'
 import { layOut, type DiscSource, type StudySources } from './layout.ts'
-import type { DiscContents } from './contents.ts'
+import { filesOf, type DiscContents } from './contents.ts'
 
 /** Bytes of user data: CD-R of 80 minutes (360000 sectors), DVD-R, BD-R of one layer. */
 export const CAPACITY_BYTES: Record<Config['disc']['capacity'], number> = { none: Infinity, cd: 360_000 * 2_048, dvd: 4_700_372_992, bd: 25_025_314_816 }
 
 const SECTOR_BYTES = 2_048
-/** Directory records of three name spaces, the DICOMDIR's records: well below this for each file (measured: about 1.3 KB). */
-const OVERHEAD_PER_FILE_BYTES = 4 * 1_024
+/** Directory records of three name spaces, the DICOMDIR's records (measured: about 1.3 KB); the sector and the name that show it (2.4 KB). */
+const OVERHEAD_PER_FILE_BYTES = 6 * 1_024
 /** Volume descriptors, pages, thumbnails. */
 const OVERHEAD_PER_DISC_BYTES = 8 * 1_024 ** 2
 /** A picture of at most 1024 pixels as JPEG, and more for multi-frame images. */
@@ -29,8 +29,7 @@ export interface SetOptions {
  */
 export function planSet (studies: readonly StudySources[], { capacityBytes, viewerBytes, webContent }: SetOptions): DiscContents[] {
   const budget = capacityBytes - viewerBytes - OVERHEAD_PER_DISC_BYTES
-  const cost = ({ sizeBytes }: DiscSource): number => Math.ceil(sizeBytes / SECTOR_BYTES) * SECTOR_BYTES + OVERHEAD_PER_FILE_BYTES +
-    (webContent === 'all' ? PICTURE_BYTES + Math.ceil(sizeBytes / 2) : 0)
+  const cost = (file: DiscSource): number => costOf(file, webContent)
   const discs: Array<{ files: Set<DiscSource>, used: number }> = []
   const put = (group: readonly DiscSource[]): boolean => {
     const size = group.reduce((sum, file) => sum + cost(file), 0)
@@ -59,4 +58,14 @@ export function planSet (studies: readonly StudySources[], { capacityBytes, view
     const own = studies.map(one => ({ ...one, files: one.files.filter(file => files.has(file)) })).filter(one => one.files.length > 0)
     return { ...layOut(own), disc: index + 1, discs: discs.length }
   })
+}
+
+/** What is left on a disc of a set when all is on it that {@link planSet} has planned: the images go first. */
+export function roomBytes (contents: DiscContents, { capacityBytes, viewerBytes, webContent }: SetOptions): number {
+  const used = filesOf(contents).reduce((sum, file) => sum + costOf(file, webContent), 0)
+  return Math.max(0, capacityBytes - viewerBytes - OVERHEAD_PER_DISC_BYTES - used)
+}
+
+function costOf ({ sizeBytes }: Pick<DiscSource, 'sizeBytes'>, webContent: SetOptions['webContent']): number {
+  return Math.ceil(sizeBytes / SECTOR_BYTES) * SECTOR_BYTES + OVERHEAD_PER_FILE_BYTES + (webContent === 'all' ? PICTURE_BYTES + Math.ceil(sizeBytes / 2) : 0)
 }

@@ -13,9 +13,11 @@ import type { Image } from './image/image.ts'
 import { linkFiles } from './layout.ts'
 import { renderPages } from './pages/pages.ts'
 import { profileOf } from './profile.ts'
+import { placeViewer, type ShownPictures } from './viewer/disc-viewer.ts'
+import { PIXELS_FOLDER } from './viewer/plan.ts'
 import { VIEWER_FOLDER, viewerFault, type Viewer } from './viewer.ts'
 import type { Renderer } from './web/renderer.ts'
-import { NO_WEB_CONTENT, placeWebContent } from './web/web-content.ts'
+import { NO_WEB_CONTENT, placeWebContent, type WebContent } from './web/web-content.ts'
 
 export interface DiscOptions {
   config: Config
@@ -23,6 +25,8 @@ export interface DiscOptions {
   /** On the file system of the images; what is in it goes first. Its owner removes it. */
   folder: string
   viewer: Viewer | undefined
+  /** Room for what the page's own viewer needs beside the images, bytes; undefined where it is left out. */
+  viewerRoomBytes: number | undefined
   renderer: Renderer | undefined
   checksums: Checksums | undefined
   /** Images that the archive did not deliver; undefined where nobody can tell. */
@@ -40,13 +44,15 @@ export interface Disc {
 }
 
 /** @throws MkisoError ISO_CREATION_FAILED */
-export async function makeDisc (context: ToolContext, { config, contents, folder, viewer, renderer, checksums, missing, signal }: DiscOptions): Promise<Disc> {
+export async function makeDisc (context: ToolContext, options: DiscOptions): Promise<Disc> {
+  const { config, contents, folder, viewer, renderer, checksums, missing, signal } = options
   const root = join(folder, 'root')
   await rm(folder, { recursive: true, force: true })
   await mkdir(root, { recursive: true, mode: 0o700 })
   linkFiles(contents, root)
   const web = renderer === undefined ? NO_WEB_CONTENT : await placeWebContent(renderer, contents, root)
   signal.throwIfAborted()
+  const shown = await shownBy(context, options, root, web)
   const { bytes, notListed } = buildDicomdir(contents, config.iso.volume_id)
   await writeFile(join(root, 'DICOMDIR'), bytes)
   for (const { fileId, reason } of notListed) context.log.warn({ file: fileId, reason }, 'the DICOMDIR does not list a file')
@@ -60,7 +66,8 @@ export async function makeDisc (context: ToolContext, { config, contents, folder
     missing,
     createdAt: new Date(),
     profile: profileOf(files),
-    viewer: viewer === undefined ? undefined : { folder: VIEWER_FOLDER, program }
+    viewer: viewer === undefined ? undefined : { folder: VIEWER_FOLDER, program },
+    pictures: shown?.data
   })
   for (const { path, text } of pages) {
     await mkdir(dirname(join(root, path)), { recursive: true })
@@ -72,10 +79,23 @@ export async function makeDisc (context: ToolContext, { config, contents, folder
   // the DICOMDIR first; what has no weight follows in the order of its names, which is the order of the DICOMDIR. A line for each image says the
   // same, but genisoimage compares every file with every line: 600 images took three times as long (measured)
   await writeFile(sortFile, `${join(root, 'DICOMDIR')} 1\n`)
-  const source = { root, grafts, sortFile, largestFileBytes: Math.max(0, ...files.map(({ sizeBytes }) => sizeBytes)) }
+  const source = { root, grafts, sortFile, largestFileBytes: Math.max(0, ...files.map(({ sizeBytes }) => sizeBytes)), spans: shown?.spans ?? [] }
   const image = await authorImage({ programs: context.programs, tools: config.tools, iso: config.iso, log: context.log }, source, join(folder, 'head'), signal)
   guardAllOnImage(image, root, contents)
   return { root, image, etag: `"${randomUUID()}"`, notListed }
+}
+
+/** @returns undefined without the viewer; its failure is no reason to have no disc */
+async function shownBy ({ log }: ToolContext, { config, contents, viewerRoomBytes, signal }: DiscOptions, root: string, web: WebContent): Promise<ShownPictures | undefined> {
+  if (!config.disc.viewer || viewerRoomBytes === undefined) return undefined
+  try {
+    return await placeViewer(root, { contents, web, disc: config.disc, roomBytes: viewerRoomBytes, log, signal })
+  } catch (error) {
+    signal.throwIfAborted()
+    log.error({ err: error }, 'the disc is made without its viewer')
+    await rm(join(root, PIXELS_FOLDER), { recursive: true, force: true })
+    return undefined
+  }
 }
 
 /**
@@ -84,7 +104,10 @@ export async function makeDisc (context: ToolContext, { config, contents, folder
  */
 export function guardAllOnImage ({ segments }: Image, root: string, contents: DiscContents): void {
   const bytesByPath = new Map<string, number>()
-  for (const { path, lengthBytes } of segments) {
+  for (const segment of segments) {
+    // headers of the viewer, which are in no file
+    if ('bytes' in segment) continue
+    const { path, lengthBytes } = segment
     const text = path.toString()
     bytesByPath.set(text, (bytesByPath.get(text) ?? 0) + lengthBytes)
   }

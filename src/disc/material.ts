@@ -15,7 +15,7 @@ import { filesOfStudies } from '../studies/complete-studies.ts'
 import type { Holding } from '../studies/holding.ts'
 import { Checksums } from './checksums.ts'
 import { filesOf, type DiscContents } from './contents.ts'
-import { CAPACITY_BYTES, planSet } from './disc-set.ts'
+import { CAPACITY_BYTES, planSet, roomBytes, type SetOptions } from './disc-set.ts'
 import { makeDisc, type Disc } from './disc.ts'
 import { inReadingOrder, type StudySources } from './layout.ts'
 import { withNamesFromFiles } from './names-from-files.ts'
@@ -97,17 +97,21 @@ export class Material {
   }
 
   async #prepare (holding: Holding): Promise<Ready> {
-    const { disc } = this.#config
     const complete = await holding.complete(this.#ended.signal)
     const studies = await Promise.all(withNamesFromFiles(complete.studies).map(async (one): Promise<StudySources> => ({
       ...one,
       files: this.#decoder === undefined ? one.files.map(asItCame) : await this.#decoder.uncompress(one.files, this.#ended.signal)
     })))
     const viewer = await findViewer(this.#config.iso.microdicom_path)
-    const contents = planSet(studies, { capacityBytes: CAPACITY_BYTES[disc.capacity], viewerBytes: viewer?.sizeBytes ?? 0, webContent: disc.web_content })
+    const contents = planSet(studies, this.#setOptions(viewer))
     guardAllLaidOut(filesOfStudies(complete), contents)
     this.#planned = true
     return { contents, viewer, missing: complete.missing }
+  }
+
+  #setOptions (viewer: Viewer | undefined): SetOptions {
+    const { disc } = this.#config
+    return { capacityBytes: CAPACITY_BYTES[disc.capacity], viewerBytes: viewer?.sizeBytes ?? 0, webContent: disc.web_content }
   }
 
   async #make (number: number): Promise<Disc> {
@@ -115,21 +119,22 @@ export class Material {
     const contents = set[number - 1]
     if (contents === undefined) throw new MkisoError('INVALID_REQUEST', `there is no disc ${number}: the set has ${set.length}`)
     const capacityBytes = CAPACITY_BYTES[this.#config.disc.capacity]
-    const make = async (renderer: Renderer | undefined): Promise<Disc> => await makeDisc(this.#context, {
+    const make = async (renderer: Renderer | undefined, viewerRoomBytes: number | undefined): Promise<Disc> => await makeDisc(this.#context, {
       config: this.#config,
       contents,
       folder: join(this.#folder, `disc_${number}`),
       viewer,
+      viewerRoomBytes,
       renderer,
       checksums: this.#checksums,
       missing,
       signal: this.#ended.signal
     })
-    const made = await make(this.#renderer)
+    const made = await make(this.#renderer, roomBytes(contents, this.#setOptions(viewer)))
     if (made.image.sizeBytes <= capacityBytes) return made
     // the estimate of the pictures was too low: the images are what the disc is for
     this.#context.log.warn({ size_bytes: made.image.sizeBytes, capacity_bytes: capacityBytes }, 'the disc is too full for the pictures; it is made without them')
-    const bare = await make(undefined)
+    const bare = await make(undefined, undefined)
     if (bare.image.sizeBytes > capacityBytes) throw new MkisoError('ISO_CREATION_FAILED', 'the disc is larger than its medium (disc.capacity)')
     return bare
   }

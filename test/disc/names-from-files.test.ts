@@ -30,7 +30,7 @@ t.test('another text stands, in any script', async t => {
 t.test('a series UID that stands in two studies gives each its own description', async t => {
   const object = (studyInstanceUid: string, description: string): DicomObject => ({
     studyInstanceUid, seriesInstanceUid: '1.9', sopInstanceUid: '1.9.1', sopClassUid: '', transferSyntaxUid: '', instanceNumber: 1,
-    sizeBytes: 1, remarks: [],
+    sizeBytes: 1, pixelData: undefined, remarks: [],
     patient: { patientId: 'P', issuerOfPatientId: '', patientName: description, birthDate: '', sex: '' },
     attributes: new Attributes(Buffer.concat([element(0x00081030, 'LO', description), element(0x0008103E, 'LO', description)]))
   })

@@ -8,8 +8,9 @@ import { join } from 'node:path'
 import type { Config } from '../../config/schema.ts'
 import { MkisoError } from '../../errors.ts'
 import { ToolMissingError, type Log, type Programs } from '../../process.ts'
-import { readLayout, type Extent, type Layout } from './iso9660.ts'
+import { readVolumes, type Extent } from './iso9660.ts'
 import type { Image, Segment } from './image.ts'
+import { place, type Placement, type Span } from './placement.ts'
 
 export interface ImageSource {
   /** Folder that becomes the root of the disc. */
@@ -20,6 +21,8 @@ export interface ImageSource {
   sortFile: string
   /** Size of the largest file, bytes. */
   largestFileBytes: number
+  /** Names under which a file is found with a header of ours before it; each name is in the root already, as a link to its file. */
+  spans?: readonly Span[]
 }
 
 export interface ImageTools {
@@ -55,10 +58,14 @@ export async function authorImage (tools: ImageTools, source: ImageSource, headF
     return head.subarray(offset, offset + length)
   }
   try {
-    const layout = await readLayout(read)
-    const headBytes = layout.extents[0]?.offset ?? layout.sizeBytes
-    await writeFile(headFile, await read(0, headBytes), { mode: 0o600 })
-    return { sizeBytes: layout.sizeBytes, segments: segmentsOf(layout, source, headFile, headBytes) }
+    const volumes = await readVolumes(read)
+    const [{ records, sizeBytes }] = volumes
+    const headBytes = records.reduce((first, { offset, lengthBytes }) => lengthBytes > 0 ? Math.min(first, offset) : first, sizeBytes)
+    // a copy: what follows in the same buffer is files
+    const directories = Buffer.from(await read(0, headBytes))
+    const placement = place(directories, volumes, source.spans ?? [])
+    await writeFile(headFile, directories, { mode: 0o600 })
+    return { sizeBytes: placement.sizeBytes, segments: segmentsOf(placement, source, headFile, headBytes) }
   } catch (error) {
     signal.throwIfAborted()
     // a program that is not there says more than the end of its output
@@ -93,13 +100,17 @@ function escapeGraft (path: string): string {
   return path.replace(/[\\=]/g, '\\$&')
 }
 
-function segmentsOf ({ sizeBytes, extents }: Layout, { root, grafts }: ImageSource, headFile: string, headBytes: number): Segment[] {
+function segmentsOf ({ sizeBytes, extents, headers }: Placement, { root, grafts }: ImageSource, headFile: string, headBytes: number): Segment[] {
   const segments: Segment[] = [{ path: headFile, offset: 0, lengthBytes: headBytes, fileOffset: 0 }]
   let end = headBytes
-  for (const extent of extents) {
-    if (extent.offset < end) throw new Error('two files lie in one place')
-    segments.push({ ...extent, path: sourceOf(extent, root, grafts) })
-    end = extent.offset + extent.lengthBytes
+  const pieces: Segment[] = [
+    ...headers.map(({ bytes, offset }) => ({ bytes, offset, lengthBytes: bytes.length })),
+    ...extents.map(extent => ({ ...extent, path: sourceOf(extent, root, grafts) }))
+  ]
+  for (const piece of pieces.sort((a, b) => a.offset - b.offset)) {
+    if (piece.offset < end) throw new Error('two files lie in one place')
+    segments.push(piece)
+    end = piece.offset + piece.lengthBytes
   }
   if (end > sizeBytes) throw new Error('a file lies beyond the end')
   return segments

@@ -4,14 +4,24 @@ import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { MkisoError } from '../../errors.ts'
 
-/** Bytes of the image that stand in a file; what lies between two segments is zero. */
-export interface Segment {
+/** Bytes of the image that stand in a file, or here; what lies between two segments is zero. */
+export type Segment = FileSegment | BytesSegment
+
+export interface FileSegment {
   path: Buffer | string
   /** Offset in the image. */
   offset: number
   lengthBytes: number
   /** Offset in the file. */
   fileOffset: number
+}
+
+/** A few bytes before a file: as a file of its own they would cost more to open than to send. */
+export interface BytesSegment {
+  bytes: Buffer
+  /** Offset in the image. */
+  offset: number
+  lengthBytes: number
 }
 
 export interface Image {
@@ -120,36 +130,83 @@ interface Chunk {
   lengthBytes: number
 }
 
-/** @param take gives a buffer of {@link CHUNK_BYTES} for the next chunk */
+/**
+ * Whole buffers, but for the last one: a disc has thousands of small pieces, and each write costs as much as a large one.
+ * @param take gives a buffer of {@link CHUNK_BYTES} for the next chunk
+ */
 async function * chunksOf ({ segments }: Image, start: number, end: number, take: () => Buffer): AsyncGenerator<Chunk, undefined> {
-  let position = start
-  const zeros = function * (until: number): Generator<Chunk> {
-    while (position < until) {
-      const lengthBytes = Math.min(CHUNK_BYTES, until - position)
-      position += lengthBytes
-      yield { buffer: take().fill(0), lengthBytes }
-    }
-  }
+  const chunks = new Chunks(start, take)
   for (const segment of segments) {
     const segmentEnd = segment.offset + segment.lengthBytes
-    if (segmentEnd <= position) continue
+    if (segmentEnd <= chunks.position) continue
     if (segment.offset >= end) break
-    yield * zeros(segment.offset)
+    yield * chunks.zeros(segment.offset)
     const stop = Math.min(end, segmentEnd)
+    if ('bytes' in segment) {
+      yield * chunks.copy(segment.bytes.subarray(chunks.position - segment.offset, stop - segment.offset))
+      continue
+    }
     const fd = await openFile(segment.path, 'r')
     try {
-      while (position < stop) {
-        const buffer = take()
-        const lengthBytes = Math.min(CHUNK_BYTES, stop - position)
-        const { bytesRead } = await readFile(fd, buffer, 0, lengthBytes, segment.fileOffset + position - segment.offset)
-        if (bytesRead < lengthBytes) throw new MkisoError('ISO_CREATION_FAILED', 'a file of the disc became shorter while it was sent')
-        position += lengthBytes
-        yield { buffer, lengthBytes }
+      while (chunks.position < stop) {
+        const target = chunks.room(stop - chunks.position)
+        const { bytesRead } = await readFile(fd, target, 0, target.length, segment.fileOffset + chunks.position - segment.offset)
+        if (bytesRead < target.length) throw new MkisoError('ISO_CREATION_FAILED', 'a file of the disc became shorter while it was sent')
+        yield * chunks.advance(bytesRead)
       }
     } finally {
       await closeFile(fd)
     }
   }
   // the end of the image is padding (ECMA-119 knows no end of data)
-  yield * zeros(end)
+  yield * chunks.zeros(end)
+  yield * chunks.rest()
+}
+
+/** Fills buffers, one at a time. */
+class Chunks {
+  /** In the image. */
+  position: number
+  readonly #take: () => Buffer
+  #buffer: Buffer | undefined
+  #filled = 0
+
+  constructor (position: number, take: () => Buffer) {
+    this.position = position
+    this.#take = take
+  }
+
+  /** Where the next bytes go, at most `wanted` of them. */
+  room (wanted: number): Buffer {
+    this.#buffer ??= this.#take()
+    return this.#buffer.subarray(this.#filled, Math.min(CHUNK_BYTES, this.#filled + wanted))
+  }
+
+  /** What was written into the room. */
+  * advance (bytes: number): Generator<Chunk> {
+    this.position += bytes
+    this.#filled += bytes
+    if (this.#filled === CHUNK_BYTES) yield * this.rest()
+  }
+
+  * zeros (until: number): Generator<Chunk> {
+    while (this.position < until) yield * this.advance(this.room(until - this.position).fill(0).length)
+  }
+
+  * copy (bytes: Buffer): Generator<Chunk> {
+    for (let copied = 0; copied < bytes.length;) {
+      const some = bytes.copy(this.room(bytes.length - copied), 0, copied)
+      copied += some
+      yield * this.advance(some)
+    }
+  }
+
+  * rest (): Generator<Chunk> {
+    const buffer = this.#buffer
+    if (buffer === undefined || this.#filled === 0) return
+    const lengthBytes = this.#filled
+    this.#buffer = undefined
+    this.#filled = 0
+    yield { buffer, lengthBytes }
+  }
 }

@@ -1,4 +1,6 @@
 /** The pages of a disc, as IHE PDI asks (RAD TF-3 4.47): INDEX.HTM and README.TXT in the root, a page for each study, AUTORUN.INF. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Eta } from 'eta'
 import type { Config } from '../../config/schema.ts'
 import { PRODUCT } from '../../product.ts'
@@ -7,6 +9,10 @@ import type { NotListed } from '../dicomdir/dicomdir.ts'
 import { WEB_FOLDER, type WebContent, type WebSeries } from '../web/web-content.ts'
 import { loadLanguage, type Language } from '../../language/language.ts'
 import { personName } from '../../dicom/person-name.ts'
+import { clean } from './clean.ts'
+import { readmeText } from './readme.ts'
+import { cspHash, viewerAssets } from '../viewer/assets.ts'
+import { pageJson, type PageData } from '../viewer/page-data.ts'
 
 export interface PageInput {
   contents: DiscContents
@@ -15,16 +21,30 @@ export interface PageInput {
   viewer: { folder: string, program: string } | undefined
   web: WebContent
   notListed: readonly NotListed[]
-  /** Images that the PACS did not deliver (disc.allow_incomplete). */
   /** Images that are missing; undefined where nobody can tell. */
   missing: number | undefined
   createdAt: Date
   /** Name of the application profile, where there is one (PS3.11). */
   profile: string | undefined
+  /** What the page's own viewer shows; undefined where the disc has none (disc.viewer). */
+  pictures?: PageData | undefined
+}
+
+const STUDY_SCRIPT = readFileSync(join(import.meta.dirname, 'study.js'), 'utf8')
+
+/**
+ * What a page of the disc may do: show what lies beside it and run the script that we have put into it. `file:` stands beside 'self', since an
+ * opaque origin is not itself everywhere. Seen to hold in Chromium, Firefox and WebKitGTK from file://.
+ * @param scripts by hash
+ */
+function policyOf (scripts: readonly string[]): string {
+  return [
+    "default-src 'none'", "img-src 'self' file: data: blob:", "style-src 'unsafe-inline'", `script-src ${scripts.length === 0 ? "'none'" : scripts.join(' ')}`, "frame-src 'self' file:",
+    "base-uri 'none'", "form-action 'none'"
+  ].join('; ')
 }
 
 const html = new Eta({ views: import.meta.dirname, autoEscape: true, cache: true })
-const plain = new Eta({ views: import.meta.dirname, autoEscape: false, cache: true, autoTrim: [false, 'nl'] })
 
 /**
  * @returns path on the disc and text
@@ -42,15 +62,31 @@ export function renderPages (input: PageInput): Array<{ path: string, text: stri
   const studies = patients.flatMap(patient => patient.studies)
   const counts = { patients: patients.length, studies: studies.length, images: studies.reduce((sum, { count }) => sum + count, 0) }
   const notListed = input.notListed.map(({ fileId, reason }) => ({ fileId, reason: clean(reason) }))
-  const data = { ...input, notListed, language, patients, counts, today, product: PRODUCT, heading: disc.institution === '' ? language.say('title') : disc.institution }
-  const readme = plain.render('./readme', data).replace(/\n{3,}/g, '\n\n').replace(/\r?\n/g, '\r\n')
+  const reports = studies.flatMap(({ date, series }) => series.flatMap(({ reports, description, modality }) => reports.map(path => ({ path, title: [description || modality, date].join(', ') }))))
+  const assets = input.pictures === undefined ? undefined : viewerAssets()
+  const viewerPage = input.pictures === undefined || assets === undefined ? undefined : { data: pageJson(input.pictures), script: assets.script, style: assets.style }
+  const data = {
+    ...input,
+    reports,
+    viewerPage,
+    // pictures that only a decoder can show are in scripts of their own
+    policy: policyOf(assets === undefined ? [] : [assets.scriptHash, ...(usesScripts(input.pictures) ? ["'self'", 'file:', "'wasm-unsafe-eval'"] : [])]),
+    notListed,
+    language,
+    patients,
+    counts,
+    today,
+    product: PRODUCT,
+    heading: disc.institution === '' ? language.say('title') : disc.institution
+  }
+  const readme = readmeText({ ...input, language, patients, counts, notListed, product: PRODUCT, today, set: contents })
   return [
     { path: 'INDEX.HTM', text: html.render('./index', data) },
     // Notepad takes a file without a mark for the machine's old code page
     { path: 'README.TXT', text: `\uFEFF${readme}` },
     ...patients.flatMap(({ name, studies }) => studies.filter(({ page }) => page !== '').map(study => ({
       path: study.page,
-      text: html.render('./study', { language, name, study: relativeTo(study), heading: `${study.description} ${study.date}` })
+      text: html.render('./study', { language, name, study: relativeTo(study), script: STUDY_SCRIPT, policy: policyOf([cspHash(STUDY_SCRIPT)]), heading: `${study.description} ${study.date}` })
     }))),
     ...(viewer === undefined || viewer.program === '' ? [] : [{ path: 'AUTORUN.INF', text: `[autorun]\r\nopen=${viewer.folder}\\${viewer.program}\r\nlabel=${clean(disc.institution) || 'DICOM'}\r\n` }])
   ]
@@ -84,6 +120,10 @@ function viewOfStudy (discStudy: DiscStudy, web: WebContent, language: Language)
   }
 }
 
+function usesScripts (pictures: PageData | undefined): boolean {
+  return pictures?.patients.some(({ studies }) => studies.some(({ series }) => series.some(({ common, images }) => [common, ...images].some(({ pixels }) => pixels?.by === 'script' || pixels?.by === 'picking')))) ?? false
+}
+
 /** Links as they are from a page inside the web folder. */
 function relativeTo (study: StudyView): StudyView {
   const inside = (path: string): string => path.replace(`${WEB_FOLDER}/`, '')
@@ -91,9 +131,4 @@ function relativeTo (study: StudyView): StudyView {
     ...study,
     series: study.series.map(series => ({ ...series, thumbnail: inside(series.thumbnail), pictures: series.pictures.map(inside), reports: series.reports.map(inside) }))
   }
-}
-
-/** What came from a PACS may hold control characters, which would forge a line of README.TXT. */
-function clean (text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim()
 }

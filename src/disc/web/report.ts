@@ -1,5 +1,6 @@
 /** A structured report as a page that stands by itself on a disc. */
 import { readFile, writeFile } from 'node:fs/promises'
+import sanitizeHtml from 'sanitize-html'
 import type { Programs } from '../../process.ts'
 
 /** A report with a fault is better read with a gap than not at all. */
@@ -10,13 +11,15 @@ const LENIENT = ['+U8', '-Er', '-Ev', '-Ec', '-Ei']
  * @param target file to write, HTML in UTF-8
  * @throws Error with what dsr2html says when there is no page
  */
-export async function renderReport (programs: Programs, dsr2html: string, path: string, target: string, options: { signal: AbortSignal, timeoutMs: number }): Promise<void> {
+export async function renderReport (
+  programs: Programs, dsr2html: string, path: string, target: string, options: { signal: AbortSignal, timeoutMs: number }
+): Promise<void> {
   let reason = ''
   // a report with letters beyond ASCII that names no character set is refused (measured: exit code 2); Latin 1 is what such senders mean
   for (const assumed of [[], ['+Ca', 'latin-1']]) {
     const result = await programs.run(dsr2html, [...LENIENT, ...assumed, path, target], options)
     if (result.exitCode === 0) {
-      await writeFile(target, withoutOutsideLinks(await readFile(target, 'utf8')))
+      await writeFile(target, reportPage(await readFile(target, 'utf8')))
       return
     }
     reason = result.stderr.trim()
@@ -24,11 +27,51 @@ export async function renderReport (programs: Programs, dsr2html: string, path: 
   throw new Error(reason)
 }
 
+/** What dsr2html writes (measured over its templates); its own style sheet is not worth letting styles in. */
+const CLEANING: sanitizeHtml.IOptions = {
+  allowedTags: [
+    'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'p', 'div', 'span', 'br', 'hr', 'b', 'i', 'u', 'em', 'strong', 'small', 'sup', 'sub', 'code', 'pre', 'ul', 'ol', 'li', 'dl', 'dt', 'dd',
+    'table', 'caption', 'thead', 'tbody', 'tr', 'th', 'td', 'a'
+  ],
+  // links inside the page only: nothing on a disc may lead to the network, and a link's address is text of the report
+  allowedAttributes: { a: ['href', 'name'], td: ['colspan', 'rowspan'], th: ['colspan', 'rowspan'], span: ['class'], div: ['class'], p: ['class'] },
+  allowedSchemes: [],
+  allowProtocolRelative: false,
+  transformTags: {
+    a: (tagName, { href, name }) => {
+      const inside = href !== undefined && /^#[\w-]+$/.test(href)
+      return inside || name !== undefined
+        ? { tagName, attribs: { ...(inside ? { href } : {}), ...(name === undefined ? {} : { name }) } }
+        : { tagName: 'span', attribs: {} }
+    }
+  },
+  nonTextTags: ['script', 'style', 'textarea', 'option', 'noscript', 'title']
+}
+
+/** Nothing runs and nothing is fetched, whatever is left in the report. */
+const POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+const STYLE = 'body { font: 16px/1.5 system-ui, "Segoe UI", Roboto, Arial, sans-serif; max-width: 52rem; margin: 1rem auto; padding: 0 1rem; overflow-wrap: anywhere } ' +
+  'table { border-collapse: collapse } td, th { text-align: left; vertical-align: top; padding: .1rem .8rem .1rem 0 }'
+
 /**
- * dsr2html links the images that a report names to `http://localhost/dicom.cgi`, and its last line to its makers (measured): nothing on a
- * disc may lead to the network. The words stay; links inside the page (`#...`) too. Text of the report cannot look like a link, since
- * dsr2html escapes it.
+ * The page of a disc from what dsr2html has written. It puts UIDs of the report into addresses as they are (`javascript:` among them ran as
+ * script), links the images that a report names to `http://localhost/dicom.cgi`, and its last line to its makers (all measured).
  */
-export function withoutOutsideLinks (html: string): string {
-  return html.replace(/<a href="[a-z][a-z0-9+.-]*:[^"]*"[^>]*>([\s\S]*?)<\/a>/gi, '$1')
+export function reportPage (html: string): string {
+  const title = sanitizeHtml(/<title>([\s\S]*?)<\/title>/i.exec(html)?.[1] ?? '', { allowedTags: [], allowedAttributes: {} })
+  const body = /<body[^>]*>([\s\S]*)<\/body>/i.exec(html)?.[1] ?? html
+  return `<!DOCTYPE html>
+<html>
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+${sanitizeHtml(body, CLEANING).trim()}
+</body>
+</html>
+`
 }

@@ -1,0 +1,227 @@
+/**
+ * What a disc needs for the viewer: the page's data, the names under which browsers find the images' pixels, and script files for what only a
+ * decoder can show. Reads headers (and the pixels of a few images that say no window); writes nothing.
+ */
+import { statSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import type { Span } from '../image/placement.ts'
+import type { Language } from '../../language/language.ts'
+import { planBitmaps } from './bmp.ts'
+import type { FrameDescription, ImageDescription } from './image-description.ts'
+import { withCommon, type CodedPixels, type FrameView, type ImageData, type PageData, type Pixels } from './page-data.ts'
+import { CODECS_PATH } from './assets.ts'
+import { scriptBytes, scriptFile } from './pixel-script.ts'
+import { storedRange } from './value-range.ts'
+import { curveOfLut, usableWindows, windowOfRange, type Window } from './window.ts'
+
+/** Where the pictures lie on the disc; upper case, since Linux tells the difference. */
+export const PIXELS_FOLDER = 'IHE_PDI/PIXELS'
+
+export interface ViewerFile {
+  /** On the disc, from its root. */
+  fileId: string
+  /** On this machine. */
+  sourcePath: string
+  /** undefined for what could not be described: it is listed, and shown as what cannot be shown. */
+  description: ImageDescription | undefined
+}
+
+export interface ViewerSeries {
+  number: string
+  modality: string
+  description: string
+  /** Pages and PDF documents on the disc, from its root. */
+  reports: readonly string[]
+  files: readonly ViewerFile[]
+}
+
+export interface ViewerStudy {
+  /** For people, in the language of the disc. */
+  date: string
+  description: string
+  accessionNumber: string
+  series: readonly ViewerSeries[]
+}
+
+export interface ViewerPatient {
+  name: string
+  patientId: string
+  /** For people, in the language of the disc. */
+  birthDate: string
+  studies: readonly ViewerStudy[]
+}
+
+export interface ViewerOptions {
+  language: Language
+  /** Most bytes of script files on a disc (disc.viewer_max_bytes); what would not fit is shown once the person picks the folder. */
+  maxScriptBytes: number
+  /** false where the disc is no image of ours: then nothing can lie before a file. */
+  spans: boolean
+}
+
+export interface ViewerPlan {
+  data: PageData
+  /** For the author of the image. */
+  spans: Span[]
+  /** Names that must be in the root of the disc before it is authored: a link at `path` to the file at `fileId`. */
+  links: Array<{ path: string, fileId: string }>
+  /** Files to write below the root, one after the other: at most one is in memory. */
+  scripts: Array<{ path: string, bytes: () => Promise<Buffer> }>
+  /** What all this adds to the disc, bytes, at most. */
+  addedBytes: number
+}
+
+const SECTOR_BYTES = 2_048
+/** A name in a directory: ISO 9660 with Rock Ridge, and Joliet. */
+const DIRECTORY_RECORD_BYTES = 320
+/** Beside the pictures; no name that Windows would run. */
+const CODECS_FILE = `${PIXELS_FOLDER}/CODECS.TXT`
+/** So many images of a series without windows are read for a range that holds for all. */
+const RANGES_A_SERIES = 8
+
+export function planViewer (patients: readonly ViewerPatient[], { language, maxScriptBytes, spans: withSpans }: ViewerOptions): ViewerPlan {
+  const plan: ViewerPlan = { data: { locale: language.locale, words: viewerWords(language), patients: [] }, spans: [], links: [], scripts: [], addedBytes: 0 }
+  let scriptTotal = 0
+  let seriesNumber = 0
+  const pixelsOf = (folder: string, index: number, { fileId, sourcePath, description }: ViewerFile): Pixels => {
+    if (description === undefined) return { by: 'none', reason: 'not-readable' }
+    const bitmap = planBitmaps(description)
+    if (!('reason' in bitmap)) {
+      if (!withSpans) return { by: 'picking', coded: codedOf(description) }
+      const files = bitmap.bitmaps.map((_, part) => `${folder}/${component('IM', index + 1)}${bitmap.bitmaps.length > 1 ? `/${component('P', part + 1)}` : ''}.BMP`)
+      for (const [part, { header, reachBytes }] of bitmap.bitmaps.entries()) {
+        const path = files[part] ?? ''
+        plan.spans.push({ path, over: fileId, header, reachBytes })
+        plan.links.push({ path, fileId })
+        plan.addedBytes += SECTOR_BYTES + DIRECTORY_RECORD_BYTES
+      }
+      return { ...bitmap.pixels, files }
+    }
+    if (bitmap.reason === 'nothing') return { by: 'none', reason: 'no-picture' }
+    const bytes = scriptBytes(description)
+    if (bytes === undefined) return { by: 'none', reason: 'not-readable' }
+    const codecs = description.pixelData?.encapsulated === true ? { codecs: CODECS_FILE } : {}
+    if (codecs.codecs !== undefined && !plan.scripts.some(({ path }) => path === CODECS_FILE)) {
+      const codecsBytes = statSync(CODECS_PATH).size
+      plan.scripts.push({ path: CODECS_FILE, bytes: async () => await readFile(CODECS_PATH) })
+      plan.addedBytes += codecsBytes
+    }
+    if (scriptTotal + bytes > maxScriptBytes) return { by: 'picking', ...codecs, coded: codedOf(description) }
+    scriptTotal += bytes
+    const script = `${folder}/${component('IM', index + 1)}.TXT`
+    plan.scripts.push({ path: script, bytes: async () => await scriptFile(sourcePath, description, script) })
+    plan.addedBytes += bytes + SECTOR_BYTES + DIRECTORY_RECORD_BYTES
+    return { by: 'script', script, ...codecs, coded: codedOf(description) }
+  }
+  for (const { studies, ...patient } of patients) {
+    plan.data.patients.push({
+      ...patient,
+      studies: studies.map(({ series, ...study }) => ({
+        ...study,
+        series: series.map(({ files, reports, ...one }) => {
+          const folder = `${PIXELS_FOLDER}/${component('SE', ++seriesNumber)}`
+          const windowOf = windowsOfSeries(files)
+          return { ...one, reports: [...reports], ...withCommon(files.map((file, index) => imageOf(file, index, pixelsOf(folder, index, file), windowOf(file)))) }
+        })
+      }))
+    })
+  }
+  return plan
+}
+
+function imageOf ({ fileId, description }: ViewerFile, index: number, pixels: Pixels, fallback: Window | undefined): ImageData {
+  return {
+    number: description?.instanceNumber ?? index + 1,
+    file: fileId,
+    columns: description?.columns ?? 0,
+    rows: description?.rows ?? 0,
+    frames: description?.numberOfFrames ?? 1,
+    frameTimeMs: description?.frameTimeMs,
+    pixels,
+    inverse: description !== undefined && (description.photometricInterpretation === 'MONOCHROME1') !== description.inverse,
+    unit: description?.rescaleType ?? '',
+    date: description?.acquisitionDate ?? '',
+    frameOfReference: description?.frameOfReferenceUid ?? '',
+    patientOrientation: description?.patientOrientation ?? [],
+    lossy: description?.lossy ?? false,
+    views: description === undefined ? [] : description.frames.map(frame => viewOf(frame, description, fallback))
+  }
+}
+
+function viewOf (frame: FrameDescription, description: ImageDescription, fallback: Window | undefined): FrameView {
+  const lut = description.modalityLut !== undefined
+  const slope = lut ? 1 : frame.slope
+  const intercept = lut ? 0 : frame.intercept
+  const windows = usableWindows(frame.centres, frame.widths, frame.voiFunction, frame.windowNames, slope)
+  const curve = frame.voiLut === undefined ? undefined : curveOfLut(frame.voiLut)
+  const spacing = frame.pixelSpacing ?? frame.imagerPixelSpacing
+  return {
+    slope,
+    intercept,
+    windows: windows.length > 0 || curve !== undefined || fallback === undefined ? windows : [fallback],
+    ...(curve === undefined ? {} : { curve }),
+    ...(spacing === undefined ? {} : { spacing }),
+    ...(frame.pixelSpacing === undefined && frame.imagerPixelSpacing !== undefined ? { atDetector: true as const } : {}),
+    ...(frame.position === undefined ? {} : { position: frame.position }),
+    ...(frame.orientation === undefined ? {} : { orientation: frame.orientation })
+  }
+}
+
+/** The window of images that say none: the range of a few of the series, so that what is next to each other looks alike. */
+function windowsOfSeries (files: readonly ViewerFile[]): (file: ViewerFile) => Window | undefined {
+  const without = files.filter(({ description }) => description !== undefined && needsRange(description))
+  let common: Window | undefined
+  const step = Math.max(1, Math.floor(without.length / RANGES_A_SERIES))
+  const ranges = without.filter((_, index) => index % step === 0).flatMap(({ sourcePath, description }) => {
+    const range = description === undefined ? undefined : description.valueRange ?? storedRange(sourcePath, description)
+    if (description === undefined || range === undefined) return []
+    const { slope, intercept } = description.modalityLut === undefined ? description.frames[0] ?? { slope: 1, intercept: 0 } : { slope: 1, intercept: 0 }
+    return [range.min, range.max].map(value => {
+      const entries = description.modalityLut
+      return entries === undefined ? value * slope + intercept : entries.entries[Math.max(0, Math.min(entries.entries.length - 1, value - entries.first))] ?? 0
+    })
+  })
+  if (ranges.length > 0) common = windowOfRange(Math.min(...ranges), Math.max(...ranges))
+  return () => common
+}
+
+function needsRange (description: ImageDescription): boolean {
+  if (!description.photometricInterpretation.startsWith('MONOCHROME')) return false
+  return description.frames.some(({ centres, widths, voiFunction, slope, voiLut }) =>
+    usableWindows(centres, widths, voiFunction, [], slope).length === 0 && (voiLut === undefined || curveOfLut(voiLut) === undefined))
+}
+
+export function codedOf (image: ImageDescription): CodedPixels {
+  return {
+    sizeBytes: image.sizeBytes,
+    offset: image.pixelData?.offset ?? 0,
+    lengthBytes: image.pixelData?.lengthBytes ?? 0,
+    encapsulated: image.pixelData?.encapsulated ?? false,
+    transferSyntaxUid: image.transferSyntaxUid,
+    photometric: image.photometricInterpretation,
+    samples: image.samplesPerPixel,
+    planar: image.planarConfiguration,
+    bitsAllocated: image.bitsAllocated,
+    bitsStored: image.bitsStored,
+    highBit: image.highBit,
+    signed: image.signed
+  }
+}
+
+/** The words of the page are those of the language files that begin with `viewer_`; a site's own file goes over them. */
+function viewerWords (language: Language): Record<string, string> {
+  return Object.fromEntries(WORDS.map(key => [key, language.say(`viewer_${key}`)]))
+}
+
+/** Keys of the page's words in the language files, without `viewer_`. */
+export const WORDS = [
+  'title', 'not_for_diagnosis', 'series_list', 'images', 'image', 'frame', 'reports', 'open_report', 'tool_window', 'tool_pan',
+  'tool_zoom', 'tool_measure', 'preset', 'preset_image', 'preset_lut', 'preset_soft', 'preset_lung', 'preset_bone', 'preset_brain',
+  'preset_mediastinum', 'preset_liver', 'invert', 'rotate', 'reset', 'play', 'two', 'together', 'slider', 'window', 'zoom', 'lossy',
+  'loading', 'no_picture', 'not_readable', 'wrong_size', 'not_loaded', 'picking', 'pick', 'picked', 'at_detector', 'pixels', 'mm',
+  'keys', 'keys_text', 'view', 'patient_id', 'close'
+] as const
+
+function component (prefix: string, n: number): string {
+  return prefix + String(n).padStart(6, '0')
+}
