@@ -8,4 +8,4 @@ declare module 'fastify' {
 
 export default fp(async app => {
   app.decorate('health', createHealth(app))
-}, { name: 'health', dependencies: ['config', 'dcmtk', 'retrieval', 'port-pool', 'patient-client'] })
+}, { name: 'health', dependencies: ['config', 'dcmtk', 'retrieval', 'port-pool', 'patient-client', 'relay'] })

@@ -18,4 +18,4 @@ export default fp(async app => {
       metrics.onResponse(request.routeOptions.url ?? 'none', reply.raw.writableEnded ? reply.statusCode : CLIENT_CLOSED_REQUEST)
     })
   })
-}, { name: 'metrics', dependencies: ['activity', 'config', 'dcmtk', 'health', 'patient-client', 'port-pool', 'retrieval'] })
+}, { name: 'metrics', dependencies: ['activity', 'config', 'dcmtk', 'health', 'patient-client', 'port-pool', 'relay', 'retrieval'] })

@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from '@sinclair/typebox'
 import { ACTIVITY_EXAMPLE, ActivityState, activityState } from '../src/http/activity-state.ts'
+import { PrintState, printState } from '../src/http/print-state.ts'
 import { diskOf } from '../src/disk.ts'
 
 const Resources = Type.Object({
@@ -22,6 +23,7 @@ const State = Type.Object({
   names: Type.Boolean({ description: 'Patients\' names are only shown where a key is asked for.' }),
   running: Type.Array(ActivityState, { description: 'Oldest first.' }),
   finished: Type.Array(ActivityState, { description: 'The last 50, newest first.' }),
+  unknown_prints: Type.Array(PrintState, { description: 'Somebody must look at the robot for each of them; then POST /api/iso/print/jobs/ID/acknowledge.' }),
   resources: Resources,
   health: Type.Optional(HealthState)
 })
@@ -31,6 +33,7 @@ export const SERVICE_STATE_EXAMPLE: Static<typeof State> = {
   names: true,
   running: [ACTIVITY_EXAMPLE],
   finished: [],
+  unknown_prints: [],
   resources: {
     slots: { in_use: 1, size: 100 },
     moves: { active: 2, waiting: 0, max: 8 },
@@ -49,10 +52,10 @@ declare module 'fastify' {
 
 const REFRESH_MS = 5_000
 
-type App = Pick<FastifyInstance, 'activities' | 'config' | 'health' | 'portPool' | 'retrievals' | 'turns' | 'workDir' | 'log'>
+type App = Pick<FastifyInstance, 'activities' | 'config' | 'health' | 'portPool' | 'prints' | 'retrievals' | 'turns' | 'workDir' | 'log'>
 
 export function createServiceState (app: App) {
-  const { activities, config, portPool, retrievals, turns } = app
+  const { activities, config, portPool, prints, retrievals, turns } = app
   const startedAt = new Date().toISOString()
   const names = config.auth.enabled
   let health: ServiceState['health']
@@ -75,6 +78,7 @@ export function createServiceState (app: App) {
       names,
       running: activities.running.map(activity => activityState(activity, names)),
       finished: activities.finished.map(activity => activityState(activity, names)),
+      unknown_prints: prints.unresolved.map(job => printState(job, names)),
       resources: {
         slots: { in_use: portPool.inUse, size: portPool.size },
         moves: { active: turns.active, waiting: turns.waiting, max: config.pacs.max_moves },
@@ -89,8 +93,10 @@ export function createServiceState (app: App) {
       refreshSoon()
       timer ??= setInterval(refreshSoon, REFRESH_MS).unref()
       for (const event of ['started', 'changed', 'ended'] as const) activities.on(event, changed)
+      prints.on('changed', changed)
       return () => {
         watchers.delete(changed)
+        prints.off('changed', changed)
         for (const event of ['started', 'changed', 'ended'] as const) activities.off(event, changed)
         if (watchers.size > 0) return
         clearInterval(timer)
@@ -102,4 +108,4 @@ export function createServiceState (app: App) {
 
 export default fp(async app => {
   app.decorate('serviceState', createServiceState(app))
-}, { name: 'service-state', dependencies: ['config', 'activity', 'health', 'port-pool', 'retrieval'] })
+}, { name: 'service-state', dependencies: ['config', 'activity', 'health', 'port-pool', 'relay', 'retrieval'] })

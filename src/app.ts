@@ -10,6 +10,7 @@ import config from '../plugins/config.ts'
 import dcmtk from '../plugins/dcmtk.ts'
 import errors, { clientErrorHandler, frameworkErrors } from '../plugins/errors.ts'
 import events from '../plugins/events.ts'
+import head from '../plugins/head.ts'
 import healthPlugin from '../plugins/health.ts'
 import helmet from '../plugins/helmet.ts'
 import iso from '../plugins/iso.ts'
@@ -22,6 +23,7 @@ import preparations from '../plugins/preparations.ts'
 import rateLimit from '../plugins/rate-limit.ts'
 import relay from '../plugins/relay.ts'
 import retrieval from '../plugins/retrieval.ts'
+import sameOrigin from '../plugins/same-origin.ts'
 import screens from '../plugins/screens.ts'
 import sendDisc from '../plugins/send-disc.ts'
 import sensible from '../plugins/sensible.ts'
@@ -32,6 +34,7 @@ import metrics from '../routes/metrics.ts'
 import download from '../routes/api/iso/download.ts'
 import downloadMultiple from '../routes/api/iso/download-multiple.ts'
 import print from '../routes/api/iso/print.ts'
+import printJobs from '../routes/api/iso/print/jobs.ts'
 import progress from '../routes/api/iso/progress.ts'
 import studies from '../routes/api/iso/studies.ts'
 import downloadPage from '../routes/download.ts'
@@ -70,6 +73,7 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
   // before the routes that it lists
   await app.register(openapi)
   await app.register(auth)
+  await app.register(sameOrigin)
   await app.register(requestCaller)
   await app.register(activity)
   await app.register(events)
@@ -79,11 +83,12 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
   await app.register(dcmtk)
   await app.register(retrieval)
   await app.register(iso)
-  await app.register(relay)
   await app.register(patientClient)
+  await app.register(relay)
   await app.register(healthPlugin)
   await app.register(metricsPlugin)
   await app.register(sendDisc)
+  await app.register(head)
   await app.register(preparations)
   await app.register(serviceState)
 
@@ -92,6 +97,7 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
   await app.register(download)
   await app.register(downloadMultiple)
   await app.register(print)
+  await app.register(printJobs)
   await app.register(progress)
   await app.register(studies)
   await app.register(downloadPage)
