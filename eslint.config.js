@@ -23,7 +23,7 @@ export default [
       '@typescript-eslint/no-non-null-assertion': 'error'
     }
   },
-  { files: ['src/http/screens/**/*.js'], languageOptions: { globals: { document: 'readonly', MutationObserver: 'readonly', location: 'readonly', sessionStorage: 'readonly' } } },
+  { files: ['src/http/screens/**/*.js'], languageOptions: { globals: { document: 'readonly', MutationObserver: 'readonly', location: 'readonly', sessionStorage: 'readonly', addEventListener: 'readonly' } } },
   forbid(['src/**/*.ts'], ['src/main.ts', 'src/app.ts'], [
     everythingAbove,
     { group: ['fastify', 'fastify-plugin', '@fastify/*', '!@fastify/proxy-addr'], message: 'src/ knows nothing of Fastify; only main.ts and app.ts do' }

@@ -21,6 +21,8 @@ export function sendPrintScreen (reply: FastifyReply, accessionNumbers: readonly
     // a form without script says by Origin where it comes from, which no-referrer would take away
     .header('referrer-policy', 'same-origin')
     .sendScreen('print', {
+      // not the old link itself, which would print
+      url: withQuery('/print', request.url, { again: undefined }),
       accessionNumbers,
       destination: addressOf(publisherOf(config)),
       before: before === undefined ? undefined : { ...printState(before), by: nameOfCaller(before.record.caller) },

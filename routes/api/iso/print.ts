@@ -81,7 +81,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     if (!wantsPage(request)) return reply.send(success(accessionNumbers, await printed))
     try {
       const { patientName, destination, sentImages } = await printed
-      return reply.sendScreen('printed', { accessionNumbers, patientName, destination, filesSent: sentImages, againUrl: withQuery('/api/iso/print', request.url, { again: 'true' }) })
+      return reply.sendScreen('printed', { accessionNumbers, patientName, destination, filesSent: sentImages })
     } catch (error) {
       if (!(error instanceof MkisoError) || error.code !== 'PRINTED_ALREADY') throw error
       request.failure = error
