@@ -387,7 +387,7 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
     if (this.#pause === undefined) {
       const pauseMs = Math.min((this.#options.firstPauseMs ?? 2_000) * 2 ** this.#pauses++, LONGEST_PAUSE_MS)
       log.warn({ destination: this.#options.robot.address, reason, pause_ms: pauseMs }, 'CD publisher unreachable; it is tried again')
-      this.#pause = delay(pauseMs, undefined, { ref: false }).finally(() => { this.#pause = undefined })
+      this.#pause = delay(pauseMs, undefined, { signal: this.#stop.signal }).catch(() => {}).finally(() => { this.#pause = undefined })
     }
     await this.#pause
   }
