@@ -88,7 +88,7 @@ export async function startRobot (t: Pick<Test, 'teardown'>, quietMs = 3_000): P
       response.setStatus(robot.status)
       // it has the image before it says so
       if (robot.status === 0) take(elements['StudyInstanceUID'] ?? '', request.getAffectedSopInstanceUid())
-      void delay(robot.delayMs).then(() => { if (!this.connection.destroyed) callback(response) })
+      void delay(robot.delayMs, undefined, { ref: false }).then(() => { if (!this.connection.destroyed) callback(response) })
     }
   }
 
