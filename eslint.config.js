@@ -19,6 +19,10 @@ export default [
   },
   {
     files: ['src/http/screens/**/*.js'],
-    languageOptions: { globals: { document: 'readonly', MutationObserver: 'readonly', location: 'readonly', sessionStorage: 'readonly' } }
+    languageOptions: {
+      globals: {
+        document: 'readonly', MutationObserver: 'readonly', location: 'readonly', sessionStorage: 'readonly', addEventListener: 'readonly'
+      }
+    }
   }
 ]

@@ -7,6 +7,6 @@ declare module 'fastify' {
 }
 
 export default fp(async app => {
-  const { config, dcmtk, patientClient, portPool, receiverFault, workDir } = app
-  app.decorate('health', createHealth({ config, dcmtk, patientClient, portPool, receiverFault, workDir }))
-}, { name: 'health', dependencies: ['config', 'dcmtk', 'retrieval', 'port-pool', 'patient-client'] })
+  const { config, dcmtk, patientClient, portPool, prints, receiverFault, workDir } = app
+  app.decorate('health', createHealth({ config, dcmtk, patientClient, portPool, prints, receiverFault, workDir }))
+}, { name: 'health', dependencies: ['config', 'dcmtk', 'retrieval', 'port-pool', 'patient-client', 'relay'] })

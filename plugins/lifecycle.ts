@@ -12,6 +12,10 @@ import { until } from '../src/process.ts'
 import { addressOfClient } from './request-caller.ts'
 
 declare module 'fastify' {
+  interface FastifyInstance {
+    /** Each says whether there is work that no request waits for, and that should be finished before the service ends. */
+    underWay: Set<() => boolean>
+  }
   interface FastifyRequest {
     /** Aborted when the client leaves or the service must end. `request.signal` is wrong for POST (measured). */
     gone: AbortSignal
@@ -36,6 +40,8 @@ export function requestId (message: Pick<IncomingMessage, 'headers'>): string {
 export default fp(async app => {
   const active = new Set<AbortController>()
   const observers = new Set<AbortController>()
+  const underWay = new Set<() => boolean>()
+  app.decorate('underWay', underWay)
   let closing = false
   app.decorateRequest('gone')
 
@@ -69,7 +75,7 @@ export default fp(async app => {
     closing = true
     app.log.info({ active: active.size }, 'shutting down')
     for (const controller of observers) controller.abort(new MkisoError('SHUTTING_DOWN'))
-    await until(() => active.size === 0, app.config.server.shutdownGraceMs, 50)
+    await until(() => active.size === 0 && ![...underWay].some(works => works()), app.config.server.shutdownGraceMs, 50)
     for (const controller of active) controller.abort(new MkisoError('SHUTTING_DOWN', undefined, { retryAfterSeconds: 10 }))
     // a keep-alive client (nginx) would hold the server open for more than a minute (measured)
     const timer = setInterval(() => { app.server.closeIdleConnections() }, 100)

@@ -10,9 +10,9 @@ declare module 'fastify' {
 const CLIENT_CLOSED_REQUEST = 499
 
 export default fp(async app => {
-  const { activities, associationLimit, config, health, operations, patientClient, portPool, receiverFault, sharedReceiver, studyStore: studies, workDir } = app
+  const { activities, associationLimit, config, health, operations, patientClient, portPool, prints, receiverFault, sharedReceiver, studyStore: studies, workDir } = app
   const metrics = createMetrics({
-    activities, associationLimit, config, health, operations, patientClient, portPool, receiverFault, sharedReceiver, studies, workDir
+    activities, associationLimit, config, health, operations, patientClient, portPool, prints, receiverFault, sharedReceiver, studies, workDir
   })
   app.decorate('metrics', metrics)
   app.addHook('onRequest', async (request, reply) => {
@@ -21,4 +21,4 @@ export default fp(async app => {
       metrics.onResponse(request.routeOptions.url ?? 'none', reply.raw.writableEnded ? reply.statusCode : CLIENT_CLOSED_REQUEST)
     })
   })
-}, { name: 'metrics', dependencies: ['activity', 'config', 'dcmtk', 'health', 'patient-client', 'port-pool', 'retrieval'] })
+}, { name: 'metrics', dependencies: ['activity', 'config', 'dcmtk', 'health', 'patient-client', 'port-pool', 'relay', 'retrieval'] })

@@ -14,7 +14,7 @@ declare module 'fastify' {
   }
   interface FastifyReply {
     /** Says in a header which fields the HIS and the PACS differ in. */
-    warnOfPatient (patient: PatientOfRequest): FastifyReply
+    warnOfPatient (patient: { readonly differing: readonly string[] }): FastifyReply
   }
 }
 

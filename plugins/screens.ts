@@ -7,9 +7,12 @@ import { chooseLanguage } from '../src/http/screens/choose-language.ts'
 import { localUrl } from '../src/http/links.ts'
 import { renderScreen, type ScreenContext, type ScreenName } from '../src/http/screens/screens.ts'
 
+type ScreenData = Record<string, unknown> & { url?: string }
+
 declare module 'fastify' {
   interface FastifyReply {
-    sendScreen (name: ScreenName, data?: object): FastifyReply
+    /** @param data `url`: the address of the page, where another path than the request's shows it */
+    sendScreen (name: ScreenName, data?: ScreenData): FastifyReply
   }
 }
 
@@ -31,8 +34,10 @@ export function asPage (reply: FastifyReply): FastifyReply {
   return reply.type('text/html; charset=utf-8').header('cache-control', 'no-store')
 }
 
-function sendScreen (this: FastifyReply, name: ScreenName, data: object = {}): FastifyReply {
-  return asPage(this).send(renderScreen(name, screenContext(this.request), { url: localUrl(this.request.url), ...data }))
+function sendScreen (this: FastifyReply, name: ScreenName, data: ScreenData = {}): FastifyReply {
+  const context = screenContext(this.request)
+  const { url = context.url } = data
+  return asPage(this).send(renderScreen(name, { ...context, url }, { ...data, url }))
 }
 
 export default fp(async app => {

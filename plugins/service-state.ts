@@ -2,8 +2,10 @@
 import fp from 'fastify-plugin'
 import { Type, type Static } from '@sinclair/typebox'
 import { ACTIVITY_EXAMPLE, ActivityState, activityState } from '../src/http/activity-state.ts'
+import { PrintState, printState } from '../src/http/print-state.ts'
 import { diskOf } from '../src/disk.ts'
 import type { Health } from '../src/health/health.ts'
+import type { PrintQueue } from '../src/print/print-queue.ts'
 import type { Log } from '../src/process.ts'
 import type { Activities } from '../src/work/activities.ts'
 
@@ -24,6 +26,7 @@ const State = Type.Object({
   names: Type.Boolean({ description: 'Patients\' names are only shown where a key is asked for.' }),
   running: Type.Array(ActivityState, { description: 'Oldest first.' }),
   finished: Type.Array(ActivityState, { description: 'The last 50, newest first.' }),
+  unknown_prints: Type.Array(PrintState, { description: 'Somebody must look at the robot for each of them; then POST /api/iso/print/jobs/ID/acknowledge.' }),
   resources: Resources,
   health: Type.Optional(HealthState)
 })
@@ -33,6 +36,7 @@ export const SERVICE_STATE_EXAMPLE: Static<typeof State> = {
   names: true,
   running: [ACTIVITY_EXAMPLE],
   finished: [],
+  unknown_prints: [],
   resources: {
     slots: { in_use: 1, size: 100 },
     moves: { active: 2, waiting: 0, max: 8 },
@@ -61,13 +65,14 @@ export interface ServiceStateContext {
   maxMoves: number
   kept: { readonly kept: number, readonly keptBytes: number }
   keepMaxBytes: number
+  prints: Pick<PrintQueue, 'unresolved' | 'on' | 'off'>
   health: { check (): Promise<Health> }
   workDir: string
   log: Log
 }
 
 export function createServiceState (context: ServiceStateContext) {
-  const { activities, names, slots, moves, kept } = context
+  const { activities, names, slots, moves, kept, prints } = context
   const startedAt = new Date().toISOString()
   let health: ServiceState['health']
   let disk: ServiceState['resources']['disk']
@@ -89,6 +94,7 @@ export function createServiceState (context: ServiceStateContext) {
       names,
       running: activities.running.map(activity => activityState(activity, names)),
       finished: activities.finished.map(activity => activityState(activity, names)),
+      unknown_prints: prints.unresolved.map(job => printState(job, names)),
       resources: {
         slots: { in_use: slots.inUse, size: slots.size },
         moves: { ...moves(), max: context.maxMoves },
@@ -103,8 +109,10 @@ export function createServiceState (context: ServiceStateContext) {
       refreshSoon()
       timer ??= setInterval(refreshSoon, REFRESH_MS).unref()
       for (const event of ['started', 'changed', 'ended'] as const) activities.on(event, changed)
+      prints.on('changed', changed)
       return () => {
         watchers.delete(changed)
+        prints.off('changed', changed)
         for (const event of ['started', 'changed', 'ended'] as const) activities.off(event, changed)
         if (watchers.size > 0) return
         clearInterval(timer)
@@ -115,9 +123,9 @@ export function createServiceState (context: ServiceStateContext) {
 }
 
 export default fp(async app => {
-  const { activities, config, portPool: slots, associationLimit, studyStore: kept, health, workDir, log } = app
+  const { activities, config, portPool: slots, associationLimit, studyStore: kept, prints, health, workDir, log } = app
   const maxMoves = Math.min(config.pacs.max_moves, config.pacs.maxAssociations)
   app.decorate('serviceState', createServiceState({
-    activities, names: config.auth.enabled, slots, moves: () => associationLimit.moves, maxMoves, kept, keepMaxBytes: config.iso.keepMaxBytes, health, workDir, log
+    activities, names: config.auth.enabled, slots, moves: () => associationLimit.moves, maxMoves, kept, keepMaxBytes: config.iso.keepMaxBytes, prints, health, workDir, log
   }))
-}, { name: 'service-state', dependencies: ['config', 'activity', 'health', 'port-pool', 'retrieval'] })
+}, { name: 'service-state', dependencies: ['config', 'activity', 'health', 'port-pool', 'relay', 'retrieval'] })

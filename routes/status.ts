@@ -36,14 +36,14 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   }, async (_request, reply) => reply.sendEvents({ state: app.serviceState.now, ended: () => false, listen: app.serviceState.listen }))
 
   app.delete('/status/activities/:id', {
-    onRequest: app.authorise,
+    onRequest: [app.authorise, app.guardOrigin],
     schema: {
       tags: ['operator'],
       summary: 'Cancels a download or print',
       description: 'Its client is told. A print of which images have reached the CD publisher goes on.',
       security,
       params: Type.Object({ id: Type.String({ format: 'uuid' }) }),
-      response: { ...errorResponses('UNAUTHORIZED', 'TOO_MANY_REQUESTS', 'NOT_FOUND', 'PRINT_UNDER_WAY'), 204: Type.Null({ description: 'It is cancelled.' }) }
+      response: { ...errorResponses('UNAUTHORIZED', 'TOO_MANY_REQUESTS', 'NOT_FOUND', 'PRINT_UNDER_WAY', 'FORBIDDEN_ORIGIN'), 204: Type.Null({ description: 'It is cancelled.' }) }
     }
   }, async (request, reply) => {
     const activity = app.activities.get(request.params.id)

@@ -6,14 +6,18 @@ export const ERRORS = {
   INVALID_ACCESSION_NUMBER: { status: 400, error: 'invalid accession_number', sentence: 'The accession number in the link is not valid.', advice: 'Open the link from the hospital system again, or check the number.' },
   INVALID_REQUEST: { status: 400, error: 'invalid request', sentence: 'The link is not valid.', advice: 'Check the link.' },
   UNAUTHORIZED: { status: 401, error: 'unauthorized', sentence: 'You may not open this without a valid key or link.', advice: 'Open the link from the hospital system again. A program sends its key in the header X-API-Key.' },
+  FORBIDDEN_ORIGIN: { status: 403, error: 'asked by another web site', sentence: 'Another web site has asked for this, which it may not.', advice: 'Open the link from the hospital system. The administrator can allow its address (server.trusted_origins).' },
   NOT_FOUND: { status: 404, error: 'not found', sentence: 'There is no such page.', advice: 'Check the link.' },
   NO_DICOM_DATA: { status: 404, error: 'no DICOM data for accession_number', sentence: 'The picture archive (PACS) has no images for this accession number.', advice: 'Check the number, or ask radiology whether the images have been sent.' },
   ACCESSION_UNKNOWN: { status: 404, error: 'accession_number not found', sentence: 'The hospital system (HIS) does not know this accession number.', advice: 'Check the number in the hospital system.' },
   DIFFERENT_PATIENTS: { status: 409, error: 'accession numbers belong to different patients', sentence: 'These accession numbers belong to different patients.', advice: 'Ask for each patient by itself; if they are one person, have the record corrected in the PACS.' },
   SET_CHANGED: { status: 409, error: 'the set of discs has changed', sentence: 'The images have changed since the first disc of this set was made.', advice: 'Begin again with the first disc, and do not hand out discs of the old set together with new ones.' },
   PATIENT_MISMATCH: { status: 409, error: 'the HIS and the PACS name different patients', sentence: 'The hospital system (HIS) and the picture archive (PACS) name different patients for this accession number.', advice: 'Do not hand out these images. Ask radiology whose they are, and have the record corrected.' },
+  PRINTED_ALREADY: { status: 409, error: 'printed already', sentence: 'These images were sent to the disc robot already.', advice: 'Look for the disc at the robot. If one more is wanted, send them again.' },
+  PRINT_UNKNOWN: { status: 409, error: 'not known whether it was printed', sentence: 'The disc service stopped while it sent these images: it does not know what the disc robot has.', advice: 'Look at the robot, and do not hand out a disc that is not whole. If there is none, send the images again.' },
   DISC_TOO_SMALL: { status: 413, error: 'the studies need more than one disc', sentence: 'The images do not fit on one disc.', advice: 'Download each disc of the set by its own link.' },
   RANGE_NOT_SATISFIABLE: { status: 416, error: 'range not satisfiable', sentence: 'The download cannot go on where it broke off.', advice: 'Download the disc from the start.' },
+  IDEMPOTENCY_KEY_REUSED: { status: 422, error: 'the Idempotency-Key belongs to another print', sentence: 'The program that asked has mixed up two prints.', advice: 'Tell whoever maintains it: each print needs an Idempotency-Key of its own.' },
   TOO_MANY_REQUESTS: { status: 429, error: 'too many requests', sentence: 'There were too many requests from this computer.', advice: 'Wait a minute and try again.' },
   ISO_CREATION_FAILED: { status: 500, error: 'ISO creation failed', sentence: 'The disc could not be made.', advice: 'Try again; if it happens again, tell the administrator the request id.' },
   AUDIT_FAILED: { status: 500, error: 'audit record could not be written', sentence: 'The record of who takes which images could not be written.', advice: 'Tell the administrator: the audit file cannot be written, and no disc may leave without a record.' },
@@ -50,6 +54,8 @@ export interface ErrorFields {
   retryAfterSeconds?: number
   /** Links to the discs of a set, for 413. */
   discs?: string[]
+  /** The print that was there before, as it goes over the wire. */
+  job?: object
 }
 
 /** An error that a client is told about, by its code in {@link ERRORS}. */

@@ -29,6 +29,7 @@ export async function serve (programs: Programs, folder: string, pacs: Pick<Pacs
     pacs: { ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port, settle_timeout: '500ms' },
     our_ae: { ae_title: 'CDRECORD', base_port: receiverPort, port_range: 20 },
     patient_api: { required: false, base_url: 'http://127.0.0.1:9/api', retries: 0 },
+    relay: { state_dir: folder },
     iso: { temp_dir: folder, microdicom_path: '', keep_for: '0' }
   }
   for (const [section, keys] of Object.entries(overrides)) settings[section] = { ...settings[section], ...keys }

@@ -106,6 +106,7 @@ export async function service (t: T, pacs: Pick<Pacs, 'aeTitle' | 'host' | 'port
     our_ae: { ae_title: 'CDRECORD', base_port: receiverPort, port_range: 20 },
     patient_api: { required: false, base_url: 'http://127.0.0.1:9/api', retries: 0 },
     cd_publisher: { host: '127.0.0.1', port: 9 },
+    relay: { state_dir: temporaryFolder(t, 'state') },
     // a test that looks for leftovers would take a kept study for one
     iso: { temp_dir: tempDir, microdicom_path: '', keep_for: '0' }
   }

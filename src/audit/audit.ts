@@ -3,15 +3,15 @@ import { hostname } from 'node:os'
 import type { Activity } from '../work/activity.ts'
 import type { Config } from '../config/schema.ts'
 import { addressOf } from '../dcmtk/peer.ts'
+import type { Manifest } from '../dicom/study.ts'
 import type { OpenDisc } from '../disc/discs.ts'
 import type { ByteRange } from '../disc/image/image.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
 import { PRODUCT } from '../product.ts'
 import { publisherOf } from '../print/relay.ts'
-import type { CompleteStudies } from '../studies/complete-studies.ts'
 import type { Caller } from '../work/caller.ts'
-import { studiesAskedFor, studiesOnDisc, studiesSent, type AuditEvent } from './event.ts'
+import { studiesOf, studiesOnDisc, type AuditEvent } from './event.ts'
 import { appendAuditLine } from './file.ts'
 import { auditMessage, type AuditSource } from './message.ts'
 import { parseSyslogTarget, syslogMessage, SyslogSender } from './syslog.ts'
@@ -54,8 +54,8 @@ export class Audit {
    * Before the first image goes to the CD publisher.
    * @throws MkisoError AUDIT_FAILED
    */
-  transferring (activity: Activity, studies: CompleteStudies): void {
-    this.#begin(activity, { caller: activity.caller, studies: studiesSent(studies), disc: undefined })
+  transferring (activity: Activity, manifest: Manifest): void {
+    this.#begin(activity, { caller: activity.caller, studies: studiesOf(manifest), disc: undefined })
   }
 
   /** However it ended, and however far it came. */
@@ -83,7 +83,7 @@ export class Audit {
 
   #about (activity: Activity): About {
     const { kind, requestId, id, accessionNumbers, manifest } = activity
-    const { caller, studies, disc } = this.#given.get(activity) ?? { caller: activity.caller, studies: studiesAskedFor(manifest), disc: undefined }
+    const { caller, studies, disc } = this.#given.get(activity) ?? { caller: activity.caller, studies: studiesOf(manifest), disc: undefined }
     return { kind, at: new Date(), requestId, activityId: id, caller, accessionNumbers, studies, disc, destination: kind === 'print' ? this.#publisher : undefined }
   }
 

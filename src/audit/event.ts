@@ -3,7 +3,6 @@ import type { Activity } from '../work/activity.ts'
 import type { Manifest, Patient, Study } from '../dicom/study.ts'
 import type { DiscContents } from '../disc/contents.ts'
 import type { ErrorCode } from '../errors.ts'
-import type { CompleteStudies } from '../studies/complete-studies.ts'
 import type { Caller } from '../work/caller.ts'
 
 /** `begin` is written before the first image leaves, `end` when it is over, however it went. */
@@ -54,11 +53,7 @@ export function studiesOnDisc ({ patients }: DiscContents): AuditedStudy[] {
   return patients.flatMap(({ studies }) => studies.map(({ study, series }) => audited(study, series.flatMap(({ files }) => files.map(({ instance }) => instance.sopClassUid)))))
 }
 
-export function studiesSent ({ studies }: CompleteStudies): AuditedStudy[] {
-  return studies.map(({ study, files }) => audited(study, files.map(({ object }) => object.sopClassUid)))
-}
-
-export function studiesAskedFor (manifest: Manifest | undefined): AuditedStudy[] {
+export function studiesOf (manifest: Manifest | undefined): AuditedStudy[] {
   return (manifest?.studies ?? []).map(study => audited(study, study.series.flatMap(({ instances }) => instances.map(({ sopClassUid }) => sopClassUid))))
 }
 

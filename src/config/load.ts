@@ -241,6 +241,14 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
       if (!isProxyAddress(address)) faults.push(`${at('server.trust_proxy')}: server.trust_proxy: ${JSON.stringify(address)} is not an address (10.0.0.1) or a network (10.0.0.0/8)`)
     }
   }
+  if (sound('server.trusted_origins')) {
+    for (const origin of config.server.trusted_origins) {
+      if (!isOrigin(origin)) faults.push(`${at('server.trusted_origins')}: server.trusted_origins: ${JSON.stringify(origin)} is not the address of a web site without a path (https://his.example)`)
+    }
+  }
+  if (sound('relay.state_dir') && config.relay.state_dir !== '' && !writableDirectory(config.relay.state_dir)) {
+    faults.push(`${at('relay.state_dir')}: relay.state_dir ${config.relay.state_dir} is not a folder in which this user may write`)
+  }
   if (sound('audit.file', 'audit.required', 'audit.syslog', 'audit.syslog_ca', 'audit.syslog_cert', 'audit.syslog_key')) checkAudit(config.audit, at, faults)
   if (sound('iso.temp_dir') && !writableDirectory(config.iso.temp_dir)) {
     faults.push(`${at('iso.temp_dir')}: iso.temp_dir ${config.iso.temp_dir} is not a folder in which this user may write`)
@@ -315,7 +323,14 @@ function checkAuth (auth: RawConfig['auth'], at: (name: string) => string, fault
   }
 }
 
-function writableDirectory (path: string): boolean {
+function isOrigin (text: string): boolean {
+  try {
+    const { protocol, origin, href } = new URL(text)
+    return ['http:', 'https:'].includes(protocol) && href === `${origin}/`
+  } catch { return false }
+}
+
+export function writableDirectory (path: string): boolean {
   try {
     accessSync(path, constants.W_OK | constants.X_OK)
     return statSync(path).isDirectory()
@@ -373,7 +388,8 @@ function finish (raw: RawConfig, faults: string[], at: (name: string) => string)
       ...raw.server,
       readTimeoutMs: ms('server', 'read_timeout', raw.server.read_timeout),
       writeTimeoutMs: ms('server', 'write_timeout', raw.server.write_timeout),
-      shutdownGraceMs: ms('server', 'shutdown_grace', raw.server.shutdown_grace)
+      shutdownGraceMs: ms('server', 'shutdown_grace', raw.server.shutdown_grace),
+      trusted_origins: raw.server.trusted_origins.map(origin => new URL(origin).origin)
     },
     pacs: {
       ...raw.pacs,
@@ -396,6 +412,7 @@ function finish (raw: RawConfig, faults: string[], at: (name: string) => string)
       connectTimeoutMs: ms('cd_publisher', 'connect_timeout', raw.cd_publisher.connect_timeout),
       sendTimeoutMs: ms('cd_publisher', 'send_timeout', raw.cd_publisher.send_timeout)
     },
+    relay: { ...raw.relay, retryForMs: ms('relay', 'retry_for', raw.relay.retry_for), askAgainWithinMs: ms('relay', 'ask_again_within', raw.relay.ask_again_within) },
     iso: { ...raw.iso, keepForMs: ms('iso', 'keep_for', raw.iso.keep_for), keepMaxBytes: parseSizeBytes(raw.iso.keep_max_bytes) ?? 0, diskReserveBytes: parseSizeBytes(raw.iso.disk_reserve) ?? 0 },
     disc: { ...raw.disc, viewerMaxBytes: parseSizeBytes(raw.disc.viewer_max_bytes) ?? 0 },
     log: { level: raw.log.level, pretty: raw.log.pretty ?? process.stdout.isTTY === true }

@@ -37,7 +37,8 @@ export const ConfigSchema = Type.Object({
     trust_proxy: Type.Array(Type.String(), { default: ['127.0.0.1', '::1'], description: 'Addresses or networks of proxies whose X-Forwarded-For is believed.' }),
     shutdown_grace: duration('30s', 'How long downloads under way may go on after SIGTERM.'),
     max_accessions: whole(20, 1, 500, 'Most accession numbers in one request.'),
-    rate_limit: whole(120, 0, 100_000, 'Most requests a minute from one client, beside health, metrics and Swagger UI; 0 for no limit.')
+    rate_limit: whole(120, 0, 100_000, 'Most requests a minute from one client, beside health, metrics and Swagger UI; 0 for no limit.'),
+    trusted_origins: Type.Array(Type.String(), { default: [], description: 'Web sites beside our own whose pages may print at once and cancel, those of the HIS: [https://his.example]. A link on another site opens the page that asks.' })
   }),
   auth: section('Who may download. Stage 1: false; stage 2: true, and nginx adds the header.', {
     enabled: flag(false, 'Require the header X-API-Key on /api/iso/*.'),
@@ -133,7 +134,10 @@ export const ConfigSchema = Type.Object({
     send_timeout: duration('30m', 'Longest time for sending one request.')
   }),
   relay: section('How images go to the CD publisher.', {
-    sender: choice('dcmsend', ['dcmsend', 'storescu'], 'dcmsend sends every transfer syntax; storescu stops at the first compressed image.')
+    sender: choice('dcmsend', ['dcmsend', 'storescu'], 'dcmsend sends every transfer syntax; storescu stops at the first compressed image.'),
+    state_dir: text('', 'Folder for the journal of prints, on a disk that survives a restart; empty for /var/lib/mkiso where that can be written, else a folder in iso.temp_dir.'),
+    retry_for: duration('10m', 'A robot that is off is tried again for so long, for prints that nobody waits for with an open connection; 0 for not at all.'),
+    ask_again_within: duration('24h', 'The same studies to the same robot again within this time: a person is asked, a program gets 409 and sends again=true; 0 for never.')
   }),
   iso: section('The disc image.', {
     microdicom_path: text('/var/www/html/microdicom', 'Folder of the viewer that goes onto the disc; empty for none.'),
@@ -204,7 +208,7 @@ export const SECRET_MIN_LENGTH = 32
 export type RawConfig = Static<typeof ConfigSchema>
 
 /** What a key holds once it is read: durations in milliseconds and sizes in bytes under a name with the unit. */
-export interface Config extends Omit<RawConfig, 'auth' | 'server' | 'pacs' | 'our_ae' | 'patient_api' | 'cd_publisher' | 'iso' | 'disc' | 'log'> {
+export interface Config extends Omit<RawConfig, 'auth' | 'server' | 'pacs' | 'our_ae' | 'patient_api' | 'cd_publisher' | 'relay' | 'iso' | 'disc' | 'log'> {
   server: RawConfig['server'] & { readTimeoutMs: number, writeTimeoutMs: number, shutdownGraceMs: number }
   auth: Omit<RawConfig['auth'], 'api_key' | 'keys' | 'signed_links'> & { keys: readonly NamedKey[], signedLinks: SignedLinkSettings | undefined }
   pacs: RawConfig['pacs'] & {
@@ -214,6 +218,7 @@ export interface Config extends Omit<RawConfig, 'auth' | 'server' | 'pacs' | 'ou
   our_ae: RawConfig['our_ae'] & { receiver: 'shared' | 'per-request', maxUnwantedBytes: number }
   patient_api: RawConfig['patient_api'] & { timeoutMs: number, slowAfterMs: number }
   cd_publisher: RawConfig['cd_publisher'] & { connectTimeoutMs: number, sendTimeoutMs: number }
+  relay: RawConfig['relay'] & { retryForMs: number, askAgainWithinMs: number }
   iso: RawConfig['iso'] & { keepForMs: number, keepMaxBytes: number, diskReserveBytes: number }
   disc: RawConfig['disc'] & { viewerMaxBytes: number }
   log: { level: RawConfig['log']['level'], pretty: boolean }

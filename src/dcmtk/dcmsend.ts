@@ -14,7 +14,9 @@ import type { SendRequest, SendResult } from './send.ts'
 export async function dcmsend (context: ToolContext, peer: Peer, request: SendRequest): Promise<SendResult> {
   const reportFile = join(request.tempDir, 'dcmsend-report.txt')
   let confirmed = 0
+  let begun = false
   const onLine = (line: string): void => {
+    if (line.includes('Sending C-STORE Request')) begun = true
     if (!/Received C-STORE Response \((?:Success|Warning)/.test(line)) return
     confirmed++
     request.onSent?.(confirmed)
@@ -28,9 +30,7 @@ export async function dcmsend (context: ToolContext, peer: Peer, request: SendRe
     if (result.stopCause === 'timeout') return { kind: 'timeout', confirmed }
     const fault = associationFaultOf(result)
     // it writes a report even when nobody was there
-    if (fault !== undefined && fault.kind !== 'broken' && confirmed === 0) {
-      return { kind: 'no-association', fault: await explained(context, peer, request, fault) }
-    }
+    if (fault !== undefined && fault.kind !== 'broken' && !begun) return { kind: 'no-association', fault: await explained(context, peer, request, fault) }
     const report = await readFile(reportFile, 'utf8').catch(() => '')
     if (report !== '') return { kind: 'sent', ...readReport(report) }
     return { kind: 'sent', confirmed, reasons: [fault?.reason ?? `dcmsend ended with ${result.exitCode}`] }

@@ -91,6 +91,9 @@ export type AssociationFault =
 /** The reason of a rejection that a tool does not print. */
 export const UNEXPLAINED = 'association rejected'
 
+/** Begin of the reason of an association that came about without the service that was asked for. */
+export const NO_SERVICE = 'it does not offer the service'
+
 const REASONS = new RegExp([
   'TCP Initialization Error: .+', 'Network (?:is )?unreachable.*', 'No route to host.*', 'Connection (?:refused|timed out).*', 'Unknown host.*',
   'DUL network .*', 'DIMSE No valid Presentation Context ID.*', 'No Acceptable Presentation Contexts.*'
@@ -117,7 +120,7 @@ export function associationFaultOf (result: RunResult): AssociationFault | undef
   }
   // the association came about, but without the service that we need
   const context = /No Acceptable Presentation Contexts|No valid Presentation Context ID/i.exec(output)?.[0]
-  if (context !== undefined) return { kind: 'rejected', reason: `it does not offer the service (${context})` }
+  if (context !== undefined) return { kind: 'rejected', reason: `${NO_SERVICE} (${context})` }
   if (/Peer aborted|Aborting Association|Association (?:was )?Aborted|aborted the association|Peer requested release/i.test(output)) {
     return { kind: 'broken', reason: failed ?? 'the association was aborted' }
   }

@@ -17,6 +17,7 @@ export interface SendRequest {
 export type SendResult =
   /** `confirmed`: instances whose C-STORE response was success or a warning (PS3.4 B.2.3). */
   | { kind: 'sent', confirmed: number, reasons: string[] }
+  /** No image has left. */
   | { kind: 'no-association', fault: AssociationFault }
   | { kind: 'timeout', confirmed: number }
 

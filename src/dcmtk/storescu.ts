@@ -10,9 +10,11 @@ import type { SendRequest, SendResult } from './send.ts'
  */
 export async function storescu (context: ToolContext, peer: Peer, request: SendRequest): Promise<SendResult> {
   let confirmed = 0
+  let begun = false
   const reasons = new Set<string>()
   const onLine = (line: string): void => {
     if (/^E: .*presentation context/i.test(line)) reasons.add(line.slice(3))
+    if (line.includes('Sending Store Request')) begun = true
     const status = /Received Store Response \((.+)\)/.exec(line)?.[1]
     if (status === undefined) return
     if (!/^(Success|Warning)/.test(status)) {
@@ -29,7 +31,7 @@ export async function storescu (context: ToolContext, peer: Peer, request: SendR
   context.onOperation?.({ name: 'C-STORE', peer: peer.aeTitle, durationMs: result.durationMs, ok: result.exitCode === 0 && confirmed === request.fileCount })
   if (result.stopCause === 'timeout') return { kind: 'timeout', confirmed }
   const fault = associationFaultOf(result)
-  if (fault !== undefined && fault.kind !== 'broken' && confirmed === 0) return { kind: 'no-association', fault: throughTunnel(context, peer, fault) }
+  if (fault !== undefined && fault.kind !== 'broken' && !begun) return { kind: 'no-association', fault: throughTunnel(context, peer, fault) }
   if (fault !== undefined) reasons.add(fault.reason)
   return { kind: 'sent', confirmed, reasons: [...reasons] }
 }

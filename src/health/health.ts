@@ -1,8 +1,9 @@
 /** Is everything there that a disc needs? Asked of the real things, at most once in a few seconds. */
 import type { PortPool } from '../archive/dimse/port-pool.ts'
+import { lookAtTheRobot, type PrintRecord } from '../print/print-job.ts'
 import { createProbes, type Check, type ProbeContext } from './probes.ts'
 
-export const CHECKS = ['pacs', 'receiver', 'tools', 'disk', 'patient_api', 'cd_publisher', 'port_pool', 'viewer'] as const
+export const CHECKS = ['pacs', 'receiver', 'tools', 'disk', 'patient_api', 'cd_publisher', 'port_pool', 'viewer', 'prints'] as const
 export type CheckName = typeof CHECKS[number]
 
 /** Without these no disc can be made: 503. The others hold up a print, a name or the viewer only. */
@@ -16,12 +17,15 @@ export interface Health {
 export interface HealthContext extends ProbeContext {
   receiverFault: () => string | undefined
   portPool: Pick<PortPool, 'inUse' | 'size'>
+  /** Prints of which nobody knows how they ended. */
+  prints: { unresolved: ReadonlyArray<{ record: PrintRecord }> }
 }
 
 const CACHE_MS = 3_000
 
 export function createHealth (context: HealthContext) {
   let last: { at: number, health: Promise<Health> } | undefined
+  let seen: Health | undefined
   const probes: Record<CheckName, () => Check | Promise<Check>> = {
     ...createProbes(context),
     receiver: () => {
@@ -31,6 +35,10 @@ export function createHealth (context: HealthContext) {
     port_pool: () => {
       const { inUse, size } = context.portPool
       return inUse < size ? { status: 'ok' } : { status: 'warning', detail: `all ${size} receive slots are in use (our_ae.port_range)` }
+    },
+    prints: () => {
+      const unresolved = context.prints.unresolved
+      return unresolved.length === 0 ? { status: 'ok' } : { status: 'warning', detail: unresolved.map(({ record }) => lookAtTheRobot(record)).join('; ') }
     }
   }
 
@@ -46,10 +54,13 @@ export function createHealth (context: HealthContext) {
   }
 
   return {
+    /** What was seen last, however long ago; asks nobody. */
+    get seen (): Health | undefined { return seen },
     /** The state now, or a few seconds ago; callers at the same time share one look. */
     async check (): Promise<Health> {
       if (last === undefined || performance.now() - last.at > CACHE_MS) last = { at: performance.now(), health: ask() }
-      return await last.health
+      seen = await last.health
+      return seen
     }
   }
 }

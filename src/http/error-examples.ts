@@ -16,12 +16,15 @@ const SAMPLES: Partial<Record<ErrorCode, { detail?: string } & Pick<ErrorFields,
   CD_PUBLISHER_UNREACHABLE: { detail: 'CDPUBLISHER: connection refused', destination: '172.16.0.120:104' },
   CD_PUBLISHER_REFUSED: { detail: '238 of 240 images were taken: out of resources', destination: '172.16.0.120:104' },
   TOO_MANY_CONCURRENT: { detail: 'no turn at the PACS within 120 s (pacs.max_moves, pacs.max_associations)' },
+  PRINTED_ALREADY: { detail: 'sent at 2024-05-06T07:15:12.000Z by ward-7, 240 images (job 3f0c1f9e-6f5b-4d0e-9a52-2b7a4f1d1c11); again=true sends it once more' },
+  FORBIDDEN_ORIGIN: { detail: 'a page of another web site may not do this; its address can be allowed (server.trusted_origins)' },
+  IDEMPOTENCY_KEY_REUSED: { detail: 'the print with this Idempotency-Key has other accession numbers' },
   PACS_TIMEOUT: { detail: 'neither an answer nor an image within 120 s (pacs.idle_timeout)' }
 }
 
 export const EXAMPLE_REQUEST_ID = '9f4f0b1e2c7d4a6f8e3b5a7c9d1e0f42'
 
-export function errorExample (code: ErrorCode): object {
+export function errorExample (code: ErrorCode, more: object = {}): object {
   const { detail, ...fields } = SAMPLES[code] ?? {}
-  return { error: ERRORS[code].error, code, ...(detail === undefined ? {} : { detail }), ...fields, request_id: EXAMPLE_REQUEST_ID }
+  return { error: ERRORS[code].error, code, ...(detail === undefined ? {} : { detail }), ...fields, ...more, request_id: EXAMPLE_REQUEST_ID }
 }

@@ -2,6 +2,7 @@
 import { Type, type TObject } from '@sinclair/typebox'
 import { ACCESSION_NUMBER_MAX_LENGTH, ACCESSION_NUMBER_PATTERN } from '../dicom/accession-number.ts'
 import { errorExample } from './error-examples.ts'
+import { PRINT_EXAMPLE, PrintState } from './print-state.ts'
 import { ERRORS, type ErrorCode, type MkisoError } from '../errors.ts'
 
 /** The body of an error, in the original's shape. */
@@ -11,6 +12,7 @@ export interface ErrorBody {
   detail?: string
   destination?: string
   discs?: string[]
+  job?: object
   request_id: string
 }
 
@@ -21,6 +23,7 @@ export function errorBody (error: MkisoError, requestId: string): ErrorBody {
     ...(error.detail === undefined ? {} : { detail: error.detail }),
     ...(error.fields.destination === undefined ? {} : { destination: error.fields.destination }),
     ...(error.fields.discs === undefined ? {} : { discs: error.fields.discs }),
+    ...(error.fields.job === undefined ? {} : { job: error.fields.job }),
     request_id: requestId
   }
 }
@@ -44,8 +47,9 @@ export function errorResponses (...codes: ErrorCode[]): Record<number, TObject> 
     detail: Type.Optional(Type.String({ description: 'What exactly, and what to change.' })),
     destination: Type.Optional(Type.String({ description: 'The CD publisher, host:port.' })),
     discs: Type.Optional(Type.Array(Type.String(), { description: 'Links to the discs of a set.' })),
+    ...(codes.includes('PRINTED_ALREADY') ? { job: Type.Optional(PrintState) } : {}),
     request_id: Type.String({ description: 'Stands in the log, and in the header X-Request-Id.' })
-  }, { description: codes.map(code => ERRORS[code].error).filter((text, index, all) => all.indexOf(text) === index).join(' · '), examples: codes.map(errorExample) })]))
+  }, { description: codes.map(code => ERRORS[code].error).filter((text, index, all) => all.indexOf(text) === index).join(' · '), examples: codes.map(code => errorExample(code, code === 'PRINTED_ALREADY' ? { job: { ...PRINT_EXAMPLE, state: 'sent', sent_images: 240 } } : {})) })]))
 }
 
 const BLANKS = ' *'

@@ -12,6 +12,7 @@ import type { Operation } from '../dcmtk/peer.ts'
 import { ERRORS, MkisoError, type ErrorCode } from '../errors.ts'
 import { CHECKS, type Health } from '../health/health.ts'
 import type { PatientClient } from '../patient/patient-client.ts'
+import type { PrintRecord } from '../print/print-job.ts'
 import { PRODUCT } from '../product.ts'
 import type { PortPool } from '../archive/dimse/port-pool.ts'
 import type { StudyStore } from '../studies/study-store.ts'
@@ -29,6 +30,7 @@ export interface MetricsSources {
   receiverFault: () => string | undefined
   sharedReceiver: { readonly restarts: number, readonly dropped: number } | undefined
   workDir: string
+  prints: { jobs: ReadonlyArray<{ record: PrintRecord }>, unresolved: readonly unknown[] }
 }
 
 /** From a second to the default of pacs.move_timeout. */
@@ -49,6 +51,7 @@ export function createMetrics (sources: MetricsSources) {
   watchRetrievals(registers, sources)
   watchOperations(registers, sources)
   watchPatientApi(registers, sources)
+  watchPrints(registers, sources)
   watchState(registers, sources)
   watchHealth(registers, sources)
   const responses = new Counter({ name: 'mkiso_http_responses_total', help: 'HTTP answers by route and status; status 499: the client left before it.', labelNames: ['route', 'status'], registers })
@@ -125,6 +128,12 @@ function watchPatientApi (registers: Registry[], { patientClient }: MetricsSourc
     seconds.observe(durationMs / 1_000)
     if (!ok) failures.inc()
   })
+}
+
+function watchPrints (registers: Registry[], { prints }: MetricsSources): void {
+  gauge(registers, 'mkiso_prints_waiting', 'Prints that have been asked for and are not being sent yet.', () => prints.jobs.filter(({ record: { state } }) => ['queued', 'fetching'].includes(state)).length)
+  gauge(registers, 'mkiso_prints_sending', 'Prints whose images are on their way to the CD publisher.', () => prints.jobs.filter(({ record: { state } }) => state === 'sending').length)
+  gauge(registers, 'mkiso_prints_unknown', 'Prints of which nobody knows what the CD publisher has, and nobody has looked yet.', () => prints.unresolved.length)
 }
 
 function watchState (registers: Registry[], { config, associationLimit, portPool, receiverFault, sharedReceiver, workDir }: MetricsSources): void {

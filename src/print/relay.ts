@@ -1,37 +1,55 @@
-/** A print: retrieval, then C-STORE of every image to the CD publisher in one association. */
+/** The two halves of a print: images from the archive, and C-STORE of all of them to the CD publisher in one association. */
 import { randomUUID } from 'node:crypto'
-import { linkSync } from 'node:fs'
+import { linkSync, readdirSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Watch } from '../studies/watch.ts'
 import type { Config } from '../config/schema.ts'
+import { aeTitleAt } from '../dcmtk/ae-title.ts'
 import { dcmsend } from '../dcmtk/dcmsend.ts'
-import { addressOf, type Peer, type ToolContext } from '../dcmtk/peer.ts'
+import { echoscu } from '../dcmtk/echoscu.ts'
+import { addressOf, NO_SERVICE, type Peer, type ToolContext } from '../dcmtk/peer.ts'
 import { storescu } from '../dcmtk/storescu.ts'
 import type { Manifest } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
-import { aeTitleAt } from '../dcmtk/ae-title.ts'
-import { filesOfStudies, manifestOf, type CompleteStudies } from '../studies/complete-studies.ts'
+import { filesOfStudies, manifestOf } from '../studies/complete-studies.ts'
 import type { StudyStore } from '../studies/study-store.ts'
+import type { Watch } from '../studies/watch.ts'
 
-export interface RelayOptions extends Omit<ToolContext, 'log'> {
-  config: Config
-  studies: StudyStore
-  workDir: string
+/** Every image of the studies of a request; it must be released. */
+export interface FetchedStudies {
+  /** With the SOP classes that stand in the files. */
+  readonly manifest: Manifest
+  /** They belong to whoever fetched them: link them, do not change or move them. */
+  readonly files: ReadonlyArray<{ readonly path: string }>
+  release (): void
+}
+
+export interface FetchContext {
+  signal: AbortSignal
+  log: Log
   /** When the studies are known, before anything is fetched; what it throws stops the print. */
-  check?: ((manifest: Manifest) => Promise<void>) | undefined
-  /** Before the first image goes out; what it throws stops the print. */
-  onTransfer?: ((studies: CompleteStudies) => void) | undefined
+  check: (manifest: Manifest) => Promise<void>
+  watch: Watch
 }
 
-export interface RelayResult {
-  manifest: Manifest
-  /** `host:port` of the CD publisher. */
-  destination: string
-  /** Instances that the CD publisher confirmed: all of them, or there is an error. */
-  filesSent: number
+/**
+ * Fetches all images, or none.
+ * @throws MkisoError as StudyStore.hold, INCOMPLETE_RETRIEVAL, what the check throws
+ * @throws the signal's reason
+ */
+export type FetchStudies = (accessionNumbers: readonly string[], context: FetchContext) => Promise<FetchedStudies>
+
+export interface SendContext {
+  /** Only for the end of the service: half a disc at the robot is worse than one that nobody waits for. */
+  signal: AbortSignal
+  log: Log
+  /** Images that the robot has confirmed. */
+  onSent: (count: number) => void
 }
+
+/** `away`: no association came about, so that the robot has no image. */
+export type SendOutcome = { kind: 'sent', files: number } | { kind: 'away', reason: string }
 
 /** The CD publisher of the configuration. */
 export function publisherOf (config: Config): Peer {
@@ -39,54 +57,85 @@ export function publisherOf (config: Config): Peer {
   return { aeTitle, host, port, connectTimeoutMs, ...(tls === undefined ? {} : { tls: { ...tls, unreachable: 'CD_PUBLISHER_UNREACHABLE' } }) }
 }
 
-/**
- * Sends the studies of a list of accession numbers.
- *
- * Until the first image goes out the signal ends it; from then on it runs to its end, since half a disc at the robot is worse than a
- * disc that nobody waits for.
- * @throws MkisoError as StudyStore.hold, CD_PUBLISHER_UNREACHABLE, CD_PUBLISHER_REFUSED
- */
-export async function relay (options: RelayOptions, accessionNumbers: readonly string[], signal: AbortSignal, log: Log, watch?: Watch): Promise<RelayResult> {
-  const holding = await options.studies.hold(accessionNumbers, { signal, log, check: options.check, watch })
-  const folder = join(options.workDir, `request_${randomUUID()}`)
-  try {
-    const studies = await holding.complete(signal)
-    if (studies.missing !== 0) {
-      throw new MkisoError('INCOMPLETE_RETRIEVAL', `${studies.missing ?? 'an unknown number of'} images are missing; a print is never made of an incomplete study`)
+export function createFetch (studyStore: Pick<StudyStore, 'hold'>): FetchStudies {
+  return async (accessionNumbers, { signal, log, check, watch }) => {
+    const holding = await studyStore.hold(accessionNumbers, { signal, log, check, watch })
+    try {
+      const studies = await holding.complete(signal)
+      if (studies.missing !== 0) {
+        const missing = studies.missing ?? 'an unknown number of'
+        throw new MkisoError('INCOMPLETE_RETRIEVAL', `${missing} images are missing; a print is never made of an incomplete study`)
+      }
+      return { manifest: manifestOf(studies), files: filesOfStudies(studies), release: () => { holding.release() } }
+    } catch (error) {
+      holding.release()
+      throw error
     }
-    signal.throwIfAborted()
-    options.onTransfer?.(studies)
-    watch?.onSent(0, filesOfStudies(studies).length)
-    return await send(options, studies, folder, log, watch)
-  } finally {
-    holding.release()
-    await rm(folder, { recursive: true, force: true })
   }
 }
 
-async function send (options: RelayOptions, studies: CompleteStudies, folder: string, log: Log, watch?: Watch): Promise<RelayResult> {
-  const { config } = options
-  const publisher = publisherOf(config)
-  const destination = addressOf(publisher)
-  const images = join(folder, 'images')
-  await mkdir(images, { recursive: true, mode: 0o700 })
-  // names of ours: one SOP Instance UID may stand in two series
-  const files = filesOfStudies(studies)
-  for (const [index, { path }] of files.entries()) linkSync(path, join(images, String(index)))
-  const sender = config.relay.sender === 'storescu' ? storescu : dcmsend
-  const result = await sender({ ...options, log }, publisher, {
-    callingAeTitle: aeTitleAt(config, 0), folder: images, fileCount: files.length, timeoutMs: config.cd_publisher.sendTimeoutMs, tempDir: folder,
-    onSent: count => { watch?.onSent(count, files.length) }
-  })
-  if (result.kind === 'no-association') {
-    log.error({ destination, stderr: result.fault.reason }, 'CD publisher unreachable')
-    throw new MkisoError('CD_PUBLISHER_UNREACHABLE', `${publisher.aeTitle}: ${result.fault.reason}`, { destination })
+export interface RobotOptions extends Omit<ToolContext, 'log'> {
+  config: Config
+  workDir: string
+}
+
+/** The CD publisher: is it there, and take these. */
+export class Robot {
+  readonly #options: RobotOptions
+  readonly #peer: Peer
+
+  constructor (options: RobotOptions) {
+    this.#options = options
+    this.#peer = publisherOf(options.config)
   }
-  const expected = files.length
-  if (result.confirmed < expected) {
-    const reasons = result.kind === 'timeout' ? ['it took too long (cd_publisher.send_timeout)'] : result.reasons
-    log.error({ destination, sent: result.confirmed, expected, reasons }, 'CD publisher refused images')
-    throw new MkisoError('CD_PUBLISHER_REFUSED', `${result.confirmed} of ${expected} images were taken: ${reasons.join('; ')}`, { destination })
+
+  /** `host:port` */
+  get address (): string { return addressOf(this.#peer) }
+
+  /**
+   * Asks with C-ECHO, so that a robot that is off is not recorded as one that may have got images.
+   * @returns why it takes no association; undefined also for a robot that takes one and knows no C-ECHO
+   * @throws the signal's reason
+   */
+  async away (log: Log, signal: AbortSignal): Promise<string | undefined> {
+    const fault = await echoscu({ ...this.#options, log }, this.#peer, aeTitleAt(this.#options.config, 0), signal)
+    if (fault === undefined || fault.kind === 'broken' || fault.reason.startsWith(NO_SERVICE)) return undefined
+    return this.#says(fault.reason)
   }
-  return { manifest: manifestOf(studies), destination, filesSent: result.confirmed }
+
+  /**
+   * Sends all files in one association.
+   * @throws MkisoError CD_PUBLISHER_REFUSED when it did not confirm each of them
+   * @throws the signal's reason
+   */
+  async send (files: FetchedStudies['files'], { signal, log, onSent }: SendContext): Promise<SendOutcome> {
+    const { config, workDir } = this.#options
+    const destination = this.address
+    const folder = join(workDir, `request_${randomUUID()}`)
+    try {
+      const images = join(folder, 'images')
+      await mkdir(images, { recursive: true, mode: 0o700 })
+      for (const [index, { path }] of files.entries()) linkSync(path, join(images, String(index + 1).padStart(6, '0')))
+      const handedOver = readdirSync(images).length
+      // what is handed to the robot is counted against what was received
+      if (handedOver !== files.length || handedOver === 0) throw new Error(`${handedOver} files stand ready for the CD publisher, ${files.length} were received`)
+      const sender = config.relay.sender === 'storescu' ? storescu : dcmsend
+      const result = await sender({ ...this.#options, log }, this.#peer, {
+        callingAeTitle: aeTitleAt(config, 0), folder: images, fileCount: handedOver, timeoutMs: config.cd_publisher.sendTimeoutMs, tempDir: folder, signal, onSent
+      })
+      if (result.kind === 'no-association') return { kind: 'away', reason: this.#says(result.fault.reason) }
+      if (result.confirmed < handedOver) {
+        const reasons = result.kind === 'timeout' ? ['it took too long (cd_publisher.send_timeout)'] : result.reasons
+        log.error({ destination, sent: result.confirmed, expected: handedOver, reasons }, 'CD publisher refused images')
+        throw new MkisoError('CD_PUBLISHER_REFUSED', `${result.confirmed} of ${handedOver} images were taken: ${reasons.join('; ')}`, { destination })
+      }
+      return { kind: 'sent', files: result.confirmed }
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  }
+
+  #says (reason: string): string {
+    return `${this.#peer.aeTitle}: ${reason}`
+  }
 }

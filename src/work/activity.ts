@@ -29,6 +29,8 @@ export interface StudySummary {
 }
 
 export interface NewActivity {
+  /** Of work that has one already: a print that goes on after a restart. */
+  id?: string
   requestId: string
   kind: ActivityKind
   accessionNumbers: readonly string[]
@@ -39,7 +41,7 @@ export interface NewActivity {
 
 export class Activity implements Watch {
   /** Ours, and never the same for two; a client may choose its request id. */
-  readonly id = randomUUID()
+  readonly id: string
   readonly requestId: string
   readonly kind: ActivityKind
   readonly accessionNumbers: readonly string[]
@@ -69,7 +71,8 @@ export class Activity implements Watch {
   /** Images that the CD publisher has taken. */
   sentImages = 0
 
-  constructor ({ requestId, kind, accessionNumbers, caller, signal }: NewActivity, changed: (activity: Activity) => void) {
+  constructor ({ id = randomUUID(), requestId, kind, accessionNumbers, caller, signal }: NewActivity, changed: (activity: Activity) => void) {
+    this.id = id
     this.requestId = requestId
     this.kind = kind
     this.accessionNumbers = accessionNumbers

@@ -198,7 +198,7 @@ t.test('downloads and prints', async t => {
 
   t.test('a file that cannot be written stops disc and print', async t => {
     renameSync(folder, `${folder}.away`)
-    for (const path of [MR, 'print?accession_number=MR.2024.001']) {
+    for (const path of [MR, 'print?accession_number=MR.2024.001&again=true']) {
       const answer = await ask(path)
       t.equal(answer.status, 500, path)
       t.match(JSON.parse(answer.body.toString()), { error: 'audit record could not be written', code: 'AUDIT_FAILED', detail: /audit.required/ })

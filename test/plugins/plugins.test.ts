@@ -99,14 +99,14 @@ t.test('lifecycle: ids and the end of a request', async t => {
 
 t.test('port-pool, dcmtk, retrieval, iso, relay, patient-client, health, send-disc', async t => {
   const plugins = ['relay', 'health', 'send-disc']
-  const app = await bare(t, plugins, { our_ae: { port_range: 5 } })
+  const app = await bare(t, plugins, { our_ae: { port_range: 5 }, relay: { state_dir: temporaryFolder(t, 'state') } })
   await app.ready()
   t.equal(app.portPool.size, 5)
   t.strictSame(app.dcmtk.programs.pids, [])
   t.equal(app.receiverFault(), undefined, 'C-GET needs no receiver')
   t.equal(app.studyStore.running, 0)
   t.type(app.discs.open, 'function')
-  t.type(app.relay.print, 'function')
+  t.type(app.prints.ask, 'function')
   t.type(app.patientClient.byAccession, 'function')
   t.ok(app.hasReplyDecorator('sendDisc'))
   const sleeper = app.dcmtk.programs.start('sleep', ['60'])

@@ -4,12 +4,16 @@ import { Type } from '@sinclair/typebox'
 import { toMkisoError } from '../../../plugins/errors.ts'
 import { PATIENT_WARNING } from '../../../plugins/patient-client.ts'
 import { wantsPage } from '../../../plugins/screens.ts'
-import type { Activity } from '../../../src/work/activity.ts'
-import { ACTIVITY_EXAMPLE, activityState } from '../../../src/http/activity-state.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
-import { nameFromDicom } from '../../../src/disc/file-name.ts'
-import type { MkisoError } from '../../../src/errors.ts'
+import { MkisoError } from '../../../src/errors.ts'
+import { ACTIVITY_EXAMPLE, activityState } from '../../../src/http/activity-state.ts'
+import { withQuery } from '../../../src/http/links.ts'
+import { PRINT_EXAMPLE, PrintState, printState } from '../../../src/http/print-state.ts'
 import { AccessionNumberList, errorBody, errorResponses, eventStream, page, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
+import type { PrintRecord } from '../../../src/print/print-job.ts'
+import { PrintedAlreadyError, type PrintRequest } from '../../../src/print/print-queue.ts'
+import type { Activity } from '../../../src/work/activity.ts'
+import { sendPrintScreen } from '../../print.ts'
 
 const Printed = Type.Object({
   status: Type.Literal('success'),
@@ -26,71 +30,135 @@ const ANSWER = {
     'application/json': { schema: Printed },
     // for a browser that was led here by the old link, or has no script
     ...page('').content,
-    // for the page: progress, and the same in the end; a failure is the last event, its status 200
+    // progress, and the same in the end; a failure is the last event, its status 200
     ...eventStream('', ACTIVITY_EXAMPLE).content
   }
 }
+
+const ACCEPTED = {
+  description: 'It is written down, and goes on by itself (Prefer: respond-async).',
+  headers: { location: Type.String({ description: 'Of the job: its state, and below it its events.' }) },
+  content: { 'application/json': { schema: Type.Object(PrintState.properties, { examples: [PRINT_EXAMPLE] }) } }
+}
+
+const QUERY = {
+  accession_number: AccessionNumberList,
+  again: Type.Optional(Type.String({ pattern: '^(true|false)$', description: 'true: once more, though the same was sent a short while ago (relay.ask_again_within).' })),
+  ...SIGNED_LINK_QUERY
+}
+
+const HEADERS = Type.Object({
+  'idempotency-key': Type.Optional(Type.String({ pattern: '^[\\x21-\\x7e]{1,255}$', description: 'The program\'s own name for this print: a repeated request with it is the same print, for seven days.' }))
+})
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   // the form of the page, where it has no script: everything is in its address
   app.addContentTypeParser('application/x-www-form-urlencoded', async () => undefined)
 
-  const print = async (activity: Activity, request: FastifyRequest, reply: FastifyReply) => {
-    const { accessionNumbers, signal } = activity
-    const patient = await app.patientOf(accessionNumbers, { signal, log: request.log })
-    const { manifest, destination, filesSent } = await app.relay.print(activity, patient.check, request.log)
-    // with progress, the headers have gone
-    if (!reply.sent && !reply.raw.headersSent) reply.warnOfPatient(patient)
-    return {
-      status: 'success' as const,
-      accessions_sent: [...accessionNumbers],
-      patient_name: patient.name ?? nameFromDicom(manifest.studies[0]?.patient.patientName ?? ''),
-      destination,
-      files_sent: filesSent
-    }
+  interface Asked { query: { accession_number: string, again?: string }, headers: { 'idempotency-key'?: string } }
+
+  const printOf = (request: FastifyRequest, { query, headers }: Asked, detached: boolean): PrintRequest => ({
+    accessionNumbers: parseAccessionNumbers(query.accession_number, app.config.server.max_accessions),
+    caller: request.caller,
+    requestId: request.id,
+    again: query.again === 'true',
+    detached,
+    idempotencyKey: headers['idempotency-key']
+  })
+
+  const waitFor = async (print: PrintRequest, activity: Activity): Promise<PrintRecord> => {
+    try {
+      return await app.prints.wait(await app.prints.ask(print), activity)
+    } catch (error) { throw withJob(error) }
   }
 
-  const answer = async (list: string, request: FastifyRequest, reply: FastifyReply) => {
-    const accessionNumbers = parseAccessionNumbers(list, app.config.server.max_accessions)
+  const answer = async (request: FastifyRequest, reply: FastifyReply, asked: Asked) => {
+    const print = printOf(request, asked, false)
+    const { accessionNumbers } = print
+    // a link on a page of somebody else: a person says yes or no first
+    if (request.fromElsewhere) return sendPrintScreen(reply, accessionNumbers)
     const activity = reply.track('print', accessionNumbers)
-    const printed = print(activity, request, reply)
+    const printed = waitFor(print, activity)
     if (request.headers.accept === 'text/event-stream') return sendProgress(activity, printed, request, reply)
-    const result = await printed
-    if (!wantsPage(request)) return reply.send(result)
-    return reply.sendScreen('printed', { accessionNumbers, patientName: result.patient_name, destination: result.destination, filesSent: result.files_sent })
+    if (!wantsPage(request)) {
+      const record = await printed
+      return reply.warnOfPatient(record).send(success(accessionNumbers, record))
+    }
+    try {
+      const record = await printed
+      const { patientName, destination, sentImages } = record
+      return reply.warnOfPatient(record).sendScreen('printed', { accessionNumbers, patientName, destination, filesSent: sentImages })
+    } catch (error) {
+      if (!(error instanceof MkisoError) || error.code !== 'PRINTED_ALREADY') throw error
+      request.failure = error
+      return sendPrintScreen(reply.status(error.statusCode), accessionNumbers, app.prints.find(accessionNumbers)[0])
+    }
   }
 
   const schema = {
     tags: ['disc'],
     summary: 'Send studies to the CD publisher',
     security: [{ apiKey: [] }],
-    querystring: Type.Object({ accession_number: AccessionNumberList, ...SIGNED_LINK_QUERY }),
-    response: { ...errorResponses(...RETRIEVAL_ERRORS, 'ACCESSION_UNKNOWN', 'PATIENT_API_UNAVAILABLE', 'CD_PUBLISHER_UNREACHABLE', 'CD_PUBLISHER_REFUSED'), 200: ANSWER }
+    querystring: Type.Object(QUERY),
+    headers: HEADERS,
+    response: {
+      ...errorResponses(...RETRIEVAL_ERRORS, 'ACCESSION_UNKNOWN', 'PATIENT_API_UNAVAILABLE', 'CD_PUBLISHER_UNREACHABLE', 'CD_PUBLISHER_REFUSED', 'PRINTED_ALREADY', 'PRINT_UNKNOWN',
+        'FORBIDDEN_ORIGIN', 'IDEMPOTENCY_KEY_REUSED'),
+      200: ANSWER
+    }
   }
+  const onRequest = [app.authorise, app.guardOrigin]
 
   app.get('/print', {
-    onRequest: app.authorise,
-    schema: { ...schema, description: 'A comma separates accession numbers. A second request while the first is under way joins it: one disc is printed.' }
-  }, async (request, reply) => await answer(request.query.accession_number, request, reply))
+    onRequest,
+    schema: {
+      ...schema,
+      description: 'A comma separates accession numbers. Waits until the robot has confirmed every image; who leaves before the first one goes out ends it. A second request while the ' +
+        'first is under way joins it; a later one within relay.ask_again_within is asked (a person) or gets 409 (a program).'
+    }
+  }, async (request, reply) => await answer(request, reply, request))
 
   app.post('/print', {
-    onRequest: app.authorise,
-    schema: { ...schema, description: 'As GET, which the old link needs; a print changes something, so new callers use POST.' }
-  }, async (request, reply) => await answer(request.query.accession_number, request, reply))
+    onRequest,
+    schema: {
+      ...schema,
+      description: 'As GET, which the old link needs; a print changes something, so new callers use POST. With "Prefer: respond-async" it does not wait: 202 with the link of the job.',
+      response: { ...schema.response, 202: ACCEPTED }
+    }
+  }, async (request, reply) => {
+    if (!prefersAsync(request)) return await answer(request, reply, request)
+    const job = await app.prints.ask(printOf(request, request, true)).catch((error: unknown) => { throw withJob(error) })
+    const location = withQuery(`/api/iso/print/jobs/${job.id}`, request.url, { again: undefined, lang: undefined })
+    return reply.status(202).header('location', location).header('preference-applied', 'respond-async').header('cache-control', 'no-store').send(printState(job))
+  })
+}
+
+/** RFC 7240 */
+function prefersAsync ({ headers: { prefer } }: FastifyRequest): boolean {
+  return [prefer ?? []].flat().some(value => value.split(',').some(preference => preference.split(';')[0]?.trim().toLowerCase() === 'respond-async'))
+}
+
+/** The print that was there before goes with the answer. */
+function withJob (error: unknown): unknown {
+  return error instanceof PrintedAlreadyError ? new MkisoError(error.code, error.detail, { job: printState(error.job) }) : error
+}
+
+function success (accessionNumbers: readonly string[], { patientName, destination, sentImages }: PrintRecord) {
+  return { status: 'success' as const, accessions_sent: [...accessionNumbers], patient_name: patientName, destination, files_sent: sentImages }
 }
 
 /** Events until the print has ended, with its answer in the last one. */
-function sendProgress (activity: Activity, printed: Promise<{ destination: string, files_sent: number }>, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  let result: { destination: string, files_sent: number } | undefined
+function sendProgress (activity: Activity, printed: Promise<PrintRecord>, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  let result: PrintRecord | undefined
   let failure: MkisoError | undefined
-  const ended = printed.then(answer => { result = answer }, (error: Error) => {
+  const ended = printed.then(record => { result = record }, (error: Error) => {
     failure = request.failure = toMkisoError(error)
     if (failure.statusCode >= 500) request.log.error({ err: failure.cause ?? failure, code: failure.code, detail: failure.detail }, 'a print failed')
   })
   return reply.sendEvents({
     state: () => ({
       ...activityState(activity),
-      ...(result === undefined ? {} : { outcome: 'success', destination: result.destination, files_sent: result.files_sent }),
+      ...(result === undefined ? {} : { outcome: 'success', destination: result.destination, files_sent: result.sentImages }),
       ...(failure === undefined ? {} : { outcome: 'failed', error: errorBody(failure, request.id) })
     }),
     // the activity can end before its answer is there

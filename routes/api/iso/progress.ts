@@ -49,7 +49,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   })
 
   app.delete('/progress', {
-    onRequest: app.authorise,
+    onRequest: [app.authorise, app.guardOrigin],
     config: { signedAs: downloadPath },
     schema: {
       tags: ['disc'],
@@ -57,7 +57,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       description: 'Ends its retrieval when nobody else waits for it, and its download.',
       security: [{ apiKey: [] }],
       querystring: Type.Object({ accession_number: AccessionNumberList, disc: DiscNumber, id: Type.String({ format: 'uuid', description: 'Of the disc, as it comes with each event.' }), ...SIGNED_LINK_QUERY }),
-      response: { ...errorResponses('INVALID_ACCESSION_NUMBER', 'UNAUTHORIZED', 'TOO_MANY_REQUESTS', 'NOT_FOUND'), 204: Type.Null({ description: 'It is given up.' }) }
+      response: { ...errorResponses('INVALID_ACCESSION_NUMBER', 'UNAUTHORIZED', 'TOO_MANY_REQUESTS', 'NOT_FOUND', 'FORBIDDEN_ORIGIN'), 204: Type.Null({ description: 'It is given up.' }) }
     }
   }, async (request, reply) => {
     const { accession_number: list, id } = request.query

@@ -13,11 +13,12 @@ const PROGRESS_WORDS = [...PHASE_WORDS, 'connecting', 'connection_lost', 'images
 /** Keys of the language file that the script of a page needs. */
 const SCRIPT_WORDS = {
   download: [...PROGRESS_WORDS, 'download_ready_text', 'saved', 'saved_text', 'download_again', 'download_now', 'download_stopped', 'cancelled_text', 'start_again', 'try_again', 'set_title', 'set_text'],
-  print: [...PROGRESS_WORDS, 'printed', 'printed_text', 'print_failed', 'print_lost', 'print_stay', 'try_again'],
+  print: [...PROGRESS_WORDS, 'printed', 'printed_text', 'print_failed', 'print_lost', 'print_stay', 'try_again', 'phase_turn', 'phase_robot', 'print_question', 'print_again_question', 'print_now', 'print_again',
+    'print_before', 'print_before_unknown'],
   printed: [],
   status: [...PROGRESS_WORDS, 'key_wrong', 'nothing_runs', 'no_results', 'kind_download', 'kind_print', 'started', 'took', 'cancel', 'outcome_success', 'outcome_failed', 'outcome_cancelled_client',
     'outcome_cancelled_operator', 'names_hidden', 'moves_waiting', 'disk_free_of', 'status_ok', 'status_warning', 'status_down', 'check_pacs', 'check_receiver', 'check_tools', 'check_disk',
-    'check_patient_api', 'check_cd_publisher', 'check_port_pool', 'check_viewer'],
+    'check_patient_api', 'check_cd_publisher', 'check_port_pool', 'check_viewer', 'check_prints', 'unknown_print', 'looked'],
   error: []
 }
 

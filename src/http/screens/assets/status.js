@@ -78,6 +78,31 @@ function showFinished (finished) {
   $('no-results').hidden = finished.length > 0
 }
 
+/** Prints of which nobody knows what the robot has, each until somebody says that they have looked. */
+function showUnknown (prints) {
+  $('unknown-card').hidden = prints.length === 0
+  $('unknown').replaceChildren(...prints.map(print => {
+    const item = document.createElement('li')
+    const text = document.createElement('p')
+    const { user, key, address } = print.asked_by
+    const values = { time: time(print.since), who: user ?? key ?? address, sent: number(print.sent_images), count: number(print.images_expected ?? 0) }
+    text.append(element('strong', [print.accession_numbers.join(', '), print.patient_name].filter(part => part !== '').join(' · ')), document.createElement('br'),
+      element('span', [say('unknown_print', values), print.destination, print.id].join(' · '), 'soft'))
+    const button = element('button', say('looked'))
+    button.type = 'button'
+    button.setAttribute('aria-label', `${say('looked')} ${print.accession_numbers.join(', ')}`)
+    button.addEventListener('click', async () => {
+      button.disabled = true
+      const answer = await fetch(`/api/iso/print/jobs/${print.id}/acknowledge`, { method: 'POST', headers: headers() }).catch(() => undefined)
+      if (answer?.ok !== true) button.disabled = false
+    })
+    item.append(text, button)
+    return item
+  }))
+}
+
+let shownUnknown = ''
+
 function showChecks (checks) {
   $('checks').replaceChildren(...Object.entries(checks).map(([name, { status, detail, latency_ms: latency }]) => {
     const item = document.createElement('li')
@@ -98,6 +123,8 @@ function onState (state) {
   write($('names'), state.names ? '' : say('names_hidden'))
   showRunning(state.running)
   showFinished(state.finished)
+  const unknown = JSON.stringify(state.unknown_prints)
+  if (unknown !== shownUnknown) showUnknown(JSON.parse(shownUnknown = unknown))
   const checks = JSON.stringify(state.health?.checks ?? {})
   if (checks !== shownChecks) showChecks(JSON.parse(shownChecks = checks))
   const { slots, moves, kept, disk } = state.resources

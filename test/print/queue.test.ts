@@ -1,0 +1,359 @@
+/** The queue by itself, with a robot and an archive that do what a test says: what is sent, when, how often, and what is written down before. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import type { Manifest } from '../../src/dicom/study.ts'
+import { MkisoError } from '../../src/errors.ts'
+import { Journal } from '../../src/print/journal.ts'
+import type { PrintJob } from '../../src/print/job-under-way.ts'
+import { PrintQueue, type PrintQueueOptions, type PrintRequest } from '../../src/print/print-queue.ts'
+import { silentLog, until } from '../../src/process.ts'
+import { Activities } from '../../src/work/activities.ts'
+import { temporaryFolder } from '../world.ts'
+
+const CALLER = { address: '10.0.0.1', credential: 'ward-7', user: undefined }
+const MINUTE_MS = 60_000
+
+/** Something that a test lets go on when it likes. */
+interface Gate { wait: Promise<void>, open: () => void }
+
+function gate (): Gate {
+  let open = (): void => {}
+  const wait = new Promise<void>(resolve => { open = resolve })
+  return { wait, open }
+}
+
+function manifestOf (accessionNumbers: readonly string[], studyUid: (accessionNumber: string) => string): Manifest {
+  return {
+    studies: accessionNumbers.map(accessionNumber => ({
+      studyInstanceUid: studyUid(accessionNumber), accessionNumber, patient: { patientId: 'P', issuerOfPatientId: '', patientName: 'DOE^JOHN', birthDate: '', sex: '' }, studyDate: '',
+      studyTime: '', studyDescription: '', studyId: '', seriesCount: undefined, instanceCount: undefined, seriesListing: 'whole' as const, series: []
+    }))
+  }
+}
+
+interface World {
+  queue: PrintQueue
+  /** Accession numbers in the order in which the robot got them. */
+  sent: string[]
+  released: string[]
+  away: string | undefined
+  /** Before the robot answers. */
+  robotGate: Gate | undefined
+  /** Before the images are here, by accession number. */
+  fetchGates: Map<string, Gate>
+  sendingNow: number
+  mostAtOnce: number
+  journalDir: string
+  ask (accessionNumbers: string, more?: Partial<PrintRequest>): Promise<PrintJob>
+  /** As a request that waits for the answer. */
+  wait (accessionNumbers: string, signal?: AbortSignal, more?: Partial<PrintRequest>): Promise<unknown>
+}
+
+async function printWorld (t: Test, root: string, more: Partial<PrintQueueOptions> = {}, studyUid = (accessionNumber: string): string => `1.2.${accessionNumber}`): Promise<World> {
+  const journal = await Journal.open(root, silentLog)
+  const activities = new Activities()
+  const folderOf = (): string => join(root, readdirSync(root).find(name => /^[0-9a-f]{8}$/.test(name)) ?? '')
+  const queue = new PrintQueue({
+    journal,
+    activities,
+    patientOf: async () => ({ name: undefined, differing: [], check: async () => {} }),
+    nameIn: () => 'JOHN DOE',
+    onTransfer: () => {},
+    toMkisoError: error => error instanceof MkisoError ? error : new MkisoError('INTERNAL', error.message),
+    logOf: () => silentLog,
+    retryForMs: MINUTE_MS,
+    askAgainWithinMs: MINUTE_MS,
+    firstPauseMs: 5,
+    fetch: async (accessionNumbers, { signal, check, watch }) => {
+      const manifest = manifestOf(accessionNumbers, studyUid)
+      await check(manifest)
+      watch.onManifest(manifest)
+      const held = here.fetchGates.get(accessionNumbers.join(','))
+      if (held !== undefined) await Promise.race([held.wait, new Promise((_resolve, reject) => { signal.addEventListener('abort', () => { reject(signal.reason as Error) }) })])
+      return { manifest, files: [{ path: accessionNumbers.join(',') }, { path: 'second' }], release: () => { here.released.push(accessionNumbers.join(',')) } }
+    },
+    robot: {
+      address: 'robot:104',
+      away: async () => here.away,
+      send: async (files, { onSent, signal }) => {
+        const [first] = files
+        const record = readdirSync(folderOf()).filter(name => name.endsWith('.json')).map(name => JSON.parse(readFileSync(join(folderOf(), name), 'utf8')) as { state: string, accessionNumbers: string[] })
+          .find(({ state, accessionNumbers }) => state === 'sending' && accessionNumbers.join(',') === first?.path)
+        if (record === undefined) throw new Error('the first image leaves, and the journal does not say so')
+        here.sendingNow++
+        here.mostAtOnce = Math.max(here.mostAtOnce, here.sendingNow)
+        here.sent.push(first?.path ?? '')
+        onSent(1)
+        try {
+          await Promise.race([here.robotGate?.wait ?? delay(1), new Promise((_resolve, reject) => { signal.addEventListener('abort', () => { reject(signal.reason as Error) }) })])
+        } finally { here.sendingNow-- }
+        onSent(files.length)
+        return { kind: 'sent', files: files.length }
+      }
+    },
+    ...more
+  })
+  const requestOf = (accessionNumbers: string, details: Partial<PrintRequest>): PrintRequest =>
+    ({ accessionNumbers: accessionNumbers.split(','), caller: CALLER, requestId: 'r', again: false, detached: true, idempotencyKey: undefined, ...details })
+  const here: World = {
+    queue, sent: [], released: [], away: undefined, robotGate: undefined, fetchGates: new Map(), sendingNow: 0, mostAtOnce: 0, journalDir: folderOf(),
+    ask: async (accessionNumbers, details = {}) => await queue.ask(requestOf(accessionNumbers, details)),
+    wait: async (accessionNumbers, signal, details = {}) => {
+      const request = requestOf(accessionNumbers, { detached: false, ...details })
+      const activity = activities.begin({ requestId: 'r', kind: 'print', accessionNumbers: request.accessionNumbers, caller: CALLER, ...(signal === undefined ? {} : { signal }) })
+      return await queue.wait(await queue.ask(request), activity)
+    }
+  }
+  await queue.start()
+  t.teardown(async () => {
+    await queue.end()
+    await journal.close()
+  })
+  return here
+}
+
+/** As a power cut leaves it: nobody closes anything. @returns the root with a copy of the journal, whose owner does not live */
+function afterKill (t: Test, here: World): string {
+  const root = temporaryFolder(t, 'after-kill')
+  const folder = join(root, 'deadbeef')
+  mkdirSync(folder)
+  for (const name of readdirSync(here.journalDir)) if (name !== 'alive') writeFileSync(join(folder, name), readFileSync(join(here.journalDir, name)))
+  return root
+}
+
+const fails = async (t: Test, promise: Promise<unknown>, code: string): Promise<void> => { await t.rejects(promise, { code }) }
+
+t.test('one at a time, in the order in which they are ready; it is written down before the first image leaves', async t => {
+  const here = await printWorld(t, temporaryFolder(t))
+  const slow = gate()
+  here.fetchGates.set('A', slow)
+  const jobs = await Promise.all(['A', 'B', 'C'].map(async accessionNumber => await here.ask(accessionNumber)))
+  t.ok(await until(() => here.sent.length === 2, 5_000), 'one that is slow to come does not hold up the others')
+  slow.open()
+  await Promise.all(jobs.map(async ({ done }) => await done))
+  t.strictSame(here.sent, ['B', 'C', 'A'])
+  t.equal(here.mostAtOnce, 1)
+  t.strictSame([...here.released].sort(), ['A', 'B', 'C'])
+  t.strictSame(jobs.map(({ record: { state, sentImages, patientName } }) => [state, sentImages, patientName]), Array.from({ length: 3 }, () => ['sent', 2, 'JOHN DOE']))
+})
+
+t.test('who asks for what is under way joins it, whatever the order of the numbers', async t => {
+  const here = await printWorld(t, temporaryFolder(t))
+  here.robotGate = gate()
+  const [one, two, three] = await Promise.all([here.ask('A,B'), here.ask('B,A'), here.ask('A,B', { again: true })])
+  t.equal(one, two)
+  t.equal(one, three, 'a second click on "again" too')
+  here.robotGate.open()
+  await one.done
+  t.strictSame(here.sent, ['A,B'])
+})
+
+t.test('the same again only on purpose', async t => {
+  const here = await printWorld(t, temporaryFolder(t))
+  await (await here.ask('A')).done
+  await fails(t, here.ask('A'), 'PRINTED_ALREADY')
+  await fails(t, here.wait('A'), 'PRINTED_ALREADY')
+  await (await here.ask('A', { again: true })).done
+  t.strictSame(here.sent, ['A', 'A'])
+  await (await here.ask('A,B')).done
+  t.equal(here.sent.length, 3, 'another set of studies is another disc')
+  await t.test('under other accession numbers', async t => {
+    const here = await printWorld(t, temporaryFolder(t), {}, () => '1.2.3')
+    await (await here.ask('A')).done
+    await fails(t, (await here.ask('B')).done, 'PRINTED_ALREADY')
+    t.strictSame(here.sent, ['A'])
+  })
+  await t.test('0 switches it off', async t => {
+    const here = await printWorld(t, temporaryFolder(t), { askAgainWithinMs: 0 })
+    for (let n = 0; n < 2; n++) await (await here.ask('A')).done
+    t.strictSame(here.sent, ['A', 'A'])
+  })
+  await t.test('after a while it is not asked', async t => {
+    const here = await printWorld(t, temporaryFolder(t), { askAgainWithinMs: 30 })
+    await (await here.ask('A')).done
+    await fails(t, here.ask('A'), 'PRINTED_ALREADY')
+    t.ok(await until(async () => await here.ask('A').then(async job => (await job.done).state === 'sent', () => false), 5_000))
+  })
+})
+
+t.test('an Idempotency-Key is one print, over a restart too', async t => {
+  const root = temporaryFolder(t)
+  const here = await printWorld(t, root)
+  const one = await here.ask('A', { idempotencyKey: 'k' })
+  await one.done
+  t.equal(await here.ask('A', { idempotencyKey: 'k' }), one)
+  t.match(await here.wait('A', undefined, { idempotencyKey: 'k' }), { sentImages: 2 })
+  await fails(t, here.ask('B', { idempotencyKey: 'k' }), 'IDEMPOTENCY_KEY_REUSED')
+  const next = await printWorld(t, afterKill(t, here))
+  const found = await next.ask('A', { idempotencyKey: 'k' })
+  t.equal(found.id, one.id)
+  t.match(await found.done, { state: 'sent' })
+  t.strictSame(next.sent, [])
+})
+
+t.test('who leaves before the first image ends it, unless somebody else waits; not after it', async t => {
+  const here = await printWorld(t, temporaryFolder(t))
+  here.fetchGates.set('A', gate())
+  const [leaving, staying] = [new AbortController(), new AbortController()]
+  const first = here.wait('A', leaving.signal).catch((error: Error) => error.message)
+  const second = here.wait('A', staying.signal).catch((error: Error) => error.message)
+  t.ok(await until(() => here.queue.jobs[0]?.followers === 2, 5_000))
+  leaving.abort(new Error('gone'))
+  t.equal(await first, 'gone')
+  t.equal(here.queue.jobs[0]?.record.state, 'fetching')
+  staying.abort(new Error('gone'))
+  await second
+  t.ok(await until(() => here.queue.jobs[0]?.record.state === 'cancelled', 5_000))
+  t.strictSame(here.sent, [])
+
+  here.robotGate = gate()
+  const late = new AbortController()
+  const third = here.wait('B', late.signal).catch((error: Error) => error.message)
+  t.ok(await until(() => here.sent.length === 1, 5_000))
+  late.abort(new Error('gone'))
+  await third
+  t.notOk(here.queue.cancel(here.queue.jobs[0] as PrintJob, 'operator'), 'half a disc helps nobody')
+  here.robotGate.open()
+  t.ok(await until(() => here.queue.jobs[0]?.record.state === 'sent', 5_000))
+})
+
+t.test('one that goes on by itself is cancelled by its id only', async t => {
+  const here = await printWorld(t, temporaryFolder(t))
+  here.fetchGates.set('A', gate())
+  const job = await here.ask('A')
+  t.ok(here.queue.cancel(job, 'operator'))
+  await fails(t, job.done, 'CANCELLED')
+  t.match(job.record, { state: 'cancelled', cancelledBy: 'operator' })
+  t.notOk(here.queue.cancel(job, 'operator'))
+  t.strictSame(here.sent, [])
+})
+
+t.test('a robot that is off is tried again, as long as nothing was sent', async t => {
+  const here = await printWorld(t, temporaryFolder(t))
+  here.away = 'ROBOT: connection refused'
+  const jobs = [await here.ask('A'), await here.ask('B')]
+  t.ok(await until(() => jobs.every(({ waitsFor }) => waitsFor === 'robot'), 5_000), 'both say what they wait for')
+  await fails(t, here.wait('C'), 'CD_PUBLISHER_UNREACHABLE')
+  here.away = undefined
+  await Promise.all(jobs.map(async ({ done }) => await done))
+  t.strictSame([...here.sent].sort(), ['A', 'B'])
+  await t.test('and given up in the end', async t => {
+    const here = await printWorld(t, temporaryFolder(t), { retryForMs: 20 })
+    here.away = 'ROBOT: connection refused'
+    await fails(t, (await here.ask('A')).done, 'CD_PUBLISHER_UNREACHABLE')
+  })
+})
+
+t.test('a robot that took a part gets no second one by itself', async t => {
+  let sends = 0
+  const here = await printWorld(t, temporaryFolder(t), {
+    robot: { address: 'robot:104', away: async () => undefined, send: async () => { sends++; throw new MkisoError('CD_PUBLISHER_REFUSED', '1 of 2 images were taken') } }
+  })
+  const job = await here.ask('A')
+  await fails(t, job.done, 'CD_PUBLISHER_REFUSED')
+  t.equal(job.record.state, 'failed')
+  t.equal(sends, 1)
+})
+
+t.test('after kill -9: what had not begun goes on, what had is unknown and never sent again by itself', async t => {
+  const here = await printWorld(t, temporaryFolder(t))
+  here.robotGate = gate()
+  here.fetchGates.set('B', gate())
+  const [sending, fetching] = [await here.ask('A'), await here.ask('B')]
+  const attended = here.wait('C').catch(() => {})
+  t.ok(await until(() => here.sent.length === 1 && fetching.record.state === 'fetching', 5_000))
+  const next = await printWorld(t, afterKill(t, here))
+  const unknown = next.queue.get(sending.id)
+  t.match(unknown?.record, { state: 'unknown', sentImages: 1, images: 2, fault: { code: 'PRINT_UNKNOWN', detail: /look at the robot \(robot:104\): job .* 1 of 2 images/ } })
+  t.strictSame(next.queue.unresolved, [unknown])
+  // written down, too
+  t.strictSame(await Promise.all(next.queue.jobs.filter(job => job !== unknown).map(async ({ done }) => (await done).state)), ['sent', 'sent'])
+  t.strictSame([...next.sent].sort(), ['B', 'C'], 'also one whose client has lost its answer')
+  await fails(t, next.ask('A'), 'PRINTED_ALREADY')
+
+  await t.test('and it stays so over a second restart', async t => {
+    const third = await printWorld(t, afterKill(t, next))
+    t.strictSame(third.queue.unresolved.map(({ id }) => id), [sending.id])
+    t.strictSame(third.sent, [])
+    t.ok(await third.queue.acknowledge(third.queue.unresolved[0] as PrintJob, CALLER))
+    t.strictSame(third.queue.unresolved, [])
+    const fourth = await printWorld(t, afterKill(t, third))
+    t.strictSame(fourth.queue.unresolved, [])
+  })
+  await t.test('until somebody prints again on purpose', async t => {
+    await (await next.ask('A', { again: true })).done
+    t.strictSame(next.queue.unresolved, [])
+    t.match(unknown?.record.acknowledged, { by: CALLER })
+  })
+  here.robotGate.open()
+  await attended
+})
+
+t.test('the end of the service: who waits is told, the rest goes on with the next one, and what is cut off is unknown', async t => {
+  const here = await printWorld(t, temporaryFolder(t))
+  here.robotGate = gate()
+  const sending = await here.ask('A')
+  t.ok(await until(() => here.sent.length === 1, 5_000))
+  const [next] = [await here.ask('B')]
+  const waiting = here.wait('C')
+  waiting.catch(() => {})
+  t.ok(await until(() => here.queue.jobs.length === 3, 5_000))
+  here.queue.close()
+  await fails(t, waiting, 'SHUTTING_DOWN')
+  await fails(t, here.ask('D'), 'SHUTTING_DOWN')
+  await here.queue.end()
+  t.equal(sending.record.state, 'unknown')
+  const after = await printWorld(t, afterKill(t, here))
+  t.strictSame((await after.queue.get(next.id)?.done)?.state, 'sent')
+  t.strictSame(after.sent, ['B'], 'nothing of which somebody was told that it failed')
+  t.strictSame(after.queue.unresolved.map(({ id }) => id), [sending.id])
+})
+
+t.test('what cannot be written down is not sent', async t => {
+  let writes = 0
+  const here = await printWorld(t, temporaryFolder(t), {
+    journal: {
+      found: [],
+      write: async ({ state }) => { writes++; if (state === 'sending') throw Object.assign(new Error('no space left'), { code: 'ENOSPC' }) },
+      count: () => ({ set: () => {}, close: () => {} }),
+      forget: async () => {}
+    }
+  })
+  await fails(t, (await here.ask('A')).done, 'INTERNAL')
+  t.strictSame(here.sent, [])
+  t.ok(writes > 1)
+})
+
+t.test('journal', async t => {
+  t.test('two services beside each other leave each other alone; a third takes over what a dead one has left', async t => {
+    const root = temporaryFolder(t)
+    const [one, two] = [await Journal.open(root, silentLog), await Journal.open(root, silentLog)]
+    const record = (await printWorld(t, temporaryFolder(t)).then(async here => await here.ask('A'))).record
+    await one.write(record)
+    await two.write({ ...record, id: record.id.replace(/^./, 'f') })
+    t.strictSame((await Journal.open(root, silentLog)).found, [])
+    await one.close()
+    const third = await Journal.open(root, silentLog)
+    t.strictSame(third.found.map(({ id }) => id), [record.id])
+    t.strictSame((await Journal.open(root, silentLog)).found, [], 'once')
+    for (const journal of [two, third]) await journal.close()
+  })
+  t.test('a path longer than a socket may have; a file that cannot be read; one that was not yet whole', async t => {
+    const root = join(temporaryFolder(t), 'x'.repeat(120))
+    const dead = join(root, '0badcafe')
+    mkdirSync(dead, { recursive: true })
+    const id = '3f0c1f9e-6f5b-4d0e-9a52-2b7a4f1d1c11'
+    writeFileSync(join(dead, `${id}.json`), '{"id":')
+    writeFileSync(join(dead, `${id}.json.123`), '{}')
+    const errors: string[] = []
+    const journal = await Journal.open(root, { ...silentLog, error: (_fields, message) => { errors.push(message) } })
+    t.strictSame(journal.found, [])
+    t.match(errors, [/look at the robot/])
+    t.notOk(existsSync(dead))
+    const [folder = ''] = readdirSync(root)
+    t.strictSame(readdirSync(join(root, folder)).sort(), [`${id}.json.unreadable`, 'alive'])
+    await journal.close()
+  })
+})
