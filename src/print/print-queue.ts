@@ -67,6 +67,8 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
   readonly #jobs = new Map<string, PrintJob>()
   readonly #ahead = pLimit(FETCHED_AHEAD)
   readonly #turn = pLimit(1)
+  /** Written down in the order in which they were asked for, and so begun in that order. */
+  readonly #begins = pLimit(1)
   readonly #stop = new AbortController()
   #closing = false
   /** While the robot is off: resolves when it is tried again. */
@@ -227,7 +229,7 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
       images: undefined, sentImages: 0, fault: undefined, cancelledBy: undefined, acknowledged: undefined
     })
     this.#jobs.set(job.id, job)
-    job.written = this.#options.journal.write(job.record)
+    job.written = this.#begins(async () => { await this.#options.journal.write(job.record) })
     // who asked hears of it by ask()
     job.written.catch(() => {})
     if (detached) this.#begin(job)
