@@ -1,6 +1,6 @@
 /**
- * HEAD never acts (RFC 9110 9.2.1, 9.3.2): it starts no program, moves nothing, prints nothing. Fastify would run the handler of GET. Here a HEAD that
- * is valid and may come in is answered without it; pages, which only say what their address says, and files answer as for GET.
+ * HEAD never acts (RFC 9110 9.2.1, 9.3.2): it starts no program, moves nothing, prints nothing. Fastify would run the handler of GET. Here
+ * a HEAD that is valid and may come in is answered without it; pages, which only say what their address says, and files answer as for GET.
  */
 import fp from 'fastify-plugin'
 import type { FastifyRequest } from 'fastify'

@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import { nameFromDicom } from '../src/disc/file-name.ts'
 import { PrintQueue } from '../src/print/print-queue.ts'
 import { createFetch, Robot } from '../src/print/relay.ts'
-import { openJournal } from '../src/print/state-folder.ts'
+import { openJournal, tidyUp } from '../src/print/state-folder.ts'
 import { toMkisoError } from './errors.ts'
 
 declare module 'fastify' {
@@ -35,5 +35,6 @@ export default fp(async app => {
   app.addHook('onClose', async () => {
     await prints.end()
     await journal.close()
+    await tidyUp(config)
   })
 }, { name: 'relay', dependencies: ['config', 'errors', 'lifecycle', 'dcmtk', 'retrieval', 'activity', 'audit', 'patient-client'] })

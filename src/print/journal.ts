@@ -95,8 +95,11 @@ export class Journal {
     for (const ending of ['json', 'sent']) await rm(join(this.#folder, `${id}.${ending}`), { force: true })
   }
 
-  /** From now on another service may take it over. */
-  async close (): Promise<void> { await this.#alive?.() }
+  /** From now on another service may take it over; where there is nothing to take, no folder stays. */
+  async close (): Promise<void> {
+    await this.#alive?.()
+    await rmdir(this.#folder).catch(() => { /* there is, or another has it already */ })
+  }
 }
 
 async function syncFolder (folder: string): Promise<void> {

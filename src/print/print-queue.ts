@@ -1,6 +1,6 @@
 /**
- * Prints, each once. A print cannot be taken back, so what may have reached the robot is never sent again by itself: "it is being sent" is in the
- * journal before the first image leaves, and who finds it there after a restart asks a person to look at the robot.
+ * Prints, each once. A print cannot be taken back, so what may have reached the robot is never sent again by itself: "it is being sent"
+ * is in the journal before the first image leaves, and who finds it there after a restart asks a person to look at the robot.
  */
 import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'node:events'
@@ -16,7 +16,8 @@ import type { Caller } from '../work/caller.ts'
 import type { Journal } from './journal.ts'
 import { PrintJob } from './job-under-way.ts'
 import { isUnderWay, isUnresolved, lookAtTheRobot, nameOfCaller, studySetOf, type PrintRecord, type PrintState } from './print-job.ts'
-import type { FetchStudies, FetchedStudies, Robot } from './relay.ts'
+import { endOf, enter, failureOf, PrintedAlreadyError, unknownPrint } from './print-outcome.ts'
+import type { FetchStudies, FetchedStudies, Robot, SendOutcome } from './relay.ts'
 
 /** What the HIS says of whose studies are printed. */
 export interface PatientOfPrint {
@@ -66,15 +67,6 @@ const LONGEST_PAUSE_MS = 60_000
 /** What has ended is remembered for so long, or for `askAgainWithinMs`: an Idempotency-Key, a page that is opened again. */
 const REMEMBERED_MS = 7 * 24 * 3_600_000
 
-/** The same studies were sent to the robot already, or may have been. */
-export class PrintedAlreadyError extends MkisoError {
-  readonly job: PrintJob
-  constructor (job: PrintJob) {
-    super('PRINTED_ALREADY', `${tellPrint(job.record)}; again=true sends it once more`)
-    this.job = job
-  }
-}
-
 /** The service ends before this print has begun to be sent: the next one goes on with it. */
 class Suspended extends Error {}
 
@@ -84,6 +76,8 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
   readonly #jobs = new Map<string, PrintJob>()
   readonly #ahead = pLimit(FETCHED_AHEAD)
   readonly #turn = pLimit(1)
+  /** Written down in the order in which they were asked for, and so begun in that order. */
+  readonly #begins = pLimit(1)
   readonly #stop = new AbortController()
   #closing = false
   /** While the robot is off: resolves when it is tried again. */
@@ -132,7 +126,8 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
       } else {
         record.detached = true
         record.destination = this.#options.robot.address
-        this.#options.logOf(record.requestId).info({ job: record.id, accessions: record.accessionNumbers }, 'a print goes on after a restart')
+        const log = this.#options.logOf(record.requestId)
+        log.info({ job: record.id, accessions: record.accessionNumbers }, 'a print goes on after a restart')
         void this.#run(job)
       }
     }
@@ -187,7 +182,8 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
     if (!isUnresolved(job.record)) return false
     job.record.acknowledged = { at: new Date().toISOString(), by }
     await this.#options.journal.write(job.record)
-    this.#options.logOf(job.record.requestId).info({ job: job.id, by: nameOfCaller(by) }, 'a print of which nobody knew how it ended is acknowledged')
+    const log = this.#options.logOf(job.record.requestId)
+    log.info({ job: job.id, by: nameOfCaller(by) }, 'a print of which nobody knew how it ended is acknowledged')
     job.changed()
     return true
   }
@@ -196,7 +192,8 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
   close (): void {
     this.#closing = true
     for (const job of this.#jobs.values()) {
-      if (isUnderWay(job.record) && !job.committed) job.abort(job.record.detached ? new Suspended() : new MkisoError('SHUTTING_DOWN', undefined, { retryAfterSeconds: 10 }))
+      if (!isUnderWay(job.record) || job.committed) continue
+      job.abort(job.record.detached ? new Suspended() : new MkisoError('SHUTTING_DOWN', undefined, { retryAfterSeconds: 10 }))
     }
   }
 
@@ -210,7 +207,8 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
   #known ({ idempotencyKey, accessionNumbers, caller, again }: PrintRequest): PrintJob | undefined {
     const set = studySetOf(accessionNumbers)
     if (idempotencyKey !== undefined) {
-      const same = this.jobs.find(({ record }) => record.idempotencyKey === idempotencyKey && record.caller.credential === caller.credential)
+      const isSame = ({ record }: PrintJob): boolean => record.idempotencyKey === idempotencyKey && record.caller.credential === caller.credential
+      const same = this.jobs.find(isSame)
       if (same !== undefined && same.studySet !== set) {
         throw new MkisoError('IDEMPOTENCY_KEY_REUSED', 'the print with this Idempotency-Key has other accession numbers')
       }
@@ -235,12 +233,12 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
   #create ({ accessionNumbers, caller, requestId, again, detached, idempotencyKey }: PrintRequest): PrintJob {
     const now = new Date().toISOString()
     const job = this.#newJob({
-      id: randomUUID(), createdAt: now, accessionNumbers: [...accessionNumbers], caller, requestId, idempotencyKey, again, detached, state: 'queued', times: { queued: now },
-      destination: this.#options.robot.address, patientName: '', differing: [], studyInstanceUids: [], images: undefined, sentImages: 0, fault: undefined, cancelledBy: undefined,
-      acknowledged: undefined
+      id: randomUUID(), createdAt: now, accessionNumbers: [...accessionNumbers], caller, requestId, idempotencyKey, again, detached,
+      state: 'queued', times: { queued: now }, destination: this.#options.robot.address, patientName: '', differing: [], studyInstanceUids: [],
+      images: undefined, sentImages: 0, fault: undefined, cancelledBy: undefined, acknowledged: undefined
     })
     this.#jobs.set(job.id, job)
-    job.written = this.#options.journal.write(job.record)
+    job.written = this.#begins(async () => { await this.#options.journal.write(job.record) })
     // who asked hears of it by ask()
     job.written.catch(() => {})
     if (detached) this.#begin(job)
@@ -341,7 +339,7 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
     }
   }
 
-  async #attempt (job: PrintJob, studies: FetchedStudies, log: Log): Promise<{ kind: 'sent', files: number } | { kind: 'away', reason: string }> {
+  async #attempt (job: PrintJob, studies: FetchedStudies, log: Log): Promise<SendOutcome> {
     const { robot, onTransfer, journal } = this.#options
     const { record, signal } = job
     signal.throwIfAborted()
@@ -383,14 +381,17 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
   #refuseTwice (job: PrintJob): void {
     if (job.record.again) return
     const same = JSON.stringify(job.record.studyInstanceUids)
-    const twin = this.jobs.find(other => other !== job && other.record.destination === job.record.destination && this.#asksAgain(other.record) &&
+    const { destination } = job.record
+    const twin = this.jobs.find(other => other !== job && other.record.destination === destination && this.#asksAgain(other.record) &&
       JSON.stringify(other.record.studyInstanceUids) === same)
     if (twin !== undefined) throw new PrintedAlreadyError(twin)
   }
 
   /** Who prints again on purpose has seen that nobody knew. */
   async #acknowledgeEarlier (job: PrintJob): Promise<void> {
-    for (const earlier of this.#jobs.values()) if (earlier !== job && earlier.studySet === job.studySet) await this.acknowledge(earlier, job.record.caller)
+    for (const earlier of this.#jobs.values()) {
+      if (earlier !== job && earlier.studySet === job.studySet) await this.acknowledge(earlier, job.record.caller)
+    }
   }
 
   /** One pause for all that wait, so that they keep their order. */
@@ -398,7 +399,8 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
     if (this.#pause === undefined) {
       const pauseMs = Math.min((this.#options.firstPauseMs ?? 2_000) * 2 ** this.#pauses++, LONGEST_PAUSE_MS)
       log.warn({ destination: this.#options.robot.address, reason, pause_ms: pauseMs }, 'CD publisher unreachable; it is tried again')
-      this.#pause = delay(pauseMs, undefined, { signal: this.#stop.signal }).catch(() => {}).finally(() => { this.#pause = undefined })
+      const pause = delay(pauseMs, undefined, { signal: this.#stop.signal }).catch(() => { /* the service ends */ })
+      this.#pause = pause.finally(() => { this.#pause = undefined })
     }
     await this.#pause
   }
@@ -412,7 +414,8 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
     try {
       await this.#options.journal.write(record)
     } catch (error) {
-      this.#options.logOf(record.requestId).error({ err: error, job: record.id, state }, 'the end of a print cannot be written down; after a restart it will be unknown')
+      const log = this.#options.logOf(record.requestId)
+      log.error({ err: error, job: record.id, state }, 'the end of a print cannot be written down; after a restart it will be unknown')
     }
     if (failure === undefined) job.finish()
     else job.fail(failure)
@@ -434,38 +437,6 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
       })
     }
   }
-}
-
-function enter (record: PrintRecord, state: PrintState): void {
-  record.state = state
-  record.times = { ...record.times, [state]: new Date().toISOString() }
-}
-
-/** When it came to where it stands. */
-export function endOf ({ times, state, createdAt }: Pick<PrintRecord, 'times' | 'state' | 'createdAt'>): string {
-  return times[state] ?? createdAt
-}
-
-/** What whoever asks for a print that has ended is told; undefined when it was sent. */
-function failureOf (record: PrintRecord): MkisoError | undefined {
-  const { state, fault, destination } = record
-  if (state === 'sent') return undefined
-  if (state === 'unknown') return unknownPrint(record)
-  if (state === 'cancelled' || fault === undefined) return new MkisoError('CANCELLED')
-  return new MkisoError(fault.code, fault.detail, fault.code.startsWith('CD_PUBLISHER') ? { destination } : {})
-}
-
-function unknownPrint (record: PrintRecord): MkisoError {
-  return new MkisoError('PRINT_UNKNOWN', lookAtTheRobot(record), { destination: record.destination })
-}
-
-/** What happened to an earlier print, for the detail of an error: no name of a patient. */
-function tellPrint (record: PrintRecord): string {
-  const { id, state, caller, images, times, createdAt } = record
-  const by = nameOfCaller(caller)
-  return state === 'unknown'
-    ? `begun at ${times.sending ?? createdAt} by ${by}, and not known how much of it the robot has (job ${id})`
-    : `sent at ${endOf(record)} by ${by}, ${images ?? '?'} images (job ${id})`
 }
 
 async function endWith (activity: Activity, job: PrintJob): Promise<void> {

@@ -54,7 +54,8 @@ export type SendOutcome = { kind: 'sent', files: number } | { kind: 'away', reas
 /** The CD publisher of the configuration. */
 export function publisherOf (config: Config): Peer {
   const { ae_title: aeTitle, host, port, tls, connectTimeoutMs } = config.cd_publisher
-  return { aeTitle, host, port, connectTimeoutMs, ...(tls === undefined ? {} : { tls: { ...tls, unreachable: 'CD_PUBLISHER_UNREACHABLE' } }) }
+  const peer = { aeTitle, host, port, connectTimeoutMs }
+  return tls === undefined ? peer : { ...peer, tls: { ...tls, unreachable: 'CD_PUBLISHER_UNREACHABLE' } }
 }
 
 export function createFetch (studyStore: Pick<StudyStore, 'hold'>): FetchStudies {
@@ -118,16 +119,20 @@ export class Robot {
       for (const [index, { path }] of files.entries()) linkSync(path, join(images, String(index + 1).padStart(6, '0')))
       const handedOver = readdirSync(images).length
       // what is handed to the robot is counted against what was received
-      if (handedOver !== files.length || handedOver === 0) throw new Error(`${handedOver} files stand ready for the CD publisher, ${files.length} were received`)
+      if (handedOver !== files.length || handedOver === 0) {
+        throw new Error(`${handedOver} files stand ready for the CD publisher, ${files.length} were received`)
+      }
       const sender = config.relay.sender === 'storescu' ? storescu : dcmsend
       const result = await sender({ ...this.#options, log }, this.#peer, {
-        callingAeTitle: aeTitleAt(config, 0), folder: images, fileCount: handedOver, timeoutMs: config.cd_publisher.sendTimeoutMs, tempDir: folder, signal, onSent
+        callingAeTitle: aeTitleAt(config, 0), folder: images, fileCount: handedOver, timeoutMs: config.cd_publisher.sendTimeoutMs,
+        tempDir: folder, signal, onSent
       })
       if (result.kind === 'no-association') return { kind: 'away', reason: this.#says(result.fault.reason) }
       if (result.confirmed < handedOver) {
         const reasons = result.kind === 'timeout' ? ['it took too long (cd_publisher.send_timeout)'] : result.reasons
         log.error({ destination, sent: result.confirmed, expected: handedOver, reasons }, 'CD publisher refused images')
-        throw new MkisoError('CD_PUBLISHER_REFUSED', `${result.confirmed} of ${handedOver} images were taken: ${reasons.join('; ')}`, { destination })
+        const detail = `${result.confirmed} of ${handedOver} images were taken: ${reasons.join('; ')}`
+        throw new MkisoError('CD_PUBLISHER_REFUSED', detail, { destination })
       }
       return { kind: 'sent', files: result.confirmed }
     } finally {

@@ -1,5 +1,6 @@
 /** Where the journal of prints lies. */
 import { lstatSync, mkdirSync } from 'node:fs'
+import { rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writableDirectory } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
@@ -10,6 +11,13 @@ import { Journal } from './journal.ts'
 const DEFAULT = '/var/lib/mkiso'
 const IN_TEMP_DIR = 'mkiso-state'
 const JOURNAL = 'prints'
+
+/** After the journal was closed: one that was never used leaves nothing in the folder for temporary files. */
+export async function tidyUp ({ iso: { temp_dir: tempDir } }: Config): Promise<void> {
+  for (const path of [join(tempDir, IN_TEMP_DIR, JOURNAL), join(tempDir, IN_TEMP_DIR)]) {
+    await rmdir(path).catch(() => { /* it is not there, or in use */ })
+  }
+}
 
 /**
  * Opens the journal in `relay.state_dir`, or where nothing is configured in the best place that there is: a service that has worked without a
@@ -24,7 +32,9 @@ export async function openJournal (config: Config, workDir: string, log: Log): P
     if (folder === DEFAULT ? !writableDirectory(folder) : !isOurs(folder)) continue
     try {
       const journal = await Journal.open(join(folder, JOURNAL), log)
-      if (folder === inTempDir) log.warn({ folder }, 'the journal of prints lies in iso.temp_dir; give it a folder that nobody clears away: relay.state_dir')
+      if (folder === inTempDir) {
+        log.warn({ folder }, 'the journal of prints lies in iso.temp_dir; give it a folder that nobody clears away: relay.state_dir')
+      }
       return journal
     } catch (error) {
       log.warn({ err: error, folder }, 'the journal of prints cannot lie here')

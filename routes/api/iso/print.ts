@@ -11,7 +11,8 @@ import { withQuery } from '../../../src/http/links.ts'
 import { PRINT_EXAMPLE, PrintState, printState } from '../../../src/http/print-state.ts'
 import { AccessionNumberList, errorBody, errorResponses, eventStream, page, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 import type { PrintRecord } from '../../../src/print/print-job.ts'
-import { PrintedAlreadyError, type PrintRequest } from '../../../src/print/print-queue.ts'
+import { PrintedAlreadyError } from '../../../src/print/print-outcome.ts'
+import type { PrintRequest } from '../../../src/print/print-queue.ts'
 import type { Activity } from '../../../src/work/activity.ts'
 import { sendPrintScreen } from '../../print.ts'
 
@@ -48,7 +49,10 @@ const QUERY = {
 }
 
 const HEADERS = Type.Object({
-  'idempotency-key': Type.Optional(Type.String({ pattern: '^[\\x21-\\x7e]{1,255}$', description: 'The program\'s own name for this print: a repeated request with it is the same print, for seven days.' }))
+  'idempotency-key': Type.Optional(Type.String({
+    pattern: '^[\\x21-\\x7e]{1,255}$',
+    description: 'The program\'s own name for this print: a repeated request with it is the same print, for seven days.'
+  }))
 })
 
 const routes: FastifyPluginAsyncTypebox = async app => {
@@ -102,8 +106,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     querystring: Type.Object(QUERY),
     headers: HEADERS,
     response: {
-      ...errorResponses(...RETRIEVAL_ERRORS, 'ACCESSION_UNKNOWN', 'PATIENT_API_UNAVAILABLE', 'CD_PUBLISHER_UNREACHABLE', 'CD_PUBLISHER_REFUSED', 'PRINTED_ALREADY', 'PRINT_UNKNOWN',
-        'FORBIDDEN_ORIGIN', 'IDEMPOTENCY_KEY_REUSED'),
+      ...errorResponses(
+        ...RETRIEVAL_ERRORS, 'ACCESSION_UNKNOWN', 'PATIENT_API_UNAVAILABLE', 'CD_PUBLISHER_UNREACHABLE', 'CD_PUBLISHER_REFUSED',
+        'PRINTED_ALREADY', 'PRINT_UNKNOWN', 'FORBIDDEN_ORIGIN', 'IDEMPOTENCY_KEY_REUSED'
+      ),
       200: ANSWER
     }
   }
@@ -129,18 +135,25 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     if (!prefersAsync(request)) return await answer(request, reply, request)
     const job = await app.prints.ask(printOf(request, request, true)).catch((error: unknown) => { throw withJob(error) })
     const location = withQuery(`/api/iso/print/jobs/${job.id}`, request.url, { again: undefined, lang: undefined })
-    return reply.status(202).header('location', location).header('preference-applied', 'respond-async').header('cache-control', 'no-store').send(printState(job))
+    return reply
+      .status(202)
+      .header('location', location)
+      .header('preference-applied', 'respond-async')
+      .header('cache-control', 'no-store')
+      .send(printState(job))
   })
 }
 
 /** RFC 7240 */
 function prefersAsync ({ headers: { prefer } }: FastifyRequest): boolean {
-  return [prefer ?? []].flat().some(value => value.split(',').some(preference => preference.split(';')[0]?.trim().toLowerCase() === 'respond-async'))
+  const preferences = [prefer ?? []].flat().join(',').split(',')
+  return preferences.some(preference => preference.split(';')[0]?.trim().toLowerCase() === 'respond-async')
 }
 
 /** The print that was there before goes with the answer. */
 function withJob (error: unknown): unknown {
-  return error instanceof PrintedAlreadyError ? new MkisoError(error.code, error.detail, { job: printState(error.job) }) : error
+  if (!(error instanceof PrintedAlreadyError)) return error
+  return new MkisoError(error.code, error.detail, { job: printState(error.job) })
 }
 
 function success (accessionNumbers: readonly string[], { patientName, destination, sentImages }: PrintRecord) {
@@ -153,7 +166,8 @@ function sendProgress (activity: Activity, printed: Promise<PrintRecord>, reques
   let failure: MkisoError | undefined
   const ended = printed.then(record => { result = record }, (error: Error) => {
     failure = request.failure = toMkisoError(error)
-    if (failure.statusCode >= 500) request.log.error({ err: failure.cause ?? failure, code: failure.code, detail: failure.detail }, 'a print failed')
+    if (failure.statusCode < 500) return
+    request.log.error({ err: failure.cause ?? failure, code: failure.code, detail: failure.detail }, 'a print failed')
   })
   return reply.sendEvents({
     state: () => ({

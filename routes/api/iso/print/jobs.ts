@@ -22,11 +22,12 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   const common = { tags: ['disc'], security: [{ apiKey: [] }] }
   const REFUSALS = ['INVALID_ACCESSION_NUMBER', 'UNAUTHORIZED', 'TOO_MANY_REQUESTS'] as const
 
+  const isOf = (job: PrintJob, list: string): boolean => studySetOf(parseAccessionNumbers(list, app.config.server.max_accessions)) === job.studySet
+
   /** @throws MkisoError NOT_FOUND, also for a signed link to other studies */
   const jobOf = (request: FastifyRequest, id: string, list: string | undefined): PrintJob => {
     const job = app.prints.get(id)
-    const signedFor = request.credential === SIGNED_LINK ? studySetOf(parseAccessionNumbers(list ?? '', app.config.server.max_accessions)) : undefined
-    if (job === undefined || (signedFor !== undefined && signedFor !== job.studySet)) throw new MkisoError('NOT_FOUND', 'there is no print with this id')
+    if (job === undefined || (request.credential === SIGNED_LINK && !isOf(job, list ?? ''))) throw new MkisoError('NOT_FOUND', 'there is no print with this id')
     return job
   }
 
@@ -49,7 +50,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     onRequest: app.authorise,
     config: { signedAs: PRINT_PATH },
     schema: { ...common, summary: 'A print', params: Params, querystring: OfStudies, response: { ...errorResponses(...REFUSALS, 'NOT_FOUND'), 200: Job } }
-  }, async (request, reply) => reply.header('cache-control', 'no-store').send(printState(jobOf(request, request.params.id, request.query.accession_number))))
+  }, async (request, reply) => {
+    const job = jobOf(request, request.params.id, request.query.accession_number)
+    return reply.header('cache-control', 'no-store').send(printState(job))
+  })
 
   app.get('/jobs/:id/events', {
     onRequest: app.authorise,
@@ -104,7 +108,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     }
   }, async (request, reply) => {
     const job = app.prints.get(request.params.id)
-    if (job === undefined || !await app.prints.acknowledge(job, request.caller)) throw new MkisoError('NOT_FOUND', 'no print with this id waits for somebody to look at the robot')
+    if (job === undefined || !await app.prints.acknowledge(job, request.caller)) {
+      throw new MkisoError('NOT_FOUND', 'no print with this id waits for somebody to look at the robot')
+    }
     return reply.header('cache-control', 'no-store').send(printState(job))
   })
 }
