@@ -136,7 +136,7 @@ export function truthOf ({ series }: GeneratedArchive): Set<string> {
 }
 
 /** The content of an image names the series that holds it: a copy in another series is another object. */
-function contentOf (uid: string, { sopInstanceUid, seriesInFile }: HeldImage): string {
+export function contentOf (uid: string, { sopInstanceUid, seriesInFile }: HeldImage): string {
   return `${seriesInFile} ${sopInstanceUid} content of ${uid}`
 }
 
@@ -145,7 +145,7 @@ export function numberOf (lie: CountLie, truth: number): number | undefined {
   return lie === 'right' ? truth : lie === 'low' ? Math.max(0, truth - 1) : truth + 1
 }
 
-const PATIENT = { patientId: 'P1', issuerOfPatientId: '', patientName: 'DOE^JOHN', birthDate: '19700101', sex: 'M' }
+export const PATIENT = { patientId: 'P1', issuerOfPatientId: '', patientName: 'DOE^JOHN', birthDate: '19700101', sex: 'M' }
 
 /** The study as the archive answers it at STUDY and SERIES level. */
 export function describe (archive: GeneratedArchive): Study {
@@ -168,7 +168,7 @@ export function describe (archive: GeneratedArchive): Study {
   }
 }
 
-function list (series: Series, { images, listing }: HeldSeries): Series {
+export function list (series: Series, { images, listing }: HeldSeries): Series {
   const named = listing === 'whole' ? images : listing === 'cut' || listing === 'short' ? images.slice(0, -1) : []
   const end = listing === 'short' ? (named.length === 0 ? 'empty' : 'whole') : listing
   return { ...series, listing: end, instances: named.map(({ sopInstanceUid }) => ({ sopInstanceUid, sopClassUid: '', instanceNumber: undefined })) }

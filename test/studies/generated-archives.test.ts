@@ -8,7 +8,8 @@ import { silentLog } from '../../src/process.ts'
 import { MkisoError } from '../../src/errors.ts'
 import { fetchStudy } from '../../src/studies/fetch-study.ts'
 import { HeldStudy } from '../../src/studies/held-study.ts'
-import { describe, generatedArchive, LIMITS, play, truthOf, type GeneratedArchive, type HeldSeries } from './generated-archive.ts'
+import { describe, generatedArchive, LIMITS, play, truthOf, type GeneratedArchive } from './generated-archive.ts'
+import { couldBeTold, differences, mustSucceed } from './promise.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
 const RUNS = Number(process.env['MKISO_RUNS'] ?? 10_000)
@@ -36,48 +37,11 @@ async function fetched (generated: GeneratedArchive): Promise<Set<string> | Mkis
   return new Set([...held.files.values()].map(({ path, object }) => `${object.seriesInstanceUid} ${object.sopInstanceUid} ${(archive.contents.get(path) ?? '').replace(/^.* content/, 'content')}`))
 }
 
-/** Somebody who does not lie could have told of a missing image; and a stranger's object could be told from the archive's. */
-function couldBeTold (generated: GeneratedArchive): boolean {
-  const { series, seriesListing, seriesCount, instanceCount, claims, answers, provenance, stranger } = generated
-  const counted = claims === 'right' && answers === 'after'
-  const each = (one: HeldSeries): boolean => one.listing === 'whole' || one.count === 'right' || one.count === 'high' || (counted && one.refused < Infinity)
-  const images = instanceCount === 'right' || instanceCount === 'high'
-  const allSeries = seriesListing === 'whole' ? series.every(each) : (seriesListing === 'cut' || seriesCount === 'right' || seriesCount === 'high') && counted && series.every(({ refused }) => refused < Infinity)
-  if (!images && !allSeries) return false
-  if (stranger === undefined || provenance === 'ours') return true
-  // without a mark a stranger's object is known by the list only, and by the archive's own object if that comes at the same time
-  const reliable = series.every(one => one.refused === 0 && one.images.every(({ lost }) => lost === 0)) && !generated.breaks && answers === 'after'
-  // who counts too high vouches for it: that is what it looks like where a list was cut without a word
-  const vouched = [instanceCount, ...series.map(one => one.count)].includes('high') || claims === 'high'
-  return reliable && series.every(one => one.listing === 'whole') && seriesListing === 'whole' && !(vouched && stranger.kind === 'extra')
-}
-
 /** Of some series nobody says how many images there are: no list that ends well, no count, and nothing counted while it sends. */
 function nobodyTells ({ series, seriesListing, instanceCount, claims, answers }: GeneratedArchive): boolean {
   // an early answer counts one image: what it had sent by then
   return instanceCount === 'absent' && seriesListing === 'whole' && (claims === 'absent' || answers !== 'after') &&
     series.some(({ listing, count, images }) => (listing === 'none' || listing === 'cut') && count === 'absent' && (claims === 'absent' || images.filter(({ lost }) => lost === 0).length > 1))
-}
-
-/** Nobody lies, somebody can tell, and everything comes sooner or later. */
-function mustSucceed (generated: GeneratedArchive): boolean {
-  const { series, seriesListing, seriesCount, instanceCount, claims, answers, provenance, stranger } = generated
-  const honest = [seriesCount, instanceCount, ...series.map(one => one.count)].every(count => count === 'right' || count === 'absent') &&
-    claims !== 'low' && claims !== 'high' && seriesListing !== 'short' && series.every(({ listing }) => listing !== 'short')
-  const counted = claims === 'right' && answers === 'after'
-  const each = (one: HeldSeries): boolean => one.listing === 'whole' || one.count === 'right' || (counted && !one.images.some(({ twice }) => twice))
-  const listed = (one: HeldSeries): boolean => one.listing === 'whole' || one.count === 'right'
-  const known = instanceCount === 'right' || (seriesListing === 'whole' && series.every(each)) || (counted && seriesListing === 'cut' && series.every(one => !one.images.some(({ twice }) => twice)))
-  const told = answers !== 'never' || (seriesListing === 'whole' && series.every(listed))
-  const comes = series.every(one => one.refused <= 1 && one.images.every(({ lost }) => lost <= 1))
-  // each of these alone is asked for again; all of them at once may be too much
-  const troubles = series.reduce((sum, one) => sum + one.refused + Math.max(...one.images.map(({ lost }) => lost)), 0) + (generated.breaks ? 1 : 0)
-  const alone = stranger === undefined || provenance === 'ours'
-  // an image that its file puts into another series is known by its UID, if that stands once
-  const images = series.flatMap(one => one.images)
-  const moved = images.some(({ seriesInFile }) => seriesInFile.startsWith('6.'))
-  const clear = !moved || (new Set(images.map(({ sopInstanceUid }) => sopInstanceUid)).size === images.length && series.every(one => one.listing === 'whole'))
-  return honest && known && told && comes && troubles <= 1 && alone && clear && (answers !== 'never' || troubles === 0)
 }
 
 const tally = { discs: 0, errors: 0, required: 0 }
@@ -98,8 +62,7 @@ t.test('never a disc that differs from the truth, never an error where every wit
     const absent = generated.series.slice(generated.seriesListing === 'whole' ? generated.series.length : -1).filter(({ uid }) => ![...result].some(one => one.endsWith(`content of ${uid}`)))
     if (generated.stranger === undefined && absent.length > 0 && ['right', 'high'].includes(generated.seriesCount)) throw new Error('a disc that lacks a series, though the archive counts them')
     if (!couldBeTold(generated)) return
-    const truth = truthOf(generated)
-    const differs = [...truth].filter(one => !result.has(one)).map(one => `lacks ${one}`).concat([...result].filter(one => !truth.has(one)).map(one => `holds ${one}`))
+    const differs = differences(truthOf(generated), result)
     if (differs.length > 0) throw new Error(`a wrong disc: ${differs.join('; ')}`)
   }), options)
   t.comment(`${RUNS} archives: ${tally.discs} discs, of which ${tally.required} had to be, ${tally.errors} errors`)
