@@ -3,6 +3,7 @@
  * to who wants its study. Success is answered when it has been taken, and at no other time.
  */
 import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DicomObject } from '../../../dicom/part10.ts'
 import type { Log } from '../../../process.ts'
@@ -111,8 +112,8 @@ export class IncomingObjects {
       return STATUS.notAuthorised
     }
     const taking = this.#take(incoming, file)
-    // what the sink has taken is not there any more; the sender need not wait for it
-    this.#track(taking.then(async () => { await removeFile(file.path) }))
+    // what the sink has taken is not there any more: to look costs less than to remove; the sender need not wait for it
+    this.#track(taking.then(async () => { if (existsSync(file.path)) await removeFile(file.path) }))
     return await taking
   }
 
