@@ -20,7 +20,7 @@ export async function doctor (config: Config, { config: file, values }: Pick<Arg
     const findings = await examine(config, {
       file,
       accessionNumber: values.accession,
-      serviceRuns: await findService(config) !== undefined,
+      serviceUrl: await findService(config),
       signal: ctrlC.signal,
       onFinding: finding => { say(line(finding)) }
     })

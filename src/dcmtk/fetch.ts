@@ -62,7 +62,7 @@ function endOf (result: RunResult, status: number | undefined, counts: SubOperat
   if (isUnanswered(result)) return { kind: 'timeout' }
   const fault = associationFaultOf(result)
   if (fault !== undefined) return { kind: 'no-association', fault: status === 0xFF00 ? { kind: 'broken', reason: fault.reason } : fault }
-  return { kind: 'failed', reason: lastLines(result) || `ended with ${result.exitCode}` }
+  return { kind: 'failed', reason: lastLines(result) || `movescu ended without an answer (exit code ${result.exitCode})` }
 }
 
 /** Instances that the archive says it has sent: what was taken with a warning is here too. */

@@ -17,15 +17,15 @@ export interface DoctorOptions {
   file: string
   /** An accession number that the PACS has. */
   accessionNumber?: string | undefined
-  /** The service answers on its port. */
-  serviceRuns: boolean
+  /** Where the service answers; undefined when it does not run. */
+  serviceUrl: string | undefined
   signal: AbortSignal
   /** Called with each line as it is known. */
   onFinding: (finding: Finding) => void
 }
 
 /** @throws the signal's reason */
-export async function examine (config: Config, { file, accessionNumber, serviceRuns, signal, onFinding }: DoctorOptions): Promise<Finding[]> {
+export async function examine (config: Config, { file, accessionNumber, serviceUrl, signal, onFinding }: DoctorOptions): Promise<Finding[]> {
   const programs = new Programs()
   const workDir = await createWorkDir(config.iso.temp_dir)
   const patientClient = createPatientClient(config.patient_api)
@@ -41,7 +41,7 @@ export async function examine (config: Config, { file, accessionNumber, serviceR
   try {
     add(...await checkConfiguration(config, file))
     add(...await checkPrograms(config, programs))
-    add(...await checkPorts(config, serviceRuns))
+    add(...await checkPorts(config, serviceUrl !== undefined))
     add(await checkDisk(config))
     add(fromCheck('viewer', await probes.viewer(), config.iso.microdicom_path === '' ? 'none is configured' : config.iso.microdicom_path))
     const hisIsRight = `${config.patient_api.base_url}: an accession number that it cannot have is not known to it, and it`
@@ -50,8 +50,8 @@ export async function examine (config: Config, { file, accessionNumber, serviceR
     if (accessionNumber !== undefined && patientApi.status === 'ok') add(await checkPatientRecord(patientClient, accessionNumber, signal))
     const publisher = publisherOf(config)
     add(...await settled('CD publisher', async () => [fromCheck('CD publisher', await probes.cd_publisher(), `${publisher.aeTitle} at ${addressOf(publisher)}`)]))
-    const serviceReceives = serviceRuns && config.pacs.retrieve === 'move' && config.our_ae.receiver === 'shared'
-    add(...await settled('PACS', async () => await checkPacs({ ...context, config, workDir, accessionNumber, serviceReceives, signal })))
+    const receivingService = config.pacs.retrieve === 'move' && config.our_ae.receiver === 'shared' ? serviceUrl : undefined
+    add(...await settled('PACS', async () => await checkPacs({ ...context, config, workDir, accessionNumber, receivingService, signal })))
     return findings
   } finally {
     signal.removeEventListener('abort', endAll)

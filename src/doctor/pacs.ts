@@ -21,14 +21,15 @@ import { createPerRequestScp } from '../archive/dimse/per-request-scp.ts'
 import { PortPool } from '../archive/dimse/port-pool.ts'
 import { ok, type Finding } from './finding.ts'
 import { addressTowards, entryAdvice } from './pacs-entry.ts'
+import { droppedImages } from './running-service.ts'
 
 export interface PacsCheckContext extends ToolContext {
   config: Config
   workDir: string
   /** An accession number that the PACS has, for the image that is asked for; undefined for one of the last days. */
   accessionNumber: string | undefined
-  /** The service has the receiver's port: what arrives there it takes, and drops, since nobody asked it. */
-  serviceReceives: boolean
+  /** Where the service answers that has the receiver's port: what arrives there it turns away, since it did not ask, and counts. */
+  receivingService: string | undefined
   signal: AbortSignal
 }
 
@@ -141,9 +142,13 @@ async function checkRetrieve (context: PacsCheckContext, pacs: Pacs, callingAeTi
   const retrieved = { name, pacs, callingAeTitle, entry, sample, port, get }
   // `2.25.` and a random number: a UID that nobody has (PS3.5 B.2)
   const part = sample ?? { studyInstanceUid: `2.25.${BigInt(`0x${randomBytes(15).toString('hex')}`)}` }
-  if (!get && (context.serviceReceives || sample === undefined)) {
+  if (!get && (context.receivingService !== undefined || sample === undefined)) {
+    const dropped = async (): Promise<number | undefined> =>
+      context.receivingService === undefined ? undefined : await droppedImages(context.receivingService, context.config.metrics)
+    const before = await dropped()
     const answer = await movescu(context, pacs, { callingAeTitle, destinationAeTitle: callingAeTitle, part, timeoutMs: pacs.moveTimeoutMs, signal: context.signal })
-    return judge({ ...retrieved, answer, arrived: context.serviceReceives ? undefined : false, turnedAway: undefined })
+    const after = await dropped()
+    return judge({ ...retrieved, answer, arrived: before === undefined || after === undefined ? undefined : after > before, turnedAway: undefined })
   }
   try {
     return judge({ ...retrieved, ...await retrieve(context, pacs, part) })
@@ -184,7 +189,7 @@ interface Retrieved {
   entry: readonly string[]
   sample: FetchPart | undefined
   answer: FetchAnswer
-  /** undefined when the service has the port, and nobody here can see what came. */
+  /** undefined when nobody here can see what came: the service has the port, and does not tell. */
   arrived: boolean | undefined
   /** A sentence when connections from other addresses were turned away. */
   turnedAway: string | undefined
@@ -208,9 +213,17 @@ function judge ({ name, pacs, callingAeTitle, entry: ourEntry, sample, answer: r
       advice: ['give an accession number that the PACS has: mkiso doctor --accession NUMBER', ...entry.map((line, index) => index === 0 ? line.replace(/^add at the PACS/, 'what the PACS must have') : line)]
     }
   }
-  if (sentOf(counts) === 0 && arrived !== true) {
+  if (arrived === true) return ok(name, 'an image was asked for and came')
+  if (arrived === undefined) {
+    return {
+      name,
+      status: 'unknown',
+      detail: `an image was asked for (${hex}); whether it came, only the running service knows, which takes none that it did not ask for`,
+      advice: ['let it tell: metrics.enabled, metrics.token; or stop it for a moment']
+    }
+  }
+  if (sentOf(counts) === 0) {
     return { name, status: 'down', detail: `${pacs.aeTitle} did not send an image that it has (${hex}): it does not know ${callingAeTitle}, or cannot reach it`, advice: get ? entry : [...entry, `and check that the PACS reaches port ${port} of this machine (firewall)`] }
   }
-  if (arrived === false) return { name, status: 'down', detail: `${pacs.aeTitle} says that it has sent an image, but none arrived: ${callingAeTitle} leads to another machine or port`, advice: entry }
-  return ok(name, arrived === undefined ? `an image was asked for, and sent to ${callingAeTitle}` : 'an image was asked for and came')
+  return { name, status: 'down', detail: `${pacs.aeTitle} says that it has sent an image, but none arrived: ${callingAeTitle} leads to another machine or port`, advice: entry }
 }

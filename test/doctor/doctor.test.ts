@@ -48,7 +48,7 @@ t.test('doctor', async t => {
     }
     for (const [section, keys] of Object.entries(overrides)) settings[section] = { ...settings[section], ...keys }
     const findings = await examine(parseConfig(JSON.stringify(settings), 'doctor.yaml', { env: {} }), {
-      file: 'doctor.yaml', accessionNumber: accessionNumber ?? undefined, serviceRuns: false, signal: new AbortController().signal, onFinding: () => {}
+      file: 'doctor.yaml', accessionNumber: accessionNumber ?? undefined, serviceUrl: undefined, signal: new AbortController().signal, onFinding: () => {}
     })
     t.strictSame(readdirSync(tempDir), [], 'nothing is left')
     return new Map(findings.map(finding => [finding.name, finding]))
@@ -127,10 +127,18 @@ t.test('doctor', async t => {
     t.equal(shown.code, 4, 'the publisher is down')
     t.match(shown.out, /^ok +HTTP port +\d+: the service runs$/m)
     t.match(shown.out, /^ok +receiver port +\d+: the service has it$/m)
-    t.match(shown.out, /^ok +PACS C-MOVE +an image was asked for, and sent to CDRECORD$/m)
+    t.match(shown.out, /^ok +PACS C-MOVE +an image was asked for and came$/m)
     t.match(shown.out, /^FAIL +CD publisher .*\n +check cd_publisher/m)
     t.match(shown.out, /\n\d+ ok, 1 warnings, 0 could not be told, 2 to change\n$/)
+    configure({ metrics: { enabled: false } })
+    t.match((await command(t, ['doctor', '--config', file, '--accession', ACCESSION])).out, /^\? +PACS C-MOVE +an image was asked for .*only the running service knows/m)
     await running.app.close()
+    configure({})
+    const blocked = createServer(socket => { socket.destroy() }).listen(receiverPort)
+    t.match((await command(t, ['doctor', '--config', file, '--accession', ACCESSION])).out, /^\? +PACS C-MOVE +not tried: our receiver cannot listen on port \d+/m)
+    await new Promise(resolve => { blocked.close(resolve) })
+    configure({ our_ae: { base_port: receiverPort, allow_from: ['10.0.0.0/8'] } })
+    t.match((await command(t, ['doctor', '--config', file, '--accession', ACCESSION])).out, /^FAIL +PACS C-MOVE .*\n +connections from 127\.0\.0\.1 were turned away: add it to our_ae\.allow_from$/m)
     configure({ our_ae: { ae_title: 'CDREC{n}', base_port: receiverPort, port_range: 1 }, patient_api: { required: false } })
     const json = JSON.parse((await command(t, ['doctor', '--json', '--config', file, '--accession', ACCESSION])).out) as { findings: Finding[] }
     t.match(json.findings.find(({ name }) => name === 'PACS C-MOVE'), { status: 'ok', detail: 'an image was asked for and came' })

@@ -61,7 +61,7 @@ t.test('TLS', async t => {
         patient_api: { base_url: 'http://127.0.0.1:9/api', retries: 0 }, cd_publisher: { host: '127.0.0.1', port: publisher.port, tls }, iso: { temp_dir: folder, microdicom_path: '' }
       }
       const findings = await examine(parseConfig(JSON.stringify(settings), 'doctor.yaml', { env: {} }), {
-        file: 'doctor.yaml', accessionNumber: 'MR.2024.001', serviceRuns: false, signal: new AbortController().signal, onFinding: () => {}
+        file: 'doctor.yaml', accessionNumber: 'MR.2024.001', serviceUrl: undefined, signal: new AbortController().signal, onFinding: () => {}
       })
       return new Map(findings.map(finding => [finding.name, finding]))
     }

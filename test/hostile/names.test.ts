@@ -58,9 +58,11 @@ t.test('names', async t => {
     const told: string[] = []
     const programs = new Set<string>()
     let files = 0
+    let arriving = 0
     const look = (): void => {
       for (const { path, mode, directory } of walk(mkiso.app.workDir)) {
         files++
+        if (path.includes('/receive_') && !directory) arriving++
         if ((mode & 0o777) !== (directory ? 0o700 : 0o600)) open.push(`${path} ${(mode & 0o777).toString(8)}`)
       }
       for (const pid of mkiso.app.dcmtk.programs.pids.flatMap(processesOfGroup)) {
@@ -78,7 +80,7 @@ t.test('names', async t => {
     t.strictSame((await working).map(({ status }) => status), [200, 200])
     t.strictSame([...new Set(open)], [], 'folders 0700, files 0600')
     t.strictSame(told, [], 'nothing in a command line or an environment')
-    t.ok(files > 24 && programs.has('storescp') && programs.size > 2, `looked at ${files} files and ${[...programs].sort().join(', ')}`)
+    t.ok(files > 24 && arriving > 0 && programs.has('movescu') && programs.size > 2, `looked at ${files} files, ${arriving} of them arriving, and ${[...programs].sort().join(', ')}`)
   })
 
   t.test('names from the patient API, through to the answer', async t => {
