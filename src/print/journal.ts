@@ -34,6 +34,9 @@ export interface SentCount {
   close (): void
 }
 
+/** As an earlier version may have written it. */
+type WrittenRecord = Omit<PrintRecord, 'differing'> & { readonly differing?: string[] }
+
 /** Held for as long as this process lives. @returns the way to end it */
 type Alive = () => Promise<void>
 
@@ -193,9 +196,9 @@ async function readAll (folder: string, log: Log): Promise<PrintRecord[]> {
     if (id === undefined) continue
     const path = join(folder, name)
     try {
-      const record = JSON.parse(await readFile(path, 'utf8')) as PrintRecord
+      const record = JSON.parse(await readFile(path, 'utf8')) as WrittenRecord
       if (record.id !== id || !Array.isArray(record.accessionNumbers)) throw new Error('it is no print')
-      records.push({ ...record, sentImages: Math.max(record.sentImages, await countOf(join(folder, `${id}.sent`))) })
+      records.push({ ...record, differing: record.differing ?? [], sentImages: Math.max(record.sentImages, await countOf(join(folder, `${id}.sent`))) })
     } catch (error) {
       // a disk that lost it: nothing is sent because of it, and it is not thrown away
       log.error({ err: error, file: path }, 'a print in the journal cannot be read; look at the robot for what it may have got')
