@@ -11,15 +11,20 @@ import { whatCame } from '../src/studies/what-came.ts'
 import { renderPages } from '../src/disc/pages/pages.ts'
 import { profileOf } from '../src/disc/profile.ts'
 import { filesOf } from '../src/disc/contents.ts'
+import { placeViewer } from '../src/disc/viewer/disc-viewer.ts'
 import { NO_WEB_CONTENT } from '../src/disc/web/web-content.ts'
 import { silentLog, type Programs } from '../src/process.ts'
 import { writeStudy } from '../demo/phantoms/catalogue.ts'
 import { ctStudy } from '../demo/phantoms/studies.ts'
 import { median, table } from './figures.ts'
 
+const VIEWER = 'what the viewer shows: descriptions, plan, names on the disc'
+const VIEWER_PAGE = 'INDEX.HTM with the viewer'
+const VIEWER_IMAGE = 'directories of the image with the viewer\'s names'
+const DCMMKDIR = 'for comparison: the DICOMDIR by dcmmkdir'
 const STEPS = [
   'bare image: genisoimage to its last byte', 'read each image once, for all that is asked of it (while others arrive)', 'hard links under legal names', 'DICOMDIR from the records',
-  'INDEX.HTM, README.TXT, a page for each study', 'directories of the image, by genisoimage', 'for comparison: the DICOMDIR by dcmmkdir'
+  'INDEX.HTM, README.TXT, a page for each study', 'directories of the image, by genisoimage', VIEWER, VIEWER_PAGE, VIEWER_IMAGE, DCMMKDIR
 ] as const
 
 /** @returns lines of Markdown */
@@ -48,7 +53,7 @@ export async function discCosts (images: number, rounds: number, folder: string,
     const files = await timed(STEPS[1], received)
     const contents = layOut([{ study: whatCame(described, files.map(({ object }) => object)), patient, files }])
     await timed(STEPS[2], () => { linkFiles(contents, root) })
-    await timed(STEPS[6], async () => { await programs.run('dcmmkdir', ['+r', '-Pgp', '+D', join(folder, 'dcmmkdir'), '+id', root, 'DICOM']) })
+    await timed(DCMMKDIR, async () => { await programs.run('dcmmkdir', ['+r', '-Pgp', '+D', join(folder, 'dcmmkdir'), '+id', root, 'DICOM']) })
     await timed(STEPS[0], async () => { await programs.run('genisoimage', ['-quiet', '-iso-level', '1', '-J', '-r', '-o', '/dev/null', root]) })
     const { bytes } = await timed(STEPS[3], () => buildDicomdir(contents, config.iso.volume_id))
     writeFileSync(join(root, 'DICOMDIR'), bytes)
@@ -62,6 +67,15 @@ export async function discCosts (images: number, rounds: number, folder: string,
     writeFileSync(join(folder, 'order'), `${join(root, 'DICOMDIR')} 1\n`)
     await timed(STEPS[5], async () => {
       await authorImage({ programs, tools: config.tools, iso: config.iso, log: silentLog }, { root, grafts: [], sortFile: join(folder, 'order'), largestFileBytes: 1_000_000 }, join(folder, 'head'), signal)
+    })
+    const shown = await timed(VIEWER, async () => await placeViewer(root, { contents, web: NO_WEB_CONTENT, disc: config.disc, roomBytes: Infinity, log: silentLog, signal }))
+    const [index] = await timed(VIEWER_PAGE, () => renderPages({
+      contents, disc: config.disc, web: NO_WEB_CONTENT, notListed: [], missing: 0, createdAt: new Date(), profile: undefined, viewer: undefined, pictures: shown.data
+    }))
+    writeFileSync(join(root, 'INDEX.HTM'), index?.text ?? '')
+    await timed(VIEWER_IMAGE, async () => {
+      const source = { root, grafts: [], sortFile: join(folder, 'order'), largestFileBytes: 1_000_000, spans: shown.spans }
+      await authorImage({ programs, tools: config.tools, iso: config.iso, log: silentLog }, source, join(folder, 'head'), signal)
     })
     rmSync(root, { recursive: true })
   }

@@ -49,7 +49,8 @@ const ORIGINAL = '(a) the original\'s pipeline'
 const BY_HAND = '(b) the tuned tools by hand, UIDs known'
 const ASKING = '(b+) the same, with the C-FINDs that tell the UIDs'
 const SERVICE = '(c) the service, thumbnails'
-const BARE = '(c) the service, no pictures'
+const WITHOUT_VIEWER = '(c) the service, thumbnails, without the viewer'
+const BARE = '(c) the service, no pictures, without the viewer'
 const PICTURES = '(c) the service, a picture of every image'
 const EARLIER = '(c0) the other checkout, no pictures'
 
@@ -72,7 +73,10 @@ async function main (): Promise<void> {
     for (const kind of ['dcmqrscp', 'Orthanc'] as const) {
       const dir = join(folder, kind)
       mkdirSync(dir)
-      const ports = { earlier: await freePort(), earlierWatched: await freePort(), service: await freePort(), bare: await freePort(), watched: await freePort(), pictures: await freePort(), hand: await freePort() }
+      const ports = {
+        earlier: await freePort(), earlierWatched: await freePort(), service: await freePort(), bare: await freePort(), unviewed: await freePort(), watched: await freePort(),
+        pictures: await freePort(), hand: await freePort()
+      }
       const destinations = Object.entries(ports).map(([name, port]): Destination => ({ aeTitle: aeTitleOf(name), host: '127.0.0.1', port }))
       const pacs = await (kind === 'Orthanc' ? startOrthanc : startDcmqrscp)({ programs, dir, destinations })
       await from(pacs, folder, programs, ports)
@@ -92,7 +96,9 @@ function aeTitleOf (name: string): string {
   return `CD${name.toUpperCase()}`
 }
 
-async function from (pacs: Pacs, folder: string, programs: Programs, ports: Record<'service' | 'bare' | 'watched' | 'pictures' | 'hand' | 'earlier' | 'earlierWatched', number>): Promise<void> {
+type Ports = Record<'service' | 'bare' | 'unviewed' | 'watched' | 'pictures' | 'hand' | 'earlier' | 'earlierWatched', number>
+
+async function from (pacs: Pacs, folder: string, programs: Programs, ports: Ports): Promise<void> {
   const store = async (accessionNumber: string, images: number, rows = 512): Promise<PhantomInstance[]> => {
     const dir = join(folder, 'phantoms')
     const instances = await writeStudy(ctStudy(accessionNumber, images, undefined, rows), dir, programs)
@@ -100,20 +106,22 @@ async function from (pacs: Pacs, folder: string, programs: Programs, ports: Reco
     await rm(dir, { recursive: true })
     return instances
   }
-  const start = async (name: keyof typeof ports, webContent: 'thumbnails' | 'none' | 'all', logLevel: 'info' | 'debug', root = ROOT): Promise<Service> =>
-    await startService({ programs, root, folder: join(folder, `${name}-${pacs.name}`), pacs, receiverPort: ports[name], aeTitle: aeTitleOf(name), webContent, logLevel })
+  const start = async (name: keyof typeof ports, webContent: 'thumbnails' | 'none' | 'all', logLevel: 'info' | 'debug', viewer?: boolean, root = ROOT): Promise<Service> =>
+    await startService({ programs, root, folder: join(folder, `${name}-${pacs.name}`), pacs, receiverPort: ports[name], aeTitle: aeTitleOf(name), webContent, logLevel, ...(viewer === undefined ? {} : { viewer }) })
   const service = await start('service', 'thumbnails', 'info')
-  const bare = await start('bare', 'none', 'info')
+  const bare = await start('bare', 'none', 'info', false)
+  const unviewed = await start('unviewed', 'thumbnails', 'info', false)
   const pictures = await start('pictures', 'all', 'info')
   const watched = await start('watched', 'thumbnails', 'debug')
-  const earlier = against === undefined ? undefined : await start('earlier', 'none', 'info', against)
-  const earlierWatched = against === undefined ? undefined : await start('earlierWatched', 'thumbnails', 'debug', against)
+  const earlier = against === undefined ? undefined : await start('earlier', 'none', 'info', undefined, against)
+  const earlierWatched = against === undefined ? undefined : await start('earlierWatched', 'thumbnails', 'debug', undefined, against)
   const hand = { programs, pacs, port: ports.hand, aeTitle: aeTitleOf('hand'), folder: join(folder, 'hand') }
   const contenders = new Map<string, Contender>([
     [ORIGINAL, async instances => await original(hand, instances)],
     [BY_HAND, async instances => await tuned(hand, instances, false)],
     [ASKING, async instances => await tuned(hand, instances, true)],
     [SERVICE, async instances => await service.download(instances)],
+    [WITHOUT_VIEWER, async instances => await unviewed.download(instances)],
     [BARE, async instances => await bare.download(instances)],
     [PICTURES, async instances => await pictures.download(instances)]
   ])
@@ -140,6 +148,7 @@ async function from (pacs: Pacs, folder: string, programs: Programs, ports: Reco
   }
   await atOnce(service, watched, store)
   await Promise.all([service, bare, pictures, watched, earlier, earlierWatched].map(async one => { await one?.stop() }))
+  await Promise.all([service, bare, unviewed, pictures, watched].map(async one => { await one.stop() }))
 }
 
 async function compare (size: Size, instances: readonly PhantomInstance[], contenders: ReadonlyMap<string, Contender>): Promise<void> {

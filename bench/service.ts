@@ -17,6 +17,8 @@ interface Options {
   receiverPort: number
   aeTitle: string
   webContent: 'thumbnails' | 'none' | 'all'
+  /** The page's own viewer; true where nothing is said. */
+  viewer?: boolean
   logLevel: 'info' | 'debug'
 }
 
@@ -32,7 +34,7 @@ export interface Service {
   stop (): Promise<void>
 }
 
-export async function startService ({ programs, root, folder, pacs, receiverPort, aeTitle, webContent, logLevel }: Options): Promise<Service> {
+export async function startService ({ programs, root, folder, pacs, receiverPort, aeTitle, webContent, viewer, logLevel }: Options): Promise<Service> {
   const work = join(folder, 'work')
   mkdirSync(work, { recursive: true })
   const port = await freePort()
@@ -44,7 +46,8 @@ export async function startService ({ programs, root, folder, pacs, receiverPort
     patient_api: { required: false },
     // each round fetches anew
     iso: { temp_dir: work, microdicom_path: '', keep_for: '0' },
-    disc: { web_content: webContent },
+    // an earlier release does not know the key
+    disc: { web_content: webContent, ...(viewer === undefined ? {} : { viewer }) },
     log: { level: logLevel, pretty: false }
   }))
   const log: LogLine[] = []

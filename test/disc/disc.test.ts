@@ -50,7 +50,7 @@ t.test('discs from Orthanc', async t => {
       t.ok(disc.files.includes('IHE_PDI/ST000001.HTM'))
       const sums = await here.programs.run('sha256sum', ['--quiet', '-c', 'SHA256.TXT'], { cwd: disc.root })
       t.equal(sums.exitCode, 0, sums.stdout)
-      t.equal(readFileSync(join(disc.root, 'SHA256.TXT'), 'utf8').trim().split('\n').length, disc.files.length - 1, 'a checksum of every file')
+      t.equal(readFileSync(join(disc.root, 'SHA256.TXT'), 'utf8').trim().split('\n').length, disc.files.filter(path => !path.endsWith('.BMP')).length - 1, 'a checksum of every file')
     })
   }
 
@@ -85,7 +85,7 @@ t.test('discs from Orthanc', async t => {
     const index = readFileSync(join(disc.root, 'INDEX.HTM'), 'utf8')
     t.match(index, 'Rumah &lt;Sakit&gt; &amp; Co')
     for (const text of ['RAHAYU SITI', 'MR.0001', '17 August 1985', '5 March 2024', 'CT Thorax', 'Thorax contrast', 'T2 axial', 'Radiologi 0', 'Private.', 'README.TXT']) t.match(index, text)
-    t.notMatch(index, /https?:\/\//, 'no request to another host')
+    t.notMatch(index.replaceAll('http://www.w3.org/2000/svg', ''), /https?:\/\//, 'no request to another host')
     const readme = readFileSync(join(disc.root, 'README.TXT'), 'utf8')
     t.notMatch(readme.replaceAll('\r\n', ''), /[\r\n]/, 'CRLF throughout')
     for (const text of ['Rumah <Sakit> & Co', 'RAHAYU SITI', 'CT.2024.200', 'Images: 100', 'Windows', 'macOS', 'Linux', 'mkiso-server', 'DISCLAIMER']) t.match(readme, text)
@@ -115,7 +115,7 @@ t.test('discs from Orthanc', async t => {
     t.ok((await list('-J')).includes('/VIEWER/Plug ins/deep/A long name of a plug-in.dll'), 'Joliet keeps the long names of the viewer')
     const found = (await here.programs.run('xorriso', ['-indev', file, '-find', '/', '-type', 'f'])).stdout.split('\n').map(path => path.replaceAll("'", '')).filter(Boolean)
     t.ok(found.filter(path => path.startsWith('/DICOM/')).every(path => FILE_ID.test(path.slice(1))), 'xorriso agrees')
-    t.ok(found.includes('/VIEWER/Start the viewer.exe') && found.includes('/AUTORUN.INF') && !found.some(path => path.startsWith('/IHE_PDI')))
+    t.ok(found.includes('/VIEWER/Start the viewer.exe') && found.includes('/AUTORUN.INF') && !found.some(path => path.startsWith('/IHE_PDI/ST')))
     const disc = await readDisc(t, answer.body, here.programs)
     t.equal(readFileSync(join(disc.root, 'AUTORUN.INF'), 'utf8').split('\r\n')[1], 'open=VIEWER\\Start the viewer.exe')
     const references = (await here.programs.run('dcmdump', ['+L', '+P', '0004,1500', join(disc.root, 'DICOMDIR')])).stdout.split('\n').flatMap(line => /CS \[(.*)\]/.exec(line)?.[1]?.replaceAll('\\', '/') ?? [])

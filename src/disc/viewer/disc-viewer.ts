@@ -9,6 +9,7 @@ import type { Log } from '../../process.ts'
 import type { DiscContents, DiscFile, DiscStudy } from '../contents.ts'
 import { clean } from '../pages/clean.ts'
 import type { WebContent } from '../web/web-content.ts'
+import { viewerAssets } from './assets.ts'
 import { describeFile, type ImageDescription } from './image-description.ts'
 import { planViewer, type ViewerFile, type ViewerPatient, type ViewerPlan, type ViewerStudy } from './plan.ts'
 
@@ -30,6 +31,8 @@ export interface DiscViewerOptions {
  * @throws the signal's reason; Error when nothing can be shown, and the disc is to be made without
  */
 export async function placeViewer (root: string, { contents, web, disc, roomBytes, log, signal }: DiscViewerOptions): Promise<ShownPictures> {
+  // a page without its script would show nothing of all this
+  viewerAssets()
   const language = loadLanguage(disc.language, disc.language_dir)
   const patients: ViewerPatient[] = []
   for (const { patient, studies } of contents.patients) {

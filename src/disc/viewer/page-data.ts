@@ -142,7 +142,11 @@ export function withCommon (images: readonly ImageData[]): Pick<SeriesData, 'com
   const shared = new Set<string>()
   for (const [key, value] of Object.entries(first)) {
     const text = JSON.stringify(value)
-    if (images.length < 2 || !images.every(image => JSON.stringify(Object.entries(image).find(([name]) => name === key)?.[1]) === text)) continue
+    const alike = (image: ImageData): boolean => {
+      const own: unknown = Reflect.get(image, key)
+      return own === value || (typeof own === typeof value && typeof own === 'object' && JSON.stringify(own) === text)
+    }
+    if (images.length < 2 || !images.every(alike)) continue
     Object.assign(common, { [key]: value })
     shared.add(key)
   }
