@@ -141,7 +141,7 @@ async function quiet (pid: number, url: string, tempDir: string): Promise<Count>
 }
 
 /** The receiver, with its guard. */
-const RESTING = new Set(['storescp', 'sh'])
+const RESTING = new Set(['sh'])
 
 function leaks (start: Count, end: Count): string[] {
   return [

@@ -29,8 +29,6 @@ const NETWORK: readonly NetworkFault[] = [
 export const TROUBLES: Record<string, Trouble> = {
   'network to the PACS': async around => { await network(around, around.toPacs) },
   'network to the receiver': async around => { await network(around, around.toReceiver) },
-  'storescp killed': async around => kill(around, command => command.startsWith('storescp'), 1),
-  'all of storescp killed': async around => kill(around, command => command.startsWith('storescp'), Infinity),
   'movescu killed': async around => kill(around, command => command.startsWith('movescu'), 1),
   'findscu killed': async around => kill(around, command => command.startsWith('findscu'), 1),
   'genisoimage killed': async around => kill(around, command => command.startsWith('genisoimage'), 1),

@@ -256,5 +256,5 @@ export class GetAssociation {
 function faultOf ({ result, source, reason }: AssociateReject): AssociationFault {
   if (source === 1 && reason === 7) return { kind: 'called-title-unknown', reason: 'Called AE Title Not Recognized' }
   if (source === 1 && reason === 3) return { kind: 'calling-title-unknown', reason: 'Calling AE Title Not Recognized' }
-  return { kind: 'rejected', reason: `${result === 2 ? 'for now' : 'for good'} (source ${source}, reason ${reason})` }
+  return { kind: result === 2 ? 'busy' : 'rejected', reason: `${result === 2 ? 'temporary: ' : ''}source ${source}, reason ${reason}` }
 }
