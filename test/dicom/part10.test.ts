@@ -262,3 +262,36 @@ t.test('what a patient is called', async t => {
   t.equal(await named('GB18030', Buffer.from('cdf5', 'hex')), '王')
   t.equal(await named('ISO_IR 192', Buffer.from('M\xfcller', 'latin1')), 'M\uFFFDller', 'what cannot be read says so')
 })
+
+t.test('where the pixels stand', async t => {
+  const folder = temporaryFolder(t)
+  const programs = programsOf(t)
+  const [study] = oddStudies()
+  if (study === undefined) throw new Error('no study')
+  const [instance, compressed] = await writeStudy({ ...study, series: [{ kind: 'CT', count: 1 }, { kind: 'CT-jpeg', count: 1 }] }, folder, programs)
+  const path = instance?.path ?? ''
+  const copy = join(folder, 'copy')
+  const pixelsAt = async (at: string): Promise<Buffer> => {
+    const { pixelData } = await readObject(at)
+    return pixelData === undefined ? Buffer.alloc(0) : readFileSync(at).subarray(pixelData.offset, pixelData.offset + pixelData.lengthBytes)
+  }
+  const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
+  t.equal(sha256(await pixelsAt(path)), instance?.pixelDataSha256)
+  await programs.run('dcmconv', ['+ti', path, copy])
+  t.equal(sha256(await pixelsAt(copy)), instance?.pixelDataSha256, 'implicit VR')
+  await programs.run('dcmconv', ['+tb', path, copy])
+  t.equal(sha256((await pixelsAt(copy)).swap16()), instance?.pixelDataSha256, 'big endian')
+  await programs.run('dcmconv', ['+td', path, copy])
+  t.equal((await readObject(copy)).pixelData, undefined, 'deflated')
+  const fragments = await pixelsAt(compressed?.path ?? '')
+  t.equal((await readObject(compressed?.path ?? '')).pixelData?.encapsulated, true)
+  t.strictSame([fragments.readUInt32LE(0), fragments.readUInt32LE(fragments.length - 8)], [0xE000FFFE, 0xE0DDFFFE], 'from the first item to the last delimiter')
+  // explicit VR little endian that is called big endian: the data set can be read, its pixels would be wrong
+  const bytes = readFileSync(path)
+  const at = bytes.indexOf('1.2.840.10008.1.2.1\0', 132)
+  bytes.write('1.2.840.10008.1.2.2\0', at, 'latin1')
+  writeFileSync(copy, bytes)
+  const mislabelled = await readObject(copy)
+  t.match(mislabelled.remarks.join(), 'not encoded as its transfer syntax says')
+  t.equal(mislabelled.pixelData, undefined)
+})
