@@ -16,6 +16,8 @@ declare module 'fastify' {
   }
 }
 
+const VARIES_WITH = 'accept, accept-language'
+
 /** A browser that shows a page, not a program, and not the script of a page. */
 export function wantsPage ({ headers: { accept = '' } }: Pick<FastifyRequest, 'headers'>): boolean {
   return /\btext\/html\b/i.test(accept)
@@ -30,7 +32,10 @@ export function screenContext (request: FastifyRequest): ScreenContext {
 
 /** Of a page: what it says depends on who asks, and nobody keeps it. */
 export function asPage (reply: FastifyReply): FastifyReply {
-  reply.vary('accept, accept-language')
+  // nothing that plugins add is there where the address could not be decoded (frameworkErrors of Fastify)
+  const bare: Partial<Pick<FastifyReply, 'vary'>> = reply
+  if (bare.vary === undefined) reply.header('vary', VARIES_WITH)
+  else bare.vary(VARIES_WITH)
   return reply.type('text/html; charset=utf-8').header('cache-control', 'no-store')
 }
 

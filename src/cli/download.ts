@@ -57,11 +57,18 @@ export async function download (source: Source, options: DownloadOptions): Promi
     sizeBytes: count('content-length'),
     images: count('x-mkiso-images'),
     warnings: [
-      ...(count('x-mkiso-missing') > 0 ? [`warning: ${count('x-mkiso-missing')} images are missing, which disc.allow_incomplete lets through`] : []),
+      ...missing(headers['x-mkiso-missing']),
       ...(count('x-mkiso-not-listed') > 0 ? [`warning: the DICOMDIR does not list ${count('x-mkiso-not-listed')} files; README.TXT names them`] : []),
       ...(count('x-mkiso-discs') > 1 ? [`this is disc ${disc ?? '1'} of ${count('x-mkiso-discs')}`] : [])
     ]
   }
+}
+
+/** @param header how many, or `unknown` where nothing that the PACS says could tell */
+function missing (header: string | string[] | undefined): string[] {
+  if (header === undefined) return []
+  const what = header === 'unknown' ? 'nobody can tell whether images are missing' : `${String(header)} images are missing`
+  return [`warning: ${what}, which disc.allow_incomplete lets through`]
 }
 
 /** Follows the disc until it is ready. @returns the link to it */

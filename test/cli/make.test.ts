@@ -173,6 +173,11 @@ t.test('make', async t => {
     t.match(await make(), { code: 4, err: /the service answered 502/ })
     t.notOk(existsSync(join(files, 'false.iso')))
     nothingLeft(t)
+    for (const [missing, warning] of [['3', /warning: 3 images are missing, which disc.allow_incomplete/], ['unknown', /warning: nobody can tell whether images are missing, which disc.allow_incomplete/]] as const) {
+      answer = response => { response.writeHead(200, { 'content-length': image.length, 'x-mkiso-images': '200', 'x-mkiso-missing': missing }).end(image) }
+      t.match(await make(), { code: 0, err: warning }, missing)
+      rmSync(join(files, 'false.iso'))
+    }
   })
 })
 

@@ -20,7 +20,7 @@ t.test('whose studies these are', async t => {
   const his = async (patients: Record<string, HisPatient>, settings: Record<string, unknown> = {}) => {
     const api = await patientApi(t, patients)
     const mkiso = await service(t, here.pacs, here.receiverPort, {
-      patient_api: { base_url: api.baseUrl, required: true, retries: 0, timeout: '400ms', ...settings }, cd_publisher: { host: '127.0.0.1', port: publisher.port }
+      patient_api: { base_url: api.baseUrl, required: true, retries: 0, timeout: '10s', ...settings }, cd_publisher: { host: '127.0.0.1', port: publisher.port }
     })
     t.teardown(async () => { await mkiso.app.close() })
     return { api, mkiso }
