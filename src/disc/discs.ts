@@ -26,6 +26,8 @@ export interface DiscsOptions extends ToolContext {
 
 export interface DiscRequest {
   accessionNumbers: readonly string[]
+  /** As HoldOptions.resuming. */
+  resuming?: boolean | undefined
   /** Which disc of a set, from 1; undefined when none was asked for. */
   disc: number | undefined
   /** The set of which a disc is asked for, as its links name it; undefined when none was named. */

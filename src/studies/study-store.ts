@@ -28,6 +28,11 @@ export interface StudyStoreOptions extends Omit<StudyContext, 'disk' | 'marks'> 
 export interface HoldOptions extends Asking {
   /** Asked when the studies are known, before anything is fetched; what it throws ends the request. */
   check?: ((manifest: Manifest) => Promise<void>) | undefined
+  /**
+   * A download that goes on where it broke: what is kept is taken as it is, where the archive describes it as before. The rest of an image must be of
+   * the very same.
+   */
+  resuming?: boolean | undefined
   /** Hears of the manifest, and of progress over all studies of the request. */
   watch?: Pick<Watch, 'onManifest' | 'onProgress'> | undefined
 }
@@ -157,7 +162,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
    * of is asked for meanwhile, which a clerk need not wait for.
    * @returns what the studies consist of
    */
-  async #hold ({ studies: found }: Manifest, held: StoredStudy[], asking: Asking, onFresh: () => void): Promise<Manifest> {
+  async #hold ({ studies: found }: Manifest, held: StoredStudy[], asking: HoldOptions, onFresh: () => void): Promise<Manifest> {
     const session = new SharedSession(this.#options.archive, asking.log)
     // until everything is joined or begun: a study that is kept may be compared through it
     session.join()
@@ -170,7 +175,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
       // from now on nobody who leaves takes them away
       const joined = known.flatMap(({ studyInstanceUid }) => this.#current.get(studyInstanceUid) ?? [])
       // what is fetched after this request has begun needs no comparison
-      const underWay = new Set(joined.filter(({ finished }) => !finished))
+      const underWay = new Set(joined.filter(({ finished }) => !finished || asking.resuming === true))
       for (const stored of joined) {
         this.#use(stored)
         if (!stored.finished) asking.log.info({ study: stored.studyInstanceUid }, 'the study is being fetched already; this request joins')
