@@ -34,7 +34,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const patient = await app.patientOf(accessionNumbers, { signal: activity.signal, log: request.log })
     const linkOf = (disc: number, set: string): string => withQuery('/api/iso/download-multiple', request.url, { disc: String(disc), set, preparation: undefined })
     const { disc: number, set } = request.query
-    const wanted = { accessionNumbers, disc: discNumber(number), set, linkOf, signal: activity.signal, log: request.log, check: patient.check, resuming: request.headers.range !== undefined, watch: activity }
+    const resuming = request.headers.range !== undefined
+    const wanted = { accessionNumbers, disc: discNumber(number), set, linkOf, signal: activity.signal, log: request.log, check: patient.check, resuming, watch: activity }
     const disc = request.method === 'HEAD' ? await app.discs.openKept(wanted) : await app.discs.open(wanted)
     if (disc === undefined) return reply.sendUnknownDisc()
     return reply.warnOfPatient(patient).sendDisc(disc, { fileName: isoFileNameForPatient(patient.name ?? nameFromDicom(disc.patient.patientName), accessionNumbers), linkOf })

@@ -22,8 +22,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const patient = await app.patientOfDownload([accessionNumber], { signal: activity.signal, log: request.log })
     const linkOf = (disc: number, set: string): string => withQuery('/api/iso/download', request.url, { disc: String(disc), set, preparation: undefined })
     const { disc: number, set } = request.query
+    const resuming = request.headers.range !== undefined
     const wanted = {
-      accessionNumbers: [accessionNumber], disc: discNumber(number), set, linkOf, signal: activity.signal, log: request.log, check: patient.check, resuming: request.headers.range !== undefined, watch: activity
+      accessionNumbers: [accessionNumber], disc: discNumber(number), set, linkOf, signal: activity.signal, log: request.log, check: patient.check, resuming, watch: activity
     }
     const disc = request.method === 'HEAD' ? await app.discs.openKept(wanted) : await app.discs.open(wanted)
     return disc === undefined ? reply.sendUnknownDisc() : reply.warnOfPatient(patient).sendDisc(disc, { fileName: isoFileName(accessionNumber), linkOf })
