@@ -28,7 +28,7 @@ for (const [name, program, args] of CHECKS) {
 const wanted = process.argv.slice(2)
 
 // the files run two at a time; each starts the programs that it needs on free ports
-const tap = spawn(bin('tap'), ['--disable-coverage', '--jobs=2', '--timeout=240', '--reporter=tap', ...(wanted.length > 0 ? wanted : ['test/**/*.test.ts'])], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
+const tap = spawn(bin('tap'), ['--disable-coverage', '--jobs=2', '--timeout=900', '--reporter=tap', ...(wanted.length > 0 ? wanted : ['test/**/*.test.ts'])], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
 let rest = ''
 let skipped = 0
 let faults = 0
