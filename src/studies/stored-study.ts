@@ -122,8 +122,17 @@ export class StoredStudy {
    * image that was corrected under the same UIDs is found by chance only. Requests that ask at the same time share one answer.
    */
   async isUnchanged (session: SharedSession, signal: AbortSignal): Promise<boolean> {
-    this.#probing ??= this.#probe(session, signal).finally(() => { this.#probing = undefined })
-    return await abortable(this.#probing, signal)
+    for (;;) {
+      const isMine = this.#probing === undefined
+      this.#probing ??= this.#probe(session, signal).finally(() => { this.#probing = undefined })
+      try {
+        return await abortable(this.#probing, signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        // who asked first may have left, which is nothing to those who share the answer: they ask themselves
+        if (isMine) throw error
+      }
+    }
   }
 
   async #probe (session: SharedSession, signal: AbortSignal): Promise<boolean> {
