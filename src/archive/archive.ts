@@ -4,7 +4,7 @@
  * is judged elsewhere (studies/completeness.ts), by what all witnesses said.
  */
 import type { DicomObject } from '../dicom/part10.ts'
-import type { Study } from '../dicom/study.ts'
+import type { FetchPart, Study } from '../dicom/study.ts'
 import type { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
 
@@ -36,13 +36,6 @@ export interface Archive {
   open (asking: Asking): Promise<FetchSession>
 }
 
-/** A study, a series, or some instances of a series; always named by unique keys. */
-export interface FetchPart {
-  studyInstanceUid: string
-  seriesInstanceUid?: string
-  sopInstanceUids?: readonly string[]
-}
-
 /** The time in which one request receives. Whoever opened it closes it. */
 export interface FetchSession {
   /**
@@ -60,8 +53,6 @@ export interface FetchSession {
   mayStillSend (studyInstanceUid: string): boolean
   /** What was turned away since the session was opened, as a sentence for the administrator; undefined for nothing: a peer that may not send to us. */
   turnedAway (): string | undefined
-  /** So often a study may be asked for without anything new before it is of no use: more than once where each try asks in another way (C-GET). */
-  readonly triesInVain: number
   /** What must be registered at the archive, for a message: `CDRECORD at this machine, port 10104`. */
   readonly destination: string
   close (): Promise<void>

@@ -1,13 +1,7 @@
 /** What C-MOVE and C-GET have in common: the part of a study that is asked for, and how it went. */
+import type { FetchPart } from '../dicom/study.ts'
 import type { RunResult } from '../process.ts'
 import { associationFaultOf, isUnanswered, lastLines, type AssociationFault } from './peer.ts'
-
-/** A study, a series, or some instances of a series; always named by unique keys. */
-export interface FetchPart {
-  studyInstanceUid: string
-  seriesInstanceUid?: string
-  sopInstanceUids?: readonly string[]
-}
 
 /**
  * Counts of C-MOVE or C-GET responses (PS3.7 9.1.4.1): sub-operations are C-STOREs, one an instance. Each is that of the last response that
@@ -70,7 +64,8 @@ export function sentOf ({ completed, warning }: Pick<SubOperations, 'completed' 
   return (completed ?? 0) + (warning ?? 0)
 }
 
-const UNKNOWN_COUNT = 0xFFFF
+/** By which some archives mean that they do not know; more sub-operations than this do not fit into the field. */
+export const UNKNOWN_COUNT = 0xFFFF
 const COUNTS = { Remaining: 'remaining', Completed: 'completed', Failed: 'failed', Warning: 'warning' } as const
 const FIELD = /^D: (?:(Message Type|DIMSE Status)|(Remaining|Completed|Failed|Warning) Suboperations) +: (.+)$/
 

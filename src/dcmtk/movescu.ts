@@ -1,7 +1,8 @@
 /** movescu: C-MOVE in the Study Root model by unique keys only (PS3.4 C.4.2.1.4), with the sub-operation counts as they come. */
 import { networkArguments, type Peer, type ToolContext } from './peer.ts'
 import { endpointArguments } from './tunnel.ts'
-import { fetchResultOf, followResponses, partKeys, type FetchPart, type FetchResult, type SubOperations } from './fetch.ts'
+import { fetchResultOf, followResponses, partKeys, type FetchResult, type SubOperations } from './fetch.ts'
+import type { FetchPart } from '../dicom/study.ts'
 
 export interface MoveRequest {
   callingAeTitle: string

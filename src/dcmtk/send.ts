@@ -1,5 +1,5 @@
 /** What dcmsend and storescu have in common: a folder of images to one peer, and what the peer confirmed. */
-import type { AssociationFault, Peer } from './peer.ts'
+import type { AssociationFault } from './peer.ts'
 
 export interface SendRequest {
   callingAeTitle: string
@@ -20,5 +20,3 @@ export type SendResult =
   /** No image has left. */
   | { kind: 'no-association', fault: AssociationFault }
   | { kind: 'timeout', confirmed: number }
-
-export type Sender = (peer: Peer, request: SendRequest) => Promise<SendResult>

@@ -59,6 +59,13 @@ export interface Study {
   series: readonly Series[]
 }
 
+/** A study, a series, or some instances of a series, as it is asked for; always named by unique keys. */
+export interface FetchPart {
+  studyInstanceUid: string
+  seriesInstanceUid?: string
+  sopInstanceUids?: readonly string[]
+}
+
 /** The studies of a request. */
 export interface Manifest {
   studies: readonly Study[]
@@ -76,11 +83,6 @@ export function identityKey ({ studyInstanceUid, seriesInstanceUid, sopInstanceU
   return `${studyInstanceUid} ${seriesInstanceUid} ${sopInstanceUid}`
 }
 
-/** Every instance that a study lists. */
-export function listedInstances ({ studyInstanceUid, series }: Study): InstanceIdentity[] {
-  return series.flatMap(({ seriesInstanceUid, instances }) => instances.map(({ sopInstanceUid }) => ({ studyInstanceUid, seriesInstanceUid, sopInstanceUid })))
-}
-
 /**
  * What may stand where a UID is expected. The form of PS3.5 9.1 is digits and dots; real archives hold letters, hyphens and leading zeros
  * (Horos: `LOCALIZER1.2...`), and up to 64 characters. Nothing that is a path, a pattern, an option or a list fits.
@@ -90,16 +92,4 @@ const UID = /^[0-9A-Za-z](?:[0-9A-Za-z._-]{0,62}[0-9A-Za-z])?$/
 /** A UID is checked before it is used anywhere but in a comparison. */
 export function isUid (text: string): boolean {
   return UID.test(text) && !text.includes('..')
-}
-
-/** Every SOP Instance UID of a study. */
-export function sopInstanceUidsOf (study: Study): string[] {
-  return study.series.flatMap(series => series.instances.map(instance => instance.sopInstanceUid))
-}
-
-/** True when both name the same instances: what was fetched for one is the other. */
-export function sameInstances (a: Study, b: Study): boolean {
-  const uids = new Set(sopInstanceUidsOf(a))
-  const others = sopInstanceUidsOf(b)
-  return uids.size > 0 && uids.size === new Set(others).size && others.every(uid => uids.has(uid))
 }

@@ -4,8 +4,8 @@
  */
 import { setMaxListeners } from 'node:events'
 import { abortable } from '../abort.ts'
-import type { Archive, FetchOutcome, FetchPart, FetchSession } from '../archive/archive.ts'
-import type { Study } from '../dicom/study.ts'
+import type { Archive, FetchOutcome, FetchSession } from '../archive/archive.ts'
+import type { FetchPart, Study } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
 import { judge, type Verdict } from './completeness.ts'
@@ -41,6 +41,8 @@ export interface Fetched { missing: number | undefined }
 const UIDS_PER_PART = 100
 /** Up to so many missing images are asked for one by one in the end: Orthanc gives a list up at the first that it cannot send (measured). */
 const ONE_BY_ONE_UP_TO = 64
+/** So often missing images are asked for without anything new: a list, then one by one. */
+const TRIES_IN_VAIN = 2
 /** No study is asked for more often, whatever each try brings. */
 const MOST_ATTEMPTS = 50
 const LONGEST_POLL_MS = 50
@@ -96,7 +98,7 @@ export async function fetchStudy (held: HeldStudy, options: FetchStudyOptions): 
       inVain = held.files.size > before ? 0 : inVain + 1
       parts = nextParts(held.study, verdict, inVain)
       const nothingComes = held.files.size === 0 && inVain >= 2
-      if (parts.length === 0 || nothingComes || inVain > session.triesInVain || attempt + 1 >= MOST_ATTEMPTS) return await giveUp(held, verdict, outcomes, options)
+      if (nothingComes || inVain > TRIES_IN_VAIN || attempt + 1 >= MOST_ATTEMPTS) return await giveUp(held, verdict, outcomes, options)
       // whoever contradicts the others may have changed its mind, or have been cut off
       if (!namesAllThatIsMissing(verdict)) held.list(await archive.listInstances(held.study, { signal, log }))
     }

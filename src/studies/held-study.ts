@@ -4,8 +4,8 @@
  */
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import type { Delivery, FetchOutcome, FetchPart, Provenance, StudySink } from '../archive/archive.ts'
-import { identityKey, isUid, type InstanceIdentity, type Study } from '../dicom/study.ts'
+import type { Delivery, FetchOutcome, Provenance, StudySink } from '../archive/archive.ts'
+import { type FetchPart, identityKey, isUid, type InstanceIdentity, type Study } from '../dicom/study.ts'
 import type { Log } from '../process.ts'
 import type { HeldFile } from './complete-studies.ts'
 import type { Claim, Evidence, Verdict } from './completeness.ts'

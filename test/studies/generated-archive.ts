@@ -3,9 +3,9 @@
  * memory plays it.
  */
 import fc from 'fast-check'
-import type { Archive, Delivery, FetchOptions, FetchOutcome, FetchPart, FetchSession, Provenance, StudySink } from '../../src/archive/archive.ts'
+import type { Archive, Delivery, FetchOptions, FetchOutcome, FetchSession, Provenance, StudySink } from '../../src/archive/archive.ts'
 import type { DicomObject } from '../../src/dicom/part10.ts'
-import type { Series, Study } from '../../src/dicom/study.ts'
+import type { FetchPart, Series, Study } from '../../src/dicom/study.ts'
 import { MkisoError } from '../../src/errors.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
@@ -278,7 +278,6 @@ export function play (generated: GeneratedArchive, clock: VirtualClock): Played 
     fetch,
     mayStillSend: () => sending > 0,
     turnedAway: () => undefined,
-    triesInVain: 2,
     destination: 'here',
     close: async () => {}
   }

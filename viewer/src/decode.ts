@@ -1,4 +1,5 @@
 /** Pixels of a script file or of a picked file. */
+import type { Frame } from '../codecs/codecs.ts'
 import type { CodedPixels } from '../../src/disc/viewer/page-data.ts'
 import type { Item } from './data.ts'
 import { NoPictureError } from './pictures.ts'
@@ -40,23 +41,10 @@ export function takeFiles (files: Iterable<File & { path?: string }>, items: Ite
 const brought = new Map<string, Uint8Array[]>()
 const scripts = new Map<string, Promise<void>>()
 
-interface CodecFrame {
-  columns: number
-  rows: number
-  samples: number
-  bitsAllocated: number
-  bitsStored: number
-  signed: boolean
-  planar: number
-  photometric: string
-  transferSyntaxUid: string
-  bytes: Uint8Array
-}
-
 declare global {
   interface Window {
     viewerPixels?: (name: string, lengths: readonly number[], text: string) => void
-    viewerCodecs?: (module: Uint8Array) => Promise<(frame: CodecFrame) => CodecFrame>
+    viewerCodecs?: (module: Uint8Array) => Promise<(frame: Frame) => Frame>
   }
 }
 
@@ -88,9 +76,9 @@ async function script (path: string): Promise<void> {
   await loading
 }
 
-let codecs: Promise<(frame: CodecFrame) => CodecFrame> | undefined
+let codecs: Promise<(frame: Frame) => Frame> | undefined
 
-async function decoder (path: string): Promise<(frame: CodecFrame) => CodecFrame> {
+async function decoder (path: string): Promise<(frame: Frame) => Frame> {
   codecs ??= script(path).then(async () => {
     const module = brought.get('codecs')?.[0]
     if (module === undefined || window.viewerCodecs === undefined) throw new NoPictureError('not_loaded')
@@ -109,7 +97,7 @@ export async function decodeItem (item: Item): Promise<Decoded> {
   if (!coded.encapsulated) return ofBytes(frame, columns, rows, coded)
   if (pixels.codecs === undefined) throw new NoPictureError('not_readable')
   const decode = await decoder(pixels.codecs)
-  let decoded: CodecFrame
+  let decoded: Frame
   try {
     decoded = decode({ ...coded, columns, rows, bytes: frame })
   } catch {

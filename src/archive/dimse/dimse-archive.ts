@@ -1,5 +1,6 @@
 /** A PACS that speaks DIMSE, as an archive: C-FIND finds and lists, C-MOVE or C-GET fetches, our own Storage SCP receives. */
-import type { Archive, FetchOptions, FetchOutcome, FetchPart, FetchSession } from '../archive.ts'
+import type { Archive, FetchOptions, FetchOutcome, FetchSession } from '../archive.ts'
+import type { FetchPart } from '../../dicom/study.ts'
 import { outcomeOf, type FetchAnswer } from './fetch-outcome.ts'
 import type { Pacs } from './pacs.ts'
 import { RememberedStudies } from './remembered-studies.ts'
@@ -48,7 +49,6 @@ export function createDimseArchive ({ pacs, find, transport, inTurn }: DimseArch
         fetch: async (part, options) => await fetch(session, part, options),
         mayStillSend: studyInstanceUid => session.mayStillSend(studyInstanceUid),
         turnedAway: () => session.turnedAway(),
-        triesInVain: session.triesInVain,
         destination: session.destination,
         close: async () => { await session.close() }
       }

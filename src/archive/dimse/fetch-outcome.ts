@@ -65,17 +65,14 @@ function answeredOutcome (status: number, counts: Counts, parties: FetchParties)
   return { ...numbers, end: 'refused', reason: why, fault: refusal(why, parties), hopeless }
 }
 
-const UNKNOWN_COUNT = 0xFFFF
-
 /** The error of a move that brings nothing, with what to change. */
 export function refusal (why: string, { pacs, destination }: Pick<FetchParties, 'pacs' | 'destination'>): MkisoError {
   return new MkisoError('PACS_REFUSED_MOVE', `${pacs.aeTitle}: ${why}; register AE title ${destination}, at the PACS, and check that the port can be reached from there`)
 }
 
-/** All zeros, or 65535 anywhere, is no count. */
+/** All zeros are no count. What stands for "unknown" is left out where the counts are read. */
 function countsOf ({ total, ...counts }: Counts): { total: number | undefined, sent: number, failed: number } {
   const known = Object.values(counts).filter(count => count !== undefined)
-  if (known.includes(UNKNOWN_COUNT)) return { total: undefined, sent: 0, failed: 0 }
   const sum = total ?? known.reduce((a, b) => a + b, 0)
   return { total: sum === 0 ? undefined : sum, sent: (counts.completed ?? 0) + (counts.warning ?? 0), failed: counts.failed ?? 0 }
 }

@@ -6,13 +6,15 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { endpointArguments, throughTunnel } from '../../dcmtk/tunnel.ts'
 import type { Log } from '../../process.ts'
-import type { FetchPart, StudySink } from '../archive.ts'
+import type { StudySink } from '../archive.ts'
+import type { FetchPart } from '../../dicom/study.ts'
 import { STATUS, type CommandSet } from './association/command-set.ts'
 import { AssociationEndedError, GetAssociation, ROOM_FOR_STORAGE, type QueryEnd } from './association/get-association.ts'
 import { TAG, type Identifier } from './association/identifier.ts'
 import { IncomingObjects } from './association/incoming-objects.ts'
 import type { Counts, FetchAnswer } from './fetch-outcome.ts'
 import { aeTitleAt } from '../../dcmtk/ae-title.ts'
+import { UNKNOWN_COUNT } from '../../dcmtk/fetch.ts'
 import type { Remembered } from './remembered-studies.ts'
 import { blindContexts, exactContexts, likelyContexts, type StorageContext } from './storage-classes.ts'
 import type { Transport, TransportOptions } from './transport.ts'
@@ -37,7 +39,6 @@ export function createGetTransport (options: TransportOptions): Transport {
         callingAeTitle,
         destination: `${callingAeTitle} as a C-GET client`,
         tool: 'C-GET',
-        triesInVain: 2,
         fetch: async (part, { signal, log, onActivity, remembered }) => {
           const startedAt = performance.now()
           const got = new Get({ ...options, log }, { part, folder, wanted, callingAeTitle, remembered, onActivity })
@@ -232,9 +233,6 @@ class Get {
 function answerOf (response: CommandSet): FetchAnswer {
   return { kind: 'answered', status: response.status ?? STATUS.success, counts: countsOf(response) }
 }
-
-/** By which some archives mean that they do not know; more sub-operations than this do not fit into the field. */
-const UNKNOWN_COUNT = 0xFFFF
 
 /** Nothing remains after success (PS3.7 9.1.4.1.7), whatever is said. */
 function countsOf (response: CommandSet): Counts & { total: number | undefined } {

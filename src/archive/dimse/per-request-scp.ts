@@ -49,8 +49,6 @@ export function createPerRequestScp (options: TransportOptions): Transport {
         callingAeTitle: aeTitle,
         destination: `${aeTitle} at this machine, port ${config.our_ae.base_port + slot.index}`,
         tool: 'movescu',
-        // a list, then one by one
-        triesInVain: 2,
         fetch: async (part, { signal, log, onActivity }) => await movescu({ ...options, log }, pacs, {
           callingAeTitle: aeTitle, destinationAeTitle: aeTitle, part, timeoutMs: pacs.moveTimeoutMs, signal, onSubOperations: onActivity
         }),

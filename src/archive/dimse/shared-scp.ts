@@ -69,8 +69,6 @@ export class SharedScp implements Transport {
       callingAeTitle: this.#aeTitle,
       destination: `${this.#aeTitle} at this machine, port ${this.#port}`,
       tool: 'movescu',
-      // a list, then one by one
-      triesInVain: 2,
       fetch: async (part, { signal, log, onActivity }) => {
         await this.#ready(signal)
         return await movescu({ ...this.#options, log }, pacs, {

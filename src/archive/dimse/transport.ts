@@ -3,7 +3,8 @@
  * archive knows nothing else of them.
  */
 import type { DicomObject } from '../../dicom/part10.ts'
-import type { Asking, FetchPart } from '../archive.ts'
+import type { Asking } from '../archive.ts'
+import type { FetchPart } from '../../dicom/study.ts'
 import type { Config } from '../../config/schema.ts'
 import type { ToolContext } from '../../dcmtk/peer.ts'
 import type { FetchAnswer } from './fetch-outcome.ts'
@@ -38,8 +39,6 @@ export interface TransportSession {
   readonly tool: 'movescu' | 'C-GET'
   /** Asks for a part in the turn that the caller has. @throws the signal's reason */
   fetch (part: FetchPart, asking: Asking & { onActivity: () => void, remembered: Remembered | undefined }): Promise<FetchAnswer>
-  /** As FetchSession. */
-  readonly triesInVain: number
   mayStillSend (studyInstanceUid: string): boolean
   turnedAway (): string | undefined
   close (): Promise<void>
