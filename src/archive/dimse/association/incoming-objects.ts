@@ -84,7 +84,7 @@ export class IncomingObjects {
     incoming.bytes += bytes.length
     if (incoming.refusal === undefined) {
       if (incoming.study === undefined) {
-        incoming.prefix.push(bytes)
+        incoming.prefix.push(Buffer.from(bytes))
         this.#decide(incoming, incoming.bytes >= PREFIX_BYTES)
       } else {
         incoming.file?.add(bytes)
