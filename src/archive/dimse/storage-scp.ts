@@ -38,8 +38,8 @@ export interface StorageScpOptions {
   maxUnwantedBytes: number
   /** An object was removed because nobody had asked for it. */
   onDropped?: (() => void) | undefined
-  /** AE title of the archive, and ours as it asks for moves: they tell whose images come. */
-  archiveAeTitle: string
+  /** AE titles of the archives that may be asked to send here, and ours as we ask for moves: they tell whose images come. */
+  archiveAeTitles: readonly string[]
   isOurAeTitle: (aeTitle: string) => boolean
   /** @throws when the file is cut off, or is not a DICOM object */
   read: (path: string) => Promise<DicomObject>
@@ -206,7 +206,7 @@ export class StorageScp {
       folder,
       read,
       maxUnwantedBytes,
-      provenanceOf: command => this.#provenanceOf(request, command),
+      provenanceOf: (command, studyInstanceUid) => this.#provenanceOf(request, command, studyInstanceUid),
       callingAeTitle: request.callingAeTitle,
       from,
       flow,
@@ -222,9 +222,14 @@ export class StorageScp {
     })
   }
 
-  #provenanceOf ({ callingAeTitle }: AssociateRequest, { moveOriginatorAeTitle }: CommandSet): Provenance {
-    if (this.#options.isOurAeTitle(moveOriginatorAeTitle)) return 'ours'
-    return callingAeTitle === this.#options.archiveAeTitle ? 'archive' : 'unknown'
+  /** What another archive than the one that was asked sends, late, is no evidence of what the one that was asked has sent. */
+  #provenanceOf ({ callingAeTitle }: AssociateRequest, { moveOriginatorAeTitle }: CommandSet, studyInstanceUid: string): Provenance {
+    const { wanted, archiveAeTitles, isOurAeTitle } = this.#options
+    const asked = wanted.archiveAeTitleOf(studyInstanceUid)
+    const isArchive = archiveAeTitles.includes(callingAeTitle)
+    if (asked !== undefined && isArchive && callingAeTitle !== asked) return 'unknown'
+    if (isOurAeTitle(moveOriginatorAeTitle)) return 'ours'
+    return isArchive ? 'archive' : 'unknown'
   }
 
   async #prepareTls (): Promise<void> {
