@@ -91,7 +91,7 @@ export function discNumber (text: string | undefined): number | undefined {
 
 /** An answer that goes on: Server-Sent Events. @param example one event's data */
 export function eventStream (description: string, example: object) {
-  return { description, content: { 'text/event-stream': { schema: Type.String({ description: 'Lines "data: {...}", each a whole state.', examples: [`data: ${example}\n\n`] }) } } }
+  return { description, content: { 'text/event-stream': { schema: Type.String({ description: 'Lines "data: {...}", each a whole state.', examples: [`data: ${JSON.stringify(example)}\n\n`] }) } } }
 }
 
 /** An answer for people. */
