@@ -9,6 +9,7 @@ import type { DiscRequest, OpenDisc } from '../src/disc/discs.ts'
 import { imageStream, type ByteRange } from '../src/disc/image/image.ts'
 import { MkisoError } from '../src/errors.ts'
 import { Continuations } from '../src/work/continuations.ts'
+import type { LinkOfRequest } from './auth.ts'
 import { PATIENT_WARNING } from './patient-client.ts'
 import { toMkisoError } from './errors.ts'
 
@@ -51,6 +52,9 @@ declare module 'fastify' {
   }
 }
 
+/** So much of the end of a disc may be asked for again with a link that is used up: it may be on its way still when we have sent it, bytes. */
+const TAIL_BYTES = 16 * 1_024 ** 2
+
 function createOpenDisc (continuations: Continuations) {
   return async function openDisc (this: FastifyReply, wanted: Omit<DiscRequest, 'resuming' | 'log'>): Promise<OpenDisc | undefined> {
     const { request, server: { discs } } = this
@@ -58,22 +62,29 @@ function createOpenDisc (continuations: Continuations) {
     // from the first byte on it is a new click
     if (range !== undefined && !/^bytes=0-/.test(range) && continuations.isCancelled(clientOf(request))) throw new MkisoError('DOWNLOAD_CANCELLED')
     const whole = { ...wanted, resuming: range !== undefined, log: request.log }
-    return request.method === 'HEAD' ? await discs.openKept(whole) : await discs.open(whole)
+    const { late } = request.signedLink ?? {}
+    if (request.method !== 'HEAD' && late === undefined) return await discs.open(whole)
+    const kept = await discs.openKept(whole)
+    if (kept === undefined && late !== undefined) throw late
+    return kept
   }
 }
 
 function createSendDisc (continuations: Continuations) {
   return function sendDisc (this: FastifyReply, disc: OpenDisc, { fileName, linkOf }: SendOptions): FastifyReply {
     const { raw, request } = this
+    let endOfLink = (): void => {}
     // one listener for all: Node warns of more than ten, which plugins nearly have
     raw.once('close', () => {
       disc.close()
+      endOfLink()
       if (request.activity?.stopped === true) continuations.cancel(clientOf(request))
     })
     // for a client that has left while the disc was made, that event is over
     if (raw.destroyed) disc.close()
     const { sizeBytes } = disc.image
     const range = rangeFor(request, this, disc, continuations)
+    guardLink(request, disc, range)
     if (request.activity !== undefined) this.server.audit.exporting(request.activity, request.caller, disc, range)
     raw.setTimeout(this.server.config.server.writeTimeoutMs, () => { raw.destroy() })
     describe(this, disc, linkOf)
@@ -86,9 +97,37 @@ function createSendDisc (continuations: Continuations) {
     const { activity } = request
     activity?.streaming(sizeBytes, range?.first)
     const stream = imageStream(disc.image, range, bytes => { activity?.sent(bytes) })
+    const goesToTheEnd = range === undefined || range.last === sizeBytes - 1
+    if (request.signedLink !== undefined) endOfLink = holdLink(this, request.signedLink, { etag: disc.etag, goesToTheEnd })
     // an answer that breaks in the middle has no error handler (measured)
     stream.once('error', (error: Error) => { request.failure ??= toMkisoError(error) })
     return this.send(stream)
+  }
+}
+
+/**
+ * A link whose time is over, or that has been used, is good for the rest of an image that it has begun, and for nothing else.
+ * @throws MkisoError LINK_EXPIRED, LINK_USED
+ */
+function guardLink ({ signedLink: link, server: { linkUses } }: FastifyRequest, { etag, image: { sizeBytes } }: OpenDisc, range: ByteRange | undefined): void {
+  if (link?.late === undefined) return
+  const first = link.late.code === 'LINK_USED' ? Math.max(1, sizeBytes - TAIL_BYTES) : 1
+  if (range === undefined || range.first < first || !linkUses.hasBegun(link.signature, etag)) throw link.late
+}
+
+/**
+ * Before the disc goes out: what was begun with a link, and, for one that is good for one download, that there is one at a time and no second.
+ * @returns what to do when the answer is over
+ */
+function holdLink (reply: FastifyReply, { signature, once, disc, expiresMs, late }: LinkOfRequest, { etag, goesToTheEnd }: { etag: string, goesToTheEnd: boolean }): () => void {
+  const { raw, request: { activity, log }, server: { linkUses, usedLinks } } = reply
+  linkUses.begins(signature, etag)
+  if (once === undefined || late !== undefined || activity === undefined) return () => {}
+  const end = linkUses.takeOver(`${once}-${disc}`, () => { activity.leave() })
+  return () => {
+    end()
+    if (!goesToTheEnd || !raw.writableFinished) return
+    usedLinks.use(once, disc, expiresMs).catch((error: unknown) => { log.error({ err: error }, 'that a link was used could not be written; it is good again after a restart') })
   }
 }
 
@@ -152,4 +191,4 @@ export default fp(async app => {
   app.decorateReply('openDisc', createOpenDisc(continuations))
   app.decorateReply('sendDisc', createSendDisc(continuations))
   app.decorateReply('sendUnknownDisc', sendUnknownDisc)
-}, { name: 'send-disc', dependencies: ['config', 'errors', 'iso', 'audit', 'activity'] })
+}, { name: 'send-disc', dependencies: ['config', 'errors', 'auth', 'iso', 'audit', 'activity'] })
