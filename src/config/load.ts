@@ -270,6 +270,9 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
       if (!isOrigin(origin)) faults.push(`${at('server.trusted_origins')}: server.trusted_origins: ${JSON.stringify(origin)} is not the address of a web site without a path (https://his.example)`)
     }
   }
+  if (sound('server.public_url') && config.server.public_url !== '' && !isOrigin(config.server.public_url)) {
+    faults.push(`${at('server.public_url')}: server.public_url ${JSON.stringify(config.server.public_url)} is not an address without a path (https://mkiso.example)`)
+  }
   if (sound('relay.state_dir') && config.relay.state_dir !== '' && !writableDirectory(config.relay.state_dir)) {
     faults.push(`${at('relay.state_dir')}: relay.state_dir ${config.relay.state_dir} is not a folder in which this user may write`)
   }

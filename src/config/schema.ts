@@ -65,6 +65,7 @@ export const ConfigSchema = Type.Object({
     shutdown_grace: duration('30s', 'How long downloads under way may go on after SIGTERM.'),
     max_accessions: whole(20, 1, 500, 'Most accession numbers in one request.'),
     rate_limit: whole(120, 0, 100_000, 'Most requests a minute from one client, beside health, metrics and Swagger UI; 0 for no limit.'),
+    public_url: text('', 'Address by which browsers reach the service, https://mkiso.example, for links that mkiso link and the page make; empty where the page is to take the one that it was opened by.'),
     trusted_origins: Type.Array(Type.String(), { default: [], description: 'Web sites beside our own whose pages may print at once and cancel, those of the HIS: [https://his.example]. A link on another site opens the page that asks.' })
   }),
   auth: section('Who may download. Stage 1: false; stage 2: true, and nginx adds the header.', {
@@ -152,7 +153,7 @@ export const ConfigSchema = Type.Object({
   }),
   relay: section('How images go to the CD publisher.', {
     sender: choice('dcmsend', ['dcmsend', 'storescu'], 'dcmsend sends every transfer syntax; storescu stops at the first compressed image.'),
-    state_dir: text('', 'Folder for the journal of prints, on a disk that survives a restart; empty for /var/lib/mkiso where that can be written, else a folder in iso.temp_dir.'),
+    state_dir: text('', 'Folder for the journal of prints and for links that are used up, on a disk that survives a restart; empty for /var/lib/mkiso where that can be written, else a folder in iso.temp_dir.'),
     retry_for: duration('10m', 'A robot that is off is tried again for so long, for prints that nobody waits for with an open connection; 0 for not at all.'),
     ask_again_within: duration('24h', 'The same studies to the same robot again within this time: a person is asked, a program gets 409 and sends again=true; 0 for never.')
   }),

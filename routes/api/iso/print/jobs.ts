@@ -5,7 +5,7 @@ import { SIGNED_LINK } from '../../../../plugins/auth.ts'
 import { parseAccessionNumbers } from '../../../../src/dicom/accession-number.ts'
 import { MkisoError } from '../../../../src/errors.ts'
 import { PRINT_EXAMPLE, PrintState, printState } from '../../../../src/http/print-state.ts'
-import { AccessionNumberList, errorResponses, eventStream, SIGNED_LINK_QUERY } from '../../../../src/http/schemas.ts'
+import { AccessionNumberList, errorResponses, eventStream, SIGNED_LINK_ERRORS, SIGNED_LINK_QUERY } from '../../../../src/http/schemas.ts'
 import type { PrintJob } from '../../../../src/print/job-under-way.ts'
 import { isUnderWay, studySetOf } from '../../../../src/print/print-job.ts'
 
@@ -20,7 +20,7 @@ const OfStudies = Type.Object({ accession_number: Type.Optional(AccessionNumberL
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   const common = { tags: ['disc'], security: [{ apiKey: [] }] }
-  const REFUSALS = ['INVALID_ACCESSION_NUMBER', 'UNAUTHORIZED', 'TOO_MANY_REQUESTS'] as const
+  const REFUSALS = ['INVALID_ACCESSION_NUMBER', ...SIGNED_LINK_ERRORS, 'TOO_MANY_REQUESTS'] as const
 
   const isOf = (job: PrintJob, list: string): boolean => studySetOf(parseAccessionNumbers(list, app.config.server.max_accessions)) === job.studySet
 
