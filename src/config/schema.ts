@@ -177,7 +177,7 @@ export const ConfigSchema = Type.Object({
     language_dir: text('', 'Folder with the site\'s own language files (xx.yaml).'),
     viewer: flag(true, 'The viewer on the first page: works in any browser, nothing is installed. Adds 2 KB an image, and data for what no browser shows by itself.'),
     viewer_max_bytes: size('200M', 'Most that such data may take on a disc (compressed images); beyond it the person picks the folder to see them.'),
-    web_content: choice('thumbnails', ['thumbnails', 'all', 'none'], 'Pictures for people with only a browser: one a series, every image, or none.'),
+    web_content: choice('thumbnails', ['thumbnails', 'all', 'none'], 'Beside the viewer: thumbnails: reports and documents (and a picture of each series where viewer is false); all: every image as a JPEG file too; none.'),
     transfer_syntax: choice('as-stored', ['as-stored', 'uncompressed'], 'uncompressed: decode compressed images, for strict CD readers.'),
     capacity: choice('none', ['none', 'cd', 'dvd', 'bd'], 'Split what is larger than this medium into a set of discs.'),
     viewer_program: text('', 'Program in the viewer folder that Windows may start (AUTORUN.INF); empty for none.'),
