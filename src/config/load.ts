@@ -231,6 +231,7 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
     }
   }
   if (sound('pacs', 'pacs.tls', 'cd_publisher', 'cd_publisher.tls', 'tools.stunnel') && ![...reported].some(name => name.includes('.tls.'))) checkTls(config, at, faults)
+  if (sound('pacs') && ![...reported].some(name => name.startsWith('pacs.dicomweb') || name === 'pacs.retrieve')) checkDicomweb(config.pacs, at, faults)
   if (sound('our_ae.allow_from')) {
     for (const address of config.our_ae.allow_from) {
       if (!isAddressOrNetwork(address)) faults.push(`${at('our_ae.allow_from')}: our_ae.allow_from: ${JSON.stringify(address)} is not an address (10.0.0.1) or a network (10.0.0.0/8)`)
@@ -262,9 +263,9 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
   }
   if (sound('dcmtk')) {
     const tools = config.dcmtk
-    const needed: Array<keyof RawConfig['dcmtk']> = ['findscu', 'echoscu']
+    // with DICOMweb no program of DCMTK is vital: only a print needs one
+    const needed: Array<keyof RawConfig['dcmtk']> = config.pacs.retrieve === 'wado' ? [] : ['findscu', 'echoscu', config.relay.sender === 'storescu' ? 'storescu' : 'dcmsend']
     if (config.pacs.retrieve === 'move') needed.push('movescu')
-    needed.push(config.relay.sender === 'storescu' ? 'storescu' : 'dcmsend')
     for (const tool of needed) {
       if (sound(`dcmtk.${tool}`) && findProgram(tools[tool], tools.movescu) === undefined) faults.push(`${at(`dcmtk.${tool}`)}: dcmtk.${tool}: there is no program ${tools[tool]}; apt-get install dcmtk, or give its path`)
     }
@@ -304,6 +305,35 @@ function checkTls ({ pacs, cd_publisher: publisher, tools }: RawConfig, at: (nam
   if (pacs.tls !== undefined && pacs.retrieve === 'move' && pacs.tls.incoming === 'tls' && pacs.tls.cert === '') {
     faults.push(`${at('pacs.tls.cert')}: pacs.tls.cert is empty: the receiver needs a certificate and its key, or pacs.tls.incoming: plain`)
   }
+}
+
+/** What may stand in a header, as a token. */
+const TOKEN = /^[\x21-\x7e]*$/
+
+function checkDicomweb ({ retrieve, dicomweb, tls }: RawConfig['pacs'], at: (name: string) => string, faults: string[]): void {
+  const fault = (key: string, text: string): void => { faults.push(`${at(`pacs.dicomweb.${key}`)}: pacs.dicomweb.${key}${text}`) }
+  if (dicomweb === undefined) {
+    if (retrieve === 'wado') faults.push(`${at('pacs.retrieve')}: pacs.retrieve is wado, but pacs.dicomweb.url is not set: give the base address of the DICOMweb server (https://pacs.example/dicom-web)`)
+    return
+  }
+  if (retrieve !== 'wado') {
+    faults.push(`${at('pacs.dicomweb')}: pacs.dicomweb is set, but pacs.retrieve is ${retrieve}: set pacs.retrieve: wado, or take the section away`)
+    return
+  }
+  const { url, token, token_file: tokenFile, username, password, password_file: passwordFile, cert, key } = dicomweb
+  const { username: nameInUrl, password: passwordInUrl, search, hash } = new URL(url)
+  if (nameInUrl !== '' || passwordInUrl !== '') fault('url', ' holds a user name or password: give them as pacs.dicomweb.username and password_file')
+  if (search !== '' || hash !== '') fault('url', ' holds a "?" or a "#": give the address to which /studies is added')
+  if (!TOKEN.test(token)) fault('token', ' holds a blank or another character that no token has')
+  if (token !== '' && tokenFile !== '') fault('token_file', ' and pacs.dicomweb.token are both set: give one of them')
+  if (password !== '' && passwordFile !== '') fault('password_file', ' and pacs.dicomweb.password are both set: give one of them')
+  if ((token !== '' || tokenFile !== '') && username !== '') fault('username', ' and a token are both set: a request proves who we are in one way')
+  if (username === '' && (password !== '' || passwordFile !== '')) fault('username', ' is empty, but there is a password')
+  if (username.includes(':')) fault('username', ' holds a colon, which Basic authentication cannot carry (RFC 7617 2)')
+  if ((cert === '') !== (key === '')) fault('cert', ' and pacs.dicomweb.key go together: give both or none')
+  for (const name of ['ca', 'cert', 'key', 'token_file', 'password_file'] as const) if (dicomweb[name] !== '' && !readableFile(dicomweb[name])) fault(name, ` ${dicomweb[name]} cannot be read`)
+  if (!url.startsWith('https:') && (dicomweb.ca !== '' || cert !== '')) fault('url', ' is not https, but certificates are given: they would not be used')
+  if (tls !== undefined) faults.push(`${at('pacs.tls')}: pacs.tls is for DICOM over TLS, which pacs.retrieve: wado does not speak: give the certificates in pacs.dicomweb`)
 }
 
 function isProxyAddress (text: string): boolean {
