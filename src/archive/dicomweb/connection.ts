@@ -100,7 +100,7 @@ export class DicomwebConnection {
       if (!REDIRECTS.has(answer.statusCode)) return { kind: 'answered', status: answer.statusCode, header, body: decoded(answer.body, header('content-encoding')) }
       answer.body.on('error', () => {})
       answer.body.destroy()
-      if (redirects === MOST_REDIRECTS) throw this.#refused('it redirects in a circle; check pacs.dicomweb.url')
+      if (redirects === MOST_REDIRECTS) throw this.#refused(`it redirects in a circle; check ${this.server.section}.dicomweb.url`)
       url = this.#followed(url, header('location'))
     }
   }
@@ -110,14 +110,14 @@ export class DicomwebConnection {
   #followed (from: string, location: string): string {
     const to = URL.canParse(location, from) ? new URL(location, from) : undefined
     if (to?.origin === this.#origin) return to.href
-    throw this.#refused(`it redirects to ${to === undefined ? 'nowhere' : to.origin}, where our credentials do not go: set pacs.dicomweb.url to where it really is`)
+    throw this.#refused(`it redirects to ${to === undefined ? 'nowhere' : to.origin}, where our credentials do not go: set ${this.server.section}.dicomweb.url to where it really is`)
   }
 
   async #authorization (): Promise<string | undefined> {
     const { token, tokenFile, username, password, passwordFile } = this.server.credentials
     if (token !== '' || tokenFile !== '') {
       const bearer = tokenFile === '' ? token : await this.#secret(tokenFile, 'token_file')
-      if (!HEADER_TEXT.test(bearer)) throw this.#refused('the bearer token is empty or holds what a header cannot: check pacs.dicomweb.token or token_file')
+      if (!HEADER_TEXT.test(bearer)) throw this.#refused(`the bearer token is empty or holds what a header cannot: check ${this.server.section}.dicomweb.token or token_file`)
       return `Bearer ${bearer}`
     }
     if (username === '') return undefined
@@ -130,7 +130,7 @@ export class DicomwebConnection {
     try {
       return (await readFile(path, 'utf8')).replace(/\r?\n$/, '')
     } catch {
-      throw this.#refused(`pacs.dicomweb.${key} ${path} cannot be read`)
+      throw this.#refused(`${this.server.section}.dicomweb.${key} ${path} cannot be read`)
     }
   }
 
@@ -147,7 +147,7 @@ export function noAnswerOf (error: unknown, silenceMs: number): NoAnswer {
   return { kind: 'broken', reason: code === '' ? error instanceof Error ? error.message : String(error) : code }
 }
 
-const TLS_ADVICE = 'check pacs.dicomweb.ca, cert, key and server_name, and that it speaks TLS there'
+const TLS_ADVICE = 'check ca, cert, key and server_name of its section dicomweb, and that it speaks TLS there'
 
 function codeOf (error: unknown): string {
   if (!(error instanceof Error)) return ''

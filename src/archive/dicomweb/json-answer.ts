@@ -67,15 +67,15 @@ export async function readAnswers (body: Readable, contentType: string, mostByte
     chunks.push(chunk)
   }
   const text = utf8(Buffer.concat(chunks))
-  if (/^\s*(?:<!doctype|<html|<\?xml)/i.test(text) || /\bhtml\b/i.test(contentType)) throw new NoJsonError('it answers with a page for people (or XML) where JSON was expected: check pacs.dicomweb.url')
+  if (/^\s*(?:<!doctype|<html|<\?xml)/i.test(text) || /\bhtml\b/i.test(contentType)) throw new NoJsonError('it answers with a page for people (or XML) where JSON was expected')
   if (text.trim() === '') return []
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch {
-    throw new NoJsonError('its answer is no JSON: check pacs.dicomweb.url')
+    throw new NoJsonError('its answer is no JSON')
   }
-  if (!Array.isArray(value)) throw new NoJsonError('its answer is no list of data sets: check pacs.dicomweb.url')
+  if (!Array.isArray(value)) throw new NoJsonError('its answer is no list of data sets')
   return value
 }
 
@@ -88,6 +88,6 @@ function utf8 (bytes: Buffer): string {
   }
 }
 
-export function noJson (name: string, { message }: NoJsonError): MkisoError {
-  return new MkisoError('PACS_REFUSED', `${name}: QIDO-RS: ${message}`)
+export function noJson ({ name, section }: { name: string, section: string }, { message }: NoJsonError): MkisoError {
+  return new MkisoError('PACS_REFUSED', `${name}: QIDO-RS: ${message}; check ${section}.dicomweb.url`)
 }

@@ -2,6 +2,7 @@
 import type { ErrorCode } from '../../errors.ts'
 import { MkisoError } from '../../errors.ts'
 import type { HttpAnswer, NoAnswer } from './connection.ts'
+import type { DicomwebServer } from './server.ts'
 
 export type Service = 'QIDO-RS' | 'WADO-RS'
 
@@ -23,35 +24,37 @@ export interface Refused {
   hopeless: boolean
 }
 
+/** Who was asked, and where its keys stand. */
+export type Asked = Pick<DicomwebServer, 'name' | 'section'>
+
 const GATEWAY: ReadonlySet<number> = new Set([502, 504])
 
-/** @param name of the server */
-export function refusalOf (answer: HttpAnswer, service: Service, name: string): Busy | Refused {
+export function refusalOf (answer: HttpAnswer, service: Service, { name, section }: Asked): Busy | Refused {
   const { status } = answer
   if (status === 429 || status === 503) return { kind: 'busy', retryAfterMs: retryAfterMs(answer.header('retry-after')), reason: `HTTP ${status}` }
-  const [code, what, hopeless] = meaningOf(answer, service)
+  const [code, what, hopeless] = meaningOf(answer, service, section)
   const reason = `HTTP ${status} to ${service}: ${what}`
   return { kind: 'refused', status, fault: new MkisoError(code, `${name}: ${reason}`), reason, hopeless }
 }
 
-function meaningOf ({ status, header }: HttpAnswer, service: Service): [ErrorCode, string, boolean] {
+function meaningOf ({ status, header }: HttpAnswer, service: Service, section: string): [ErrorCode, string, boolean] {
   const refused = service === 'QIDO-RS' ? 'PACS_REFUSED' : 'PACS_REFUSED_MOVE'
   if (status === 401) {
     const [scheme] = /^[A-Za-z]{1,20}/.exec(header('www-authenticate')) ?? []
     const asked = scheme === undefined ? '' : ` (it asks for ${scheme})`
-    return ['PACS_REFUSED', `it does not know us${asked}: check pacs.dicomweb.token, or username and password, or cert`, true]
+    return ['PACS_REFUSED', `it does not know us${asked}: check ${section}.dicomweb.token, or username and password, or cert`, true]
   }
-  if (status === 403) return ['PACS_REFUSED', 'we may not do that: give the user or token of pacs.dicomweb the right to search and to retrieve', true]
-  if (status === 407) return ['PACS_REFUSED', 'a proxy on the way wants to know who we are: the service goes to pacs.dicomweb.url directly', true]
+  if (status === 403) return ['PACS_REFUSED', `we may not do that: give the user or token of ${section}.dicomweb the right to search and to retrieve`, true]
+  if (status === 407) return ['PACS_REFUSED', `a proxy on the way wants to know who we are: the service goes to ${section}.dicomweb.url directly`, true]
   if (status === 404 || status === 410) {
     return service === 'QIDO-RS'
-      ? [refused, 'there is nothing at this address: check pacs.dicomweb.url (Orthanc: http://HOST:8042/dicom-web)', false]
+      ? [refused, `there is nothing at this address: check ${section}.dicomweb.url (Orthanc: http://HOST:8042/dicom-web)`, false]
       : [refused, 'it does not have what it lists: it was deleted there meanwhile, or retrieval is at another address', false]
   }
   if (status === 406 || (status === 415 && service === 'WADO-RS')) {
     return [refused, service === 'WADO-RS' ? 'it does not send images as they are stored (multipart/related, application/dicom, transfer-syntax=*)' : 'it does not answer in JSON', true]
   }
-  if (status === 400 || status === 405 || status === 501) return [refused, 'it does not understand the request; check pacs.dicomweb.url', false]
+  if (status === 400 || status === 405 || status === 501) return [refused, `it does not understand the request; check ${section}.dicomweb.url`, false]
   if (GATEWAY.has(status)) return ['PACS_UNREACHABLE', 'a proxy before it does not reach it', false]
   return [refused, status >= 500 ? 'it failed: look into its log' : 'an answer that nobody expects', false]
 }

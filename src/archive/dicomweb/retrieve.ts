@@ -69,7 +69,7 @@ export async function retrieve (options: RetrieveOptions, signal: AbortSignal): 
   } catch (error) {
     signal.throwIfAborted()
     const { sent, failed } = objects
-    if (timeout.aborted) return { kind: 'timeout', reason: `no end within ${server.moveTimeoutMs / 1_000} s (pacs.move_timeout)`, sent, failed }
+    if (timeout.aborted) return { kind: 'timeout', reason: `no end within ${server.moveTimeoutMs / 1_000} s (${server.section}.move_timeout)`, sent, failed }
     if (error instanceof MkisoError) throw error
     return { ...noAnswerOf(error, server.idleTimeoutMs), sent, failed }
   } finally {
@@ -92,14 +92,15 @@ class ArrivingObjects {
 
   /** @throws what the body throws when it breaks */
   async take (answer: HttpAnswer): Promise<Retrieved | Refused | Busy> {
-    const { connection: { server: { name } } } = this.#options
+    const { connection: { server } } = this.#options
+    const { name } = server
     const { status, body } = answer
     const warning = answer.header('warning')
     if (warning !== '') this.#options.log.warn({ pacs: name, warning: warning.slice(0, 200) }, 'the PACS sends images with a warning')
     if (status !== 200 && status !== 206) {
       discard(body)
       if (status === 204) return await this.#outcome({ kind: 'closed' }, status)
-      return refusalOf(answer, 'WADO-RS', name)
+      return refusalOf(answer, 'WADO-RS', server)
     }
     const type = answer.header('content-type')
     const media = (type.split(';')[0] ?? '').trim().toLowerCase()
@@ -109,7 +110,7 @@ class ArrivingObjects {
     if (boundary === undefined) {
       discard(body)
       const what = /html/.test(media) ? 'a page for people' : media === '' ? 'something without a type' : media.slice(0, 60)
-      const fault = new MkisoError('PACS_REFUSED_MOVE', `${name}: WADO-RS: it sends ${what} where images were expected (multipart/related): check pacs.dicomweb.url`)
+      const fault = new MkisoError('PACS_REFUSED_MOVE', `${name}: WADO-RS: it sends ${what} where images were expected (multipart/related): check ${server.section}.dicomweb.url`)
       return { kind: 'refused', status, fault, reason: `it sends ${what}`, hopeless: true }
     }
     const end = await readMultipart(body, { boundary, receive: (partType, flow) => this.#receive(partType, flow), ready: async () => { await this.#ready() } })

@@ -10,7 +10,7 @@ import { MkisoError } from '../../errors.ts'
 import type { AssociationLimit } from '../dimse/association-limit.ts'
 import { noAnswerOf, type DicomwebConnection, type HttpAnswer, type NoAnswer } from './connection.ts'
 import { JsonAnswer, noJson, NoJsonError, readAnswers } from './json-answer.ts'
-import { faultOf, refusalOf, type Busy, type Refused } from './refusal.ts'
+import { faultOf, refusalOf, type Asked, type Busy, type Refused } from './refusal.ts'
 import { inTurn } from './turn.ts'
 
 export interface SearchContext {
@@ -163,7 +163,7 @@ class Pages {
     try {
       return { ...result, answers: result.values.map(value => new JsonAnswer(value)) }
     } catch (error) {
-      throw error instanceof NoJsonError ? noJson(server.name, error) : error
+      throw error instanceof NoJsonError ? noJson(server, error) : error
     }
   }
 }
@@ -207,21 +207,21 @@ async function request (connection: DicomwebConnection, path: string, signal: Ab
     const both = AbortSignal.any([signal, timeout])
     const answer = await connection.get({ path, accept: JSON_TYPES, signal: both, silenceMs: server.findTimeoutMs })
     if (answer.kind !== 'answered') return answer
-    return await read(answer, server.name)
+    return await read(answer, server)
   } catch (error) {
     signal.throwIfAborted()
-    if (timeout.aborted) return { kind: 'timeout', reason: `no end of the answer within ${server.findTimeoutMs / 1_000} s (pacs.find_timeout)` }
+    if (timeout.aborted) return { kind: 'timeout', reason: `no end of the answer within ${server.findTimeoutMs / 1_000} s (${server.section}.find_timeout)` }
     if (error instanceof MkisoError) throw error
-    if (error instanceof NoJsonError) throw noJson(server.name, error)
+    if (error instanceof NoJsonError) throw noJson(server, error)
     return noAnswerOf(error, server.findTimeoutMs)
   }
 }
 
-async function read (answer: HttpAnswer, name: string): Promise<Values | Refused | Busy> {
+async function read (answer: HttpAnswer, server: Asked): Promise<Values | Refused | Busy> {
   const { status, body } = answer
   if (status !== 200 && status !== 206 && status !== 204) {
     discard(body)
-    return refusalOf(answer, 'QIDO-RS', name)
+    return refusalOf(answer, 'QIDO-RS', server)
   }
   const values = await readAnswers(body, answer.header('content-type'), MOST_PAGE_BYTES)
   const { isMoreTold, isDoubtful } = warningsOf(answer.header('warning'))

@@ -1,9 +1,11 @@
 /** A DICOMweb server as a value: where it is, who we are there, and how long we wait. */
-import type { Config } from '../../config/schema.ts'
+import type { ArchiveSettings } from '../../config/schema.ts'
 
 export interface DicomwebServer {
   /** For logs and messages. */
   name: string
+  /** Where its keys stand in the configuration: `pacs`, or `archives.0`. */
+  section: string
   /** The base URL (PS3.18 8.2): `/studies` is added to it. */
   url: string
   /** What proves who we are. Texts are empty for none; the files are read with each request, since a token may live for an hour only. */
@@ -26,16 +28,16 @@ export interface DicomwebServer {
 }
 
 /**
- * The server of a `pacs:` section with `retrieve: wado`.
- * @param name what it is called where it has one; else the host of its URL
- * @throws Error without pacs.dicomweb, which the configuration refuses
+ * The server of an archive with `retrieve: wado`.
+ * @throws Error without its section dicomweb, which the configuration refuses
  */
-export function dicomwebServerOf (pacs: Config['pacs'], name?: string): DicomwebServer {
-  const { dicomweb, maxAssociations, connectTimeoutMs, queueTimeoutMs, findTimeoutMs, idleTimeoutMs, moveTimeoutMs } = pacs
-  if (dicomweb === undefined) throw new Error('pacs.retrieve is wado without pacs.dicomweb')
+export function dicomwebServerOf (settings: ArchiveSettings): DicomwebServer {
+  const { name, section, dicomweb, maxAssociations, connectTimeoutMs, queueTimeoutMs, findTimeoutMs, idleTimeoutMs, moveTimeoutMs } = settings
+  if (dicomweb === undefined) throw new Error(`${section}.retrieve is wado without ${section}.dicomweb`)
   const { url, token, token_file: tokenFile, username, password, password_file: passwordFile, ca, cert, key, verify, server_name: serverName, page_size: pageSize } = dicomweb
   return {
-    name: name ?? new URL(url).host,
+    name,
+    section,
     url,
     credentials: { token, tokenFile, username, password, passwordFile },
     tls: { ca, cert, key, verify, serverName },

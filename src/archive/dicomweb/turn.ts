@@ -11,7 +11,7 @@ const RETRY_AFTER_SECONDS = 30
 
 export interface TurnOptions {
   limit: AssociationLimit
-  server: { name: string, queueTimeoutMs: number }
+  server: { name: string, section: string, queueTimeoutMs: number }
   signal: AbortSignal
   log: Log
   /** Longest wait for a turn, and then for a server that is busy. Undefined: no end for the turn, `server.queueTimeoutMs` for a busy server. */
@@ -42,7 +42,7 @@ async function untilFree<T extends { kind: string }> (ask: () => Promise<T | Bus
     const { reason, retryAfterMs } = result
     const leftMs = longestMs - (performance.now() - startedAt)
     if (leftMs <= 0 || (retryAfterMs ?? 0) > leftMs) {
-      const detail = `${server.name} has too much to do (${reason}); it was asked for ${Math.round(longestMs / 1_000)} s (pacs.queue_timeout), or wants to be left alone for longer`
+      const detail = `${server.name} has too much to do (${reason}); it was asked for ${Math.round(longestMs / 1_000)} s (${server.section}.queue_timeout), or wants to be left alone for longer`
       throw new MkisoError('TOO_MANY_CONCURRENT', detail, { retryAfterSeconds: retryAfterMs === undefined ? RETRY_AFTER_SECONDS : Math.max(1, Math.ceil(retryAfterMs / 1_000)) })
     }
     if (pauseMs === FIRST_PAUSE_MS) log.info({ pacs: server.name, reason }, 'the PACS is busy for now; it is asked again')

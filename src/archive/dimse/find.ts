@@ -22,7 +22,7 @@ export async function findStudies (context: FindContext, accessionNumbers: reado
     return await studiesOf(accessionNumbers, {
       studies: async accessionNumber => await findByAccessionNumber(questions, accessionNumber),
       series: async answers => await findSeries(questions, answers)
-    }, { name: context.pacs.aeTitle, log: asking.log })
+    }, { name: context.pacs.name, log: asking.log })
   } finally {
     questions.tellLeftOut()
   }
@@ -37,7 +37,7 @@ export async function listInstances (context: FindContext, study: Study, asking:
   const questions = new Questions(context, asking, undefined)
   try {
     const ask = async ({ seriesInstanceUid }: Series): Promise<InstanceList> => await instancesOf(questions, study.studyInstanceUid, seriesInstanceUid)
-    return await withInstances(study, only, ask, { name: context.pacs.aeTitle, log: asking.log })
+    return await withInstances(study, only, ask, { name: context.pacs.name, log: asking.log })
   } finally {
     questions.tellLeftOut()
   }
