@@ -6,11 +6,10 @@
  * minutes. What dicer leaves open is closed here: that the closing delimiter has come, and that nothing stands behind it, is looked for in
  * the bytes themselves; a part without headers, or with fewer bytes than it announces, is told from a whole one.
  */
-import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { Dicer } from '@fastify/busboy'
 
-/** Who takes the bytes of one part. */
+/** Who takes the bytes of one part; asks the flow to wait where it must. */
 export interface PartReceiver {
   data (bytes: Buffer): void
   /** The delimiter after it has come. @param lengthFault the part is not as long as it says: why */
@@ -43,6 +42,8 @@ export interface MultipartOptions {
 const BOUNDARY = /(?:^|;)\s*boundary\s*=\s*(?:"([^"]{1,70})"|([^\s;,"]{1,70}))/i
 /** Of what stands behind the closing delimiter, so much is read and no more. */
 const MOST_EPILOGUE_BYTES = 64 * 1024
+/** More than any piece of a body. */
+const NEVER_FULL_BYTES = 2 ** 30
 const UNCLOSED = 'its answer ends without the closing delimiter'
 
 /** @returns undefined where there is none */
@@ -65,6 +66,7 @@ class Reading {
   /** Parts whose end has not been seen. */
   readonly #open = new Set<Part>()
   readonly #closing: ClosingDelimiter
+  readonly #flow = new Gate()
   /** Resolves when dicer has found the end, or misses it. */
   readonly #over: Promise<void>
   #fault: string | undefined
@@ -74,8 +76,9 @@ class Reading {
     this.#body = body
     this.#options = options
     this.#closing = new ClosingDelimiter(options.boundary)
-    // it would be destroyed before the parts have been read to their ends
-    const settings = { boundary: options.boundary, autoDestroy: false }
+    // it would be destroyed before the parts have been read to their ends; and where a part makes it wait, it may wait for ever (when the part ends in the
+    // same piece), so parts take everything at once, and what waits for the disk is the reading of the body
+    const settings = { boundary: options.boundary, autoDestroy: false, partHwm: NEVER_FULL_BYTES }
     this.#dicer = new Dicer(settings)
     this.#dicer.on('part', stream => { this.#begin(stream) })
     this.#over = new Promise(resolve => {
@@ -93,7 +96,8 @@ class Reading {
         this.#closing.look(chunk)
         // leaving the loop destroys the body
         if (this.#closing.bytesBehind > MOST_EPILOGUE_BYTES) break
-        await this.#write(chunk)
+        await new Promise<void>(resolve => { this.#dicer.write(chunk, () => { resolve() }) })
+        await this.#flow.flowing()
         await this.#options.ready()
       }
       await this.#end()
@@ -113,12 +117,6 @@ class Reading {
     return this.#oddity === undefined ? { kind: 'closed' } : { kind: 'odd', reason: this.#oddity }
   }
 
-  /** A part that waits for the disk holds the callback back. */
-  async #write (chunk: Buffer): Promise<void> {
-    if (this.#dicer.write(chunk) || this.#fault !== undefined) return
-    await once(this.#dicer, 'drain')
-  }
-
   async #end (): Promise<void> {
     this.#dicer.end()
     await this.#over
@@ -130,7 +128,7 @@ class Reading {
   }
 
   #begin (stream: Dicer.PartStream): void {
-    const part = new Part(stream, this.#options.receive)
+    const part = new Part(stream, type => this.#options.receive(type, this.#flow))
     this.#open.add(part)
     void part.ended.then(how => {
       this.#open.delete(part)
@@ -175,6 +173,23 @@ class ClosingDelimiter {
   }
 }
 
+/** Shut while a file waits for its disk. */
+class Gate implements PartFlow {
+  #shut = 0
+  #open: (() => void) | undefined
+
+  pause (): void { this.#shut++ }
+
+  resume (): void {
+    this.#shut--
+    if (this.#shut === 0) this.#open?.()
+  }
+
+  async flowing (): Promise<void> {
+    while (this.#shut > 0) await new Promise<void>(resolve => { this.#open = resolve })
+  }
+}
+
 class Part {
   /** Resolves when the delimiter after it has come. */
   readonly ended: Promise<'whole' | 'without headers'>
@@ -184,13 +199,13 @@ class Part {
   #bytes = 0
   #over = false
 
-  constructor (stream: Dicer.PartStream, receive: MultipartOptions['receive']) {
+  constructor (stream: Dicer.PartStream, receive: (type: string) => PartReceiver) {
     this.#stream = stream
     this.ended = new Promise(resolve => {
       stream.on('header', header => {
         const [type, length] = ['content-type', 'content-length'].map(name => headerOf(header, name))
         this.#announced = length !== undefined && /^\d{1,15}$/.test(length.trim()) ? Number(length) : undefined
-        this.#receiver = receive((type ?? '').split(';')[0]?.trim().toLowerCase() ?? '', { pause: () => { stream.pause() }, resume: () => { stream.resume() } })
+        this.#receiver = receive((type ?? '').split(';')[0]?.trim().toLowerCase() ?? '')
       })
       stream.on('data', (bytes: Buffer) => {
         this.#bytes += bytes.length
