@@ -165,7 +165,7 @@ t.test('pages in Chromium', async t => {
     t.equal((await publisher.received()).length, before + 200)
     t.match(mkiso.app.activities.finished[0], { kind: 'print', outcome: { kind: 'success' }, sentImages: 200 })
     await page.goto(`${nginx.url}/print?accession_number=DUP.2024.001`)
-    await page.getByRole('heading', { name: 'These accession numbers belong to different patients.' }).waitFor()
+    await page.getByRole('heading', { name: 'These images belong to more than one patient.' }).waitFor()
     t.equal(await page.getByRole('button', { name: 'Send to the robot' }).isVisible(), false)
   })
 
