@@ -219,7 +219,7 @@ t.test('pages in Chromium', async t => {
     await page.locator('.auth-container input').fill(KEY)
     await page.locator('.auth-container').getByRole('button', { name: 'Apply credentials' }).click()
     await page.locator('.modal-ux').getByRole('button', { name: 'Close' }).first().click()
-    const operation = page.locator('.opblock', { hasText: '/status/state' })
+    const operation = page.locator('.opblock-get', { hasText: '/status/state' })
     await operation.locator('.opblock-summary-control').click()
     await operation.getByRole('button', { name: 'Execute' }).click()
     await operation.locator('.live-responses-table .response .response-col_status', { hasText: '200' }).waitFor()
