@@ -35,6 +35,7 @@ export default fp(async app => {
   app.addHook('onClose', async () => {
     await studyStore.close()
     await sharedReceiver?.stop()
+    await Promise.all(archives.map(async one => { await one.close() }))
   })
 }, { name: 'retrieval', dependencies: ['config', 'dcmtk', 'port-pool'] })
 
