@@ -84,3 +84,10 @@ export class MkisoError extends Error {
     this.fields = fields
   }
 }
+
+/** The error with the name of an archive in it, where there are several. */
+export function withName (error: MkisoError, name: string | undefined): MkisoError {
+  const { code, detail, fields } = error
+  if (name === undefined || [`${name}:`, `${name} `].some(beginning => detail?.startsWith(beginning) === true)) return error
+  return new MkisoError(code, detail === undefined ? name : `${name}: ${detail}`, { ...fields, cause: error })
+}

@@ -339,6 +339,14 @@ function checkArchives (config: RawConfig, at: (name: string) => string, faults:
     const read = pattern === '' ? undefined : accessionPattern(pattern)
     if (typeof read === 'string') fault('accession_pattern', `: ${JSON.stringify(pattern)} ${read}`)
   }
+  const senders = archives.filter(({ retrieve }) => retrieve === 'move')
+  for (const [index, { name, ae_title: title, retrieve }] of archives.entries()) {
+    if (retrieve !== 'move' || isPerRequest(config.our_ae)) continue
+    const other = senders.find(one => one.ae_title === title)
+    if (other === undefined || other.name === name) continue
+    faults.push(`${at(`archives.${index}.ae_title`)}: archives.${index}.ae_title: ${name} and ${other.name} have the same AE title, by which the one receiver tells who sends: ` +
+      'give one of them another, or retrieve: get, or our_ae.receiver: per-request')
+  }
   if (archives.length > 0 && archives.every(({ optional }) => optional)) {
     faults.push(`${at('archives')}: archives: every one is optional, so that a study would be missing without a word where none answers: set optional: false for one`)
   }
