@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from '@sinclair/typebox'
 import { create as contentDisposition } from 'content-disposition'
 import parseRange from 'range-parser'
+import { silentArchives } from '../src/disc/contents.ts'
 import type { DiscRequest, OpenDisc } from '../src/disc/discs.ts'
 import { imageStream, type ByteRange } from '../src/disc/image/image.ts'
 import { MkisoError } from '../src/errors.ts'
@@ -22,6 +23,7 @@ const headers = {
   'x-mkiso-discs': Type.String({ description: 'Number of discs of the set; absent when there is one.' }),
   'x-mkiso-not-listed': Type.String({ description: 'Number of files on the disc that its DICOMDIR could not list; absent when there is none.' }),
   'x-mkiso-patient-warning': PATIENT_WARNING,
+  'x-mkiso-archive-silent': Type.String({ description: 'Names of optional archives that did not answer: an image that only they hold cannot be ruled out; absent when there is none.' }),
   'x-mkiso-missing': Type.String({ description: 'Number of images that are missing, or `unknown` (disc.allow_incomplete); absent when there is none.' })
 }
 const content = { 'application/octet-stream': { schema: Type.String({ format: 'binary' }) } }
@@ -138,6 +140,8 @@ function describe (reply: FastifyReply, disc: OpenDisc, linkOf: SendOptions['lin
     reply.header('link', relations.filter(([, n]) => n >= 1 && n <= disc.discs).map(([rel, n]) => `<${linkOf(n, disc.set)}>; rel="${rel}"`).join(', '))
   }
   if (disc.notListed.length > 0) reply.header('x-mkiso-not-listed', String(disc.notListed.length))
+  const silent = silentArchives(disc.contents)
+  if (silent.length > 0) reply.header('x-mkiso-archive-silent', silent.join(', '))
   if (disc.missing !== 0) reply.header('x-mkiso-missing', String(disc.missing ?? 'unknown'))
   reply.header('x-mkiso-images', String(disc.instances))
   reply.header('etag', disc.etag)

@@ -38,6 +38,11 @@ export interface DiscContents {
   discs: number
 }
 
+/** Names of the optional archives that could have had images of it, and did not answer. */
+export function silentArchives ({ patients }: Pick<DiscContents, 'patients'>): string[] {
+  return [...new Set(patients.flatMap(({ studies }) => studies.flatMap(({ study }) => study.silent ?? [])))]
+}
+
 /** Every file of the disc, in the disc's order. */
 export function filesOf (contents: DiscContents): DiscFile[] {
   return contents.patients.flatMap(({ studies }) => studies.flatMap(({ series }) => series.flatMap(({ files }) => files)))

@@ -8,6 +8,8 @@ export interface ReadmeInput {
   set: { disc: number, discs: number }
   /** undefined where nobody can tell. */
   missing: number | undefined
+  /** Names of optional archives that did not answer. */
+  silent: readonly string[]
   patients: ReadonlyArray<{
     name: string
     patient: { patientId: string, birthDate: string }
@@ -31,12 +33,13 @@ const LINE_CHARACTERS = 78
 
 /** Lines end with CR LF: Notepad before 2018 knows no other. */
 export function readmeText (input: ReadmeInput): string {
-  const { language, disc, set, missing, patients, counts, profile, notListed, viewer, product, today } = input
+  const { language, disc, set, missing, silent, patients, counts, profile, notListed, viewer, product, today } = input
   const say = language.say
   const paragraphs: string[][] = [
     [disc.institution || say('title')],
     set.discs > 1 ? [`${say('disc_of', { disc: set.disc, discs: set.discs })}. ${say('set_note', { discs: set.discs })}`] : [],
     disc.contact === '' ? [] : [`${say('contact')}: ${disc.contact}`],
+    silent.length === 0 ? [] : [`*** ${say('archive_silent', { names: silent.join(', ') })} ***`],
     missing === 0 ? [] : [`*** ${missing === undefined ? say('missing_unknown') : say('missing', { count: missing })} ***`],
     [say('contents')],
     ...patients.map(({ name, patient, studies }) => [
