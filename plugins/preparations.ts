@@ -31,7 +31,8 @@ export default fp(async app => {
       return async manifest => { await patient.check(manifest) }
     }
   })
+  app.activities.on('ended', ({ id }) => { app.linkUses.ended(id) })
   app.decorate('preparations', preparations)
   app.decorateReply('trackDownload', trackDownload)
   app.addHook('preClose', async () => { preparations.close() })
-}, { name: 'preparations', dependencies: ['errors', 'activity', 'iso', 'patient-client'] })
+}, { name: 'preparations', dependencies: ['errors', 'auth', 'activity', 'iso', 'patient-client'] })

@@ -273,6 +273,9 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
       if (!isOrigin(origin)) faults.push(`${at('server.trusted_origins')}: server.trusted_origins: ${JSON.stringify(origin)} is not the address of a web site without a path (https://his.example)`)
     }
   }
+  if (sound('server.public_url') && config.server.public_url !== '' && !isOrigin(config.server.public_url)) {
+    faults.push(`${at('server.public_url')}: server.public_url ${JSON.stringify(config.server.public_url)} is not an address without a path (https://mkiso.example)`)
+  }
   if (sound('relay.state_dir') && config.relay.state_dir !== '' && !writableDirectory(config.relay.state_dir)) {
     faults.push(`${at('relay.state_dir')}: relay.state_dir ${config.relay.state_dir} is not a folder in which this user may write`)
   }
@@ -335,6 +338,14 @@ function checkArchives (config: RawConfig, at: (name: string) => string, faults:
     if (archives.findIndex(other => other.name.toLowerCase() === name.toLowerCase()) < index) fault('name', `: the name ${name} is there twice`)
     const read = pattern === '' ? undefined : accessionPattern(pattern)
     if (typeof read === 'string') fault('accession_pattern', `: ${JSON.stringify(pattern)} ${read}`)
+  }
+  const senders = archives.filter(({ retrieve }) => retrieve === 'move')
+  for (const [index, { name, ae_title: title, retrieve }] of archives.entries()) {
+    if (retrieve !== 'move' || isPerRequest(config.our_ae)) continue
+    const other = senders.find(one => one.ae_title === title)
+    if (other === undefined || other.name === name) continue
+    faults.push(`${at(`archives.${index}.ae_title`)}: archives.${index}.ae_title: ${name} and ${other.name} have the same AE title, by which the one receiver tells who sends: ` +
+      'give one of them another, or retrieve: get, or our_ae.receiver: per-request')
   }
   if (archives.length > 0 && archives.every(({ optional }) => optional)) {
     faults.push(`${at('archives')}: archives: every one is optional, so that a study would be missing without a word where none answers: set optional: false for one`)

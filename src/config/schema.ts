@@ -81,6 +81,7 @@ export const ConfigSchema = Type.Object({
     shutdown_grace: duration('30s', 'How long downloads under way may go on after SIGTERM.'),
     max_accessions: whole(20, 1, 500, 'Most accession numbers in one request.'),
     rate_limit: whole(120, 0, 100_000, 'Most requests a minute from one client, beside health, metrics and Swagger UI; 0 for no limit.'),
+    public_url: text('', 'Address by which browsers reach the service, https://mkiso.example, for links that mkiso link and the page make; empty where the page is to take the one that it was opened by.'),
     trusted_origins: Type.Array(Type.String(), { default: [], description: 'Web sites beside our own whose pages may print at once and cancel, those of the HIS: [https://his.example]. A link on another site opens the page that asks.' })
   }),
   auth: section('Who may download. Stage 1: false; stage 2: true, and nginx adds the header.', {
@@ -168,7 +169,7 @@ export const ConfigSchema = Type.Object({
   }),
   relay: section('How images go to the CD publisher.', {
     sender: choice('dcmsend', ['dcmsend', 'storescu'], 'dcmsend sends every transfer syntax; storescu stops at the first compressed image.'),
-    state_dir: text('', 'Folder for the journal of prints, on a disk that survives a restart; empty for /var/lib/mkiso where that can be written, else a folder in iso.temp_dir.'),
+    state_dir: text('', 'Folder for the journal of prints and for links that are used up, on a disk that survives a restart; empty for /var/lib/mkiso where that can be written, else a folder in iso.temp_dir.'),
     retry_for: duration('10m', 'A robot that is off is tried again for so long, for prints that nobody waits for with an open connection; 0 for not at all.'),
     ask_again_within: duration('24h', 'The same studies to the same robot again within this time: a person is asked, a program gets 409 and sends again=true; 0 for never.')
   }),
@@ -192,7 +193,7 @@ export const ConfigSchema = Type.Object({
     language_dir: text('', 'Folder with the site\'s own language files (xx.yaml).'),
     viewer: flag(true, 'The viewer on the first page: works in any browser, nothing is installed. Adds 2 KB an image, and data for what no browser shows by itself.'),
     viewer_max_bytes: size('200M', 'Most that such data may take on a disc (compressed images); beyond it the person picks the folder to see them.'),
-    web_content: choice('thumbnails', ['thumbnails', 'all', 'none'], 'Pictures for people with only a browser: one a series, every image, or none.'),
+    web_content: choice('thumbnails', ['thumbnails', 'all', 'none'], 'Beside the viewer: thumbnails: reports and documents (and a picture of each series where viewer is false); all: every image as a JPEG file too; none.'),
     transfer_syntax: choice('as-stored', ['as-stored', 'uncompressed'], 'uncompressed: decode compressed images, for strict CD readers.'),
     capacity: choice('none', ['none', 'cd', 'dvd', 'bd'], 'Split what is larger than this medium into a set of discs.'),
     viewer_program: text('', 'Program in the viewer folder that Windows may start (AUTORUN.INF); empty for none.'),

@@ -2,6 +2,7 @@
  * Discs that are made for a page: begun by it, followed by it, fetched by the download that it starts. A page that is loaded again, or whose
  * connection broke, finds its own again; one that is closed is given up after a moment.
  */
+import { LRUCache } from 'lru-cache'
 import type { Caller } from './caller.ts'
 import type { Discs, OpenDisc } from '../disc/discs.ts'
 import type { Manifest } from '../dicom/study.ts'
@@ -44,6 +45,10 @@ export interface Preparation {
   follow (): () => void
 }
 
+/** So many that were cancelled are remembered, and so long, in milliseconds: a browser may try to go on after a night. */
+const REMEMBERED = 10_000
+const REMEMBERED_MS = 7 * 24 * 3_600_000
+
 interface Entry {
   activity: Activity
   disc: number | undefined
@@ -59,6 +64,8 @@ interface Entry {
 export class Preparations {
   readonly #options: PreparationsOptions
   readonly #entries = new Map<string, Entry>()
+  /** Ids of those that somebody has cancelled. */
+  readonly #cancelled = new LRUCache<string, true>({ max: REMEMBERED, ttl: REMEMBERED_MS })
 
   constructor (options: PreparationsOptions) {
     this.#options = options
@@ -77,8 +84,12 @@ export class Preparations {
     return entry !== undefined && same(entry.activity.accessionNumbers, accessionNumbers) && entry.activity.cancel('client')
   }
 
-  /** The activity of a preparation goes on with its download; undefined when another download has it already. */
+  /**
+   * The activity of a preparation goes on with its download; undefined when another download has it already.
+   * @throws MkisoError DOWNLOAD_CANCELLED: Chromium goes on by itself with what was cut off on purpose, and would have all of it (measured)
+   */
   take (id: string | undefined, accessionNumbers: readonly string[], disc: number | undefined): Activity | undefined {
+    if (id !== undefined && this.#cancelled.has(id)) throw new MkisoError('DOWNLOAD_CANCELLED')
     const entry = this.#find(id, accessionNumbers, disc)
     if (entry === undefined || entry.taken) return undefined
     entry.taken = true
@@ -143,7 +154,7 @@ export class Preparations {
     clearTimeout(entry.timer)
     if (entry.taken || entry.activity.outcome !== undefined || (entry.followers > 0 && entry.activity.phase !== 'ready')) return
     // nobody may hold the disk for ever with a page that is left open
-    entry.timer = setTimeout(() => { entry.activity.cancel('client') }, entry.followers > 0 ? waitMs : lingerMs)
+    entry.timer = setTimeout(() => { entry.activity.leave() }, entry.followers > 0 ? waitMs : lingerMs)
     entry.timer.unref()
   }
 
@@ -153,6 +164,7 @@ export class Preparations {
     clearTimeout(entry.timer)
     entry.opened?.close()
     this.#entries.delete(activity.id)
+    if (activity.stopped) this.#cancelled.set(activity.id, true)
   }
 }
 

@@ -23,7 +23,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         preparation: PreparationId,
         ...SIGNED_LINK_QUERY
       }),
-      response: { ...errorResponses(...RETRIEVAL_ERRORS, 'ACCESSION_UNKNOWN', 'PATIENT_API_UNAVAILABLE', 'DISC_TOO_SMALL', 'SET_CHANGED', 'ISO_CREATION_FAILED', 'RANGE_NOT_SATISFIABLE'), ...DISC_ANSWERS }
+      response: { ...errorResponses(...RETRIEVAL_ERRORS, 'ACCESSION_UNKNOWN', 'PATIENT_API_UNAVAILABLE', 'DISC_TOO_SMALL', 'SET_CHANGED', 'ISO_CREATION_FAILED', 'RANGE_NOT_SATISFIABLE', 'DOWNLOAD_CANCELLED'), ...DISC_ANSWERS }
     }
   }, async (request, reply) => {
     const { accession_numbers: list, accession_number: other } = request.query
@@ -34,9 +34,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const patient = await app.patientOf(accessionNumbers, { signal: activity.signal, log: request.log })
     const linkOf = (disc: number, set: string): string => withQuery('/api/iso/download-multiple', request.url, { disc: String(disc), set, preparation: undefined })
     const { disc: number, set } = request.query
-    const resuming = request.headers.range !== undefined
-    const wanted = { accessionNumbers, disc: discNumber(number), set, linkOf, signal: activity.signal, log: request.log, check: patient.check, resuming, watch: activity }
-    const disc = request.method === 'HEAD' ? await app.discs.openKept(wanted) : await app.discs.open(wanted)
+    const wanted = { accessionNumbers, disc: discNumber(number), set, linkOf, signal: activity.signal, check: patient.check, watch: activity }
+    const disc = await reply.openDisc(wanted)
     if (disc === undefined) return reply.sendUnknownDisc()
     return reply.warnOfPatient(patient).sendDisc(disc, { fileName: isoFileNameForPatient(patient.name ?? nameFromDicom(disc.patient.patientName), accessionNumbers), linkOf })
   })

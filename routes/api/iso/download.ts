@@ -14,7 +14,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'The disc of one accession number',
       security: [{ apiKey: [] }],
       querystring: Type.Object({ accession_number: AccessionNumber, disc: DiscNumber, set: DiscSet, preparation: PreparationId, ...SIGNED_LINK_QUERY }),
-      response: { ...errorResponses(...RETRIEVAL_ERRORS, 'DISC_TOO_SMALL', 'SET_CHANGED', 'ISO_CREATION_FAILED', 'RANGE_NOT_SATISFIABLE'), ...DISC_ANSWERS }
+      response: { ...errorResponses(...RETRIEVAL_ERRORS, 'DISC_TOO_SMALL', 'SET_CHANGED', 'ISO_CREATION_FAILED', 'RANGE_NOT_SATISFIABLE', 'DOWNLOAD_CANCELLED'), ...DISC_ANSWERS }
     }
   }, async (request, reply) => {
     const accessionNumber = checkAccessionNumber(request.query.accession_number)
@@ -22,11 +22,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const patient = await app.patientOfDownload([accessionNumber], { signal: activity.signal, log: request.log })
     const linkOf = (disc: number, set: string): string => withQuery('/api/iso/download', request.url, { disc: String(disc), set, preparation: undefined })
     const { disc: number, set } = request.query
-    const resuming = request.headers.range !== undefined
     const wanted = {
-      accessionNumbers: [accessionNumber], disc: discNumber(number), set, linkOf, signal: activity.signal, log: request.log, check: patient.check, resuming, watch: activity
+      accessionNumbers: [accessionNumber], disc: discNumber(number), set, linkOf, signal: activity.signal, check: patient.check, watch: activity
     }
-    const disc = request.method === 'HEAD' ? await app.discs.openKept(wanted) : await app.discs.open(wanted)
+    const disc = await reply.openDisc(wanted)
     return disc === undefined ? reply.sendUnknownDisc() : reply.warnOfPatient(patient).sendDisc(disc, { fileName: isoFileName(accessionNumber), linkOf })
   })
 }

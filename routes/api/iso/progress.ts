@@ -4,7 +4,7 @@ import { ACTIVITY_EXAMPLE, activityState } from '../../../src/http/activity-stat
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { MkisoError } from '../../../src/errors.ts'
 import { downloadPath, withQuery } from '../../../src/http/links.ts'
-import { AccessionNumberList, DiscNumber, discNumber, DiscSet, errorBody, errorResponses, eventStream, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
+import { AccessionNumberList, DiscNumber, discNumber, DiscSet, errorBody, errorResponses, eventStream, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/progress', {
@@ -31,6 +31,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       log: request.log
     })
     const { activity } = preparation
+    // a link that was good when this began is good for taking it
+    if (request.signedLink !== undefined && activity.outcome === undefined) app.linkUses.making(activity.id, request.signedLink.signature)
     const link = withQuery(downloadPath(accessionNumbers.join(',')), request.url, { id: undefined, preparation: activity.id })
     return reply.sendEvents({
       state: () => ({
@@ -57,7 +59,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       description: 'Ends its retrieval when nobody else waits for it, and its download.',
       security: [{ apiKey: [] }],
       querystring: Type.Object({ accession_number: AccessionNumberList, disc: DiscNumber, id: Type.String({ format: 'uuid', description: 'Of the disc, as it comes with each event.' }), ...SIGNED_LINK_QUERY }),
-      response: { ...errorResponses('INVALID_ACCESSION_NUMBER', 'UNAUTHORIZED', 'TOO_MANY_REQUESTS', 'NOT_FOUND', 'FORBIDDEN_ORIGIN'), 204: Type.Null({ description: 'It is given up.' }) }
+      response: { ...errorResponses('INVALID_ACCESSION_NUMBER', ...SIGNED_LINK_ERRORS, 'TOO_MANY_REQUESTS', 'NOT_FOUND', 'FORBIDDEN_ORIGIN'), 204: Type.Null({ description: 'It is given up.' }) }
     }
   }, async (request, reply) => {
     const { accession_number: list, id } = request.query
