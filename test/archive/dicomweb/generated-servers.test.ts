@@ -169,11 +169,12 @@ function showsWhatIsMissing ({ hiddenBeyond, tells, offset, pageCap, changes }: 
 
 /** Somebody who does not lie could have told of a missing image. */
 function couldBeTold (generated: Server): boolean {
-  const { series, seriesCount, instanceCount } = generated
+  const { series, instanceCount, hiddenBeyond = Infinity, pageCap, offset } = generated
   const counted = (count: CountLie): boolean => count === 'right' || count === 'high'
   if (counted(instanceCount)) return true
-  const each = (one: Series): boolean => counted(one.count) || (one.listing === 'right' && showsWhatIsMissing(generated, one.images.length))
-  return (counted(seriesCount) || showsWhatIsMissing(generated, series.length)) && series.every(each)
+  // a series that is not listed counts for nobody: then only the study's own count is left
+  const allListed = hiddenBeyond >= series.length && (offset === 'right' || pageCap >= series.length)
+  return allListed && series.every(one => counted(one.count) || (one.listing === 'right' && showsWhatIsMissing(generated, one.images.length)))
 }
 
 /** Nobody lies, somebody can tell, and everything comes sooner or later. */
