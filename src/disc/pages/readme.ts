@@ -1,11 +1,12 @@
 /** README.TXT (IHE RAD TF-3 4.47.4.1.2.3): lines of text, as a program that knows nothing of templates writes them. */
+import type { DiscContents } from '../contents.ts'
 import type { Config } from '../../config/schema.ts'
 import type { Language } from '../../language/language.ts'
 
 export interface ReadmeInput {
   language: Language
   disc: Config['disc']
-  set: { disc: number, discs: number }
+  set: Pick<DiscContents, 'disc' | 'discs' | 'part'>
   /** undefined where nobody can tell. */
   missing: number | undefined
   patients: ReadonlyArray<{
@@ -38,6 +39,7 @@ export function readmeText (input: ReadmeInput): string {
     set.discs > 1 ? [`${say('disc_of', { disc: set.disc, discs: set.discs })}. ${say('set_note', { discs: set.discs })}`] : [],
     disc.contact === '' ? [] : [`${say('contact')}: ${disc.contact}`],
     missing === 0 ? [] : [`*** ${missing === undefined ? say('missing_unknown') : say('missing', { count: missing })} ***`],
+    set.part === undefined ? [] : [`*** ${say('part_note', { ...set.part })} ***`],
     [say('contents')],
     ...patients.map(({ name, patient, studies }) => [
       `${say('patient')}: ${name || say('no_name')}, ${say('patient_id')} ${patient.patientId || '-'}, ${say('birth_date')} ${language.date(patient.birthDate)}`,
