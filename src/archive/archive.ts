@@ -36,6 +36,22 @@ export interface Archive {
   open (asking: Asking): Promise<FetchSession>
 }
 
+/** Where studies are found, whether in one archive or in several. */
+export interface Archives {
+  /** For messages. */
+  readonly name: string
+  /**
+   * As Archive.findStudies. Of several archives each study comes as often as they have it, and names its archive.
+   * @throws MkisoError as Archive.findStudies; NO_DICOM_DATA when none holds a study for one of the accession numbers
+   * @throws the signal's reason
+   */
+  findStudies (accessionNumbers: readonly string[], asking: Asking): Promise<Study[]>
+  /** As Archive.listInstances; of a study that several have, what each of them lists. */
+  listInstances (study: Study, asking: Asking): Promise<Study>
+  /** The archive of that name; the only one for undefined. */
+  at (name: string | undefined): Archive
+}
+
 /** The time in which one request receives. Whoever opened it closes it. */
 export interface FetchSession {
   /**

@@ -60,10 +60,12 @@ export class Material {
     const signal = this.#ended.signal
     mkdirSync(folder, { mode: 0o700 })
     const { programs, dcmtk, log } = context
-    const { web_content: mode } = config.disc
+    const { web_content: mode, viewer } = config.disc
+    // the viewer draws the pictures of the series from the images themselves
+    const pictures = mode === 'thumbnails' && viewer ? 'none' : mode
     this.#renderer = mode === 'none'
       ? undefined
-      : new Renderer({ programs, dcmtk, tools: config.tools, mode, folder: join(folder, 'pictures'), log, signal }, thumbnailsOf(holding.manifest))
+      : new Renderer({ programs, dcmtk, tools: config.tools, pictures, folder: join(folder, 'pictures'), log, signal }, middlesOf(holding.manifest))
     this.#checksums = config.iso.checksums ? new Checksums() : undefined
     this.#decoder = config.disc.transfer_syntax === 'uncompressed' ? new Decoder(context, config.tools, join(folder, 'uncompressed'), disk) : undefined
     const stopListening = holding.onFile(file => { this.#take(file) })
@@ -102,7 +104,7 @@ export class Material {
 
   #take (file: HeldFile): void {
     if (this.#leftOut.has(file.object.seriesInstanceUid)) return
-    this.#renderer?.add({ ...file, transferSyntaxUid: file.object.transferSyntaxUid })
+    this.#renderer?.add(file)
     if (this.#decoder === undefined) this.#checksums?.add(file.path)
   }
 
@@ -164,7 +166,7 @@ export function guardAllLaidOut (received: readonly HeldFile[], contents: readon
 }
 
 /** The image that stands for each series, by {@link identityKey}: the middle one. */
-function thumbnailsOf (manifest: Manifest): Set<string> {
+function middlesOf (manifest: Manifest): Set<string> {
   return new Set(manifest.studies.flatMap(({ studyInstanceUid, series }) => series.flatMap(({ seriesInstanceUid, instances }) => {
     const middle = inReadingOrder(instances)[Math.floor(instances.length / 2)]
     return middle === undefined ? [] : [identityKey({ studyInstanceUid, seriesInstanceUid, sopInstanceUid: middle.sopInstanceUid })]

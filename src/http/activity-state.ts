@@ -10,10 +10,10 @@ export const StudyState = Type.Object({
   date: Type.String({ description: 'DICOM date, YYYYMMDD, or empty.' }),
   description: Type.String(),
   modalities: Type.Array(Type.String())
-})
+}, { title: 'Study' })
 
 export const StudiesState = Type.Object({ patient_name: Type.String({ description: 'Empty while it is not known, or where it is not shown.' }), studies: Type.Array(StudyState) },
-  { examples: [{ patient_name: 'DOE JOHN', studies: [{ accession_number: 'MR.2024.001', date: '20240506', description: 'MRI Brain', modalities: ['MR'] }] }] })
+  { title: 'Studies', examples: [{ patient_name: 'DOE JOHN', studies: [{ accession_number: 'MR.2024.001', date: '20240506', description: 'MRI Brain', modalities: ['MR'] }] }] })
 
 export const ErrorState = Type.Object({
   error: Type.String(),
@@ -22,7 +22,7 @@ export const ErrorState = Type.Object({
   destination: Type.Optional(Type.String()),
   discs: Type.Optional(Type.Array(Type.String())),
   request_id: Type.String()
-})
+}, { title: 'Failure' })
 
 export const ActivityState = Type.Object({
   id: Type.String(),
@@ -42,7 +42,7 @@ export const ActivityState = Type.Object({
   outcome: Type.Optional(Type.Union([Type.Literal('success'), Type.Literal('failed'), Type.Literal('cancelled')], { description: 'Absent while it runs.' })),
   cancelled_by: Type.Optional(Type.Union([Type.Literal('client'), Type.Literal('operator')])),
   error: Type.Optional(ErrorState)
-})
+}, { title: 'Activity' })
 
 const SeriesState = Type.Object({
   uid: Type.String({ description: 'Series Instance UID.' }),

@@ -44,7 +44,8 @@ export const RETRIEVAL_ERRORS: ErrorCode[] = [
 /** The response map for a list of codes: one schema a status, with the sentences and codes that can stand in it. */
 export function errorResponses (...codes: ErrorCode[]): Record<number, TObject> {
   const byStatus = new Map<number, ErrorCode[]>()
-  for (const code of new Set([...codes, ...ALWAYS])) byStatus.set(ERRORS[code].status, [...byStatus.get(ERRORS[code].status) ?? [], code])
+  const more = codes.includes('INVALID_ACCESSION_NUMBER') ? ['TOO_MANY_ACCESSION_NUMBERS'] as const : []
+  for (const code of new Set([...codes, ...more, ...ALWAYS])) byStatus.set(ERRORS[code].status, [...byStatus.get(ERRORS[code].status) ?? [], code])
   return Object.fromEntries([...byStatus].sort(([a], [b]) => a - b).map(([status, codes]) => [status, Type.Object({
     error: Type.String({ description: 'What happened.', enum: [...new Set(codes.map(code => ERRORS[code].error))] }),
     code: Type.String({ description: 'The same for a program; never changes.', enum: codes }),
@@ -102,7 +103,7 @@ export function discNumber (text: string | undefined): number | undefined {
 
 /** An answer that goes on: Server-Sent Events. @param example one event's data */
 export function eventStream (description: string, example: object) {
-  return { description, content: { 'text/event-stream': { schema: Type.String({ description: 'Lines "data: {...}", each a whole state.', examples: [`data: ${example}\n\n`] }) } } }
+  return { description, content: { 'text/event-stream': { schema: Type.String({ description: 'Lines "data: {...}", each a whole state.', examples: [`data: ${JSON.stringify(example)}\n\n`] }) } } }
 }
 
 /** An answer for people. */

@@ -22,7 +22,7 @@ const Printed = Type.Object({
   patient_name: Type.String(),
   destination: Type.String({ description: 'The CD publisher, host:port.' }),
   files_sent: Type.Integer({ description: 'Images that the CD publisher confirmed.' })
-}, { examples: [{ status: 'success', accessions_sent: ['MR.2024.001'], patient_name: 'JOHN DOE', destination: '172.16.0.120:104', files_sent: 240 }] })
+}, { title: 'Printed', examples: [{ status: 'success', accessions_sent: ['MR.2024.001'], patient_name: 'JOHN DOE', destination: '172.16.0.120:104', files_sent: 240 }] })
 
 const ANSWER = {
   description: 'The CD publisher has confirmed every image.',
@@ -39,7 +39,7 @@ const ANSWER = {
 const ACCEPTED = {
   description: 'It is written down, and goes on by itself (Prefer: respond-async).',
   headers: { location: Type.String({ description: 'Of the job: its state, and below it its events.' }) },
-  content: { 'application/json': { schema: Type.Object(PrintState.properties, { examples: [PRINT_EXAMPLE] }) } }
+  content: { 'application/json': { schema: Type.Object(PrintState.properties, { title: 'Print', examples: [PRINT_EXAMPLE] }) } }
 }
 
 const QUERY = {

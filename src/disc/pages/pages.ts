@@ -54,10 +54,11 @@ export function renderPages (input: PageInput): Array<{ path: string, text: stri
   const { contents, disc, viewer, web, createdAt } = input
   const language = loadLanguage(disc.language, disc.language_dir)
   const today = language.date(createdAt.toISOString().slice(0, 10).replaceAll('-', ''))
+  let seriesCount = 0
   const patients = contents.patients.map(({ patient, studies }) => ({
     patient: { ...patient, patientId: clean(patient.patientId) },
     name: clean(personName(patient.patientName)),
-    studies: studies.map(study => viewOfStudy(study, web, language))
+    studies: studies.map(study => viewOfStudy(study, web, language, () => seriesCount++))
   }))
   const studies = patients.flatMap(patient => patient.studies)
   const counts = { patients: patients.length, studies: studies.length, images: studies.reduce((sum, { count }) => sum + count, 0) }
@@ -98,10 +99,11 @@ interface StudyView {
   description: string
   count: number
   page: string
-  series: Array<WebSeries & { anchor: string, number: string, modality: string, description: string, count: number }>
+  /** `index`: among all series of the disc, as the viewer counts them. */
+  series: Array<WebSeries & { index: number, anchor: string, number: string, modality: string, description: string, count: number }>
 }
 
-function viewOfStudy (discStudy: DiscStudy, web: WebContent, language: Language): StudyView {
+function viewOfStudy (discStudy: DiscStudy, web: WebContent, language: Language, nextIndex: () => number): StudyView {
   const { study, series } = discStudy
   return {
     accessionNumber: study.accessionNumber,
@@ -111,6 +113,7 @@ function viewOfStudy (discStudy: DiscStudy, web: WebContent, language: Language)
     page: web.pages.get(discStudy) ?? '',
     series: series.map((discSeries, index) => ({
       ...web.series.get(discSeries) ?? { thumbnail: '', pictures: [], reports: [], framesLeftOut: 0, failed: false },
+      index: nextIndex(),
       anchor: `s${index + 1}`,
       number: String(discSeries.series.seriesNumber ?? index + 1),
       modality: clean(discSeries.series.modality),

@@ -13,7 +13,7 @@ import { isUnderWay, studySetOf } from '../../../../src/print/print-job.ts'
 const MOST = 10
 const PRINT_PATH = '/api/iso/print'
 
-const Job = Type.Object(PrintState.properties, { examples: [PRINT_EXAMPLE] })
+const Job = Type.Object(PrintState.properties, { title: 'Print', examples: [PRINT_EXAMPLE] })
 const Params = Type.Object({ id: Type.String({ format: 'uuid', description: 'Of the print, as 202 and the list tell it.' }) })
 /** In links, so that of several machines the right one is asked, and for a link that the HIS has signed. */
 const OfStudies = Type.Object({ accession_number: Type.Optional(AccessionNumberList), ...SIGNED_LINK_QUERY })
