@@ -19,6 +19,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       accessionNumbers,
       disc,
       key: `${accessionNumbers.join(',')} ${disc ?? ''}`,
+      lookUrl: app.config.disc.viewer && app.config.iso.keepForMs > 0 ? withQuery('/look', request.url, { lang: undefined }) : undefined,
       progressUrl: withQuery('/api/iso/progress', request.url, { lang: undefined }),
       directUrl: withQuery(downloadPath(accessionNumbers.join(',')), request.url, { lang: undefined })
     })

@@ -30,7 +30,8 @@ export interface AuditedDisc {
 }
 
 export interface AuditEvent {
-  kind: Activity['kind']
+  /** `look`: the images were opened in the viewer; has a `begin` only. */
+  kind: Activity['kind'] | 'look'
   phase: AuditPhase
   at: Date
   requestId: string
