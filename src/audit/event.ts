@@ -33,7 +33,8 @@ export interface AuditedDisc {
 }
 
 export interface AuditEvent {
-  kind: Activity['kind']
+  /** `look`: the images were opened in the viewer; has a `begin` only. */
+  kind: Activity['kind'] | 'look'
   phase: AuditPhase
   at: Date
   requestId: string
@@ -63,7 +64,8 @@ export function studiesOf (manifest: Manifest | undefined): AuditedStudy[] {
 function audited ({ studyInstanceUid, accessionNumber, studyDescription, patient, archive, sources = [], silent = [] }: Study, sopClassUids: readonly string[]): AuditedStudy {
   const instances = new Map<string, number>()
   for (const uid of sopClassUids) instances.set(uid, (instances.get(uid) ?? 0) + 1)
-  return { studyInstanceUid, accessionNumber, description: studyDescription, patient, archives: [archive, ...sources.map(({ archive }) => archive)].filter(name => name !== undefined), silent, instances }
+  const archives = [archive, ...sources.map(({ archive }) => archive)].filter(name => name !== undefined)
+  return { studyInstanceUid, accessionNumber, description: studyDescription, patient, archives, silent, instances }
 }
 
 /** Each patient once. */
