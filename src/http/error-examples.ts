@@ -2,7 +2,7 @@
 import { ERRORS, type ErrorCode, type ErrorFields } from '../errors.ts'
 
 const SAMPLES: Partial<Record<ErrorCode, { detail?: string } & Pick<ErrorFields, 'destination' | 'discs'>>> = {
-  INVALID_REQUEST: { detail: 'querystring must have required property \'accession_number\'' },
+  INVALID_REQUEST: { detail: 'disc of the link is not valid (see /docs)' },
   NO_DICOM_DATA: { detail: 'the PACS holds no study for MR.2024.001' },
   ACCESSION_UNKNOWN: { detail: 'the HIS does not know accession number MR.2024.001' },
   DISC_TOO_SMALL: {

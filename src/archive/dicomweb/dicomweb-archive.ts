@@ -56,14 +56,25 @@ export function createDicomwebArchive (options: DicomwebArchiveOptions): Archive
     })
     const wanted = new WantedStudies()
     const fetching = new Fetching(options, { connection, wanted, folder, studies })
+    const closed = new AbortController()
+    const running = new Set<Promise<unknown>>()
     return {
       receive: (studyInstanceUid, sink) => wanted.add(studyInstanceUid, sink),
-      fetch: async (part, fetchOptions) => await fetching.fetch(part, fetchOptions),
+      fetch: async (part, fetchOptions) => {
+        const fetch = fetching.fetch(part, { ...fetchOptions, signal: AbortSignal.any([fetchOptions.signal, closed.signal]) })
+        running.add(fetch)
+        try {
+          return await fetch
+        } finally { running.delete(fetch) }
+      },
       // nothing comes but as the answer to what is asked
       mayStillSend: () => false,
       turnedAway: () => undefined,
       destination: 'none: it is a DICOMweb client',
       close: async () => {
+        // files are in work until the last of them has ended, and others of the request may not have waited for it
+        closed.abort(new Error('the session is closed'))
+        await Promise.allSettled(running)
         await rm(folder, { recursive: true, force: true })
         slot.release()
       }

@@ -181,7 +181,7 @@ export async function askServer (context: SearchContext, path: string, { signal,
     const startedAt = performance.now()
     let ok = false
     try {
-      const answered = await onceMore(async () => await request(connection, path, signal))
+      const answered = await onceMore(async () => await askOnce(connection, path, signal))
       ok = answered.kind === 'page'
       return answered
     } finally {
@@ -192,7 +192,7 @@ export async function askServer (context: SearchContext, path: string, { signal,
   throw result.kind === 'refused' ? result.fault : faultOf(result, 'QIDO-RS', server.name)
 }
 
-type Once = Values | Refused | Busy | NoAnswer
+export type Once = Values | Refused | Busy | NoAnswer
 
 /** A connection that is kept open may be closed by the server in the moment in which it is used again. */
 async function onceMore (ask: () => Promise<Once>): Promise<Once> {
@@ -200,7 +200,12 @@ async function onceMore (ask: () => Promise<Once>): Promise<Once> {
   return first.kind === 'broken' ? await ask() : first
 }
 
-async function request (connection: DicomwebConnection, path: string, signal: AbortSignal): Promise<Once> {
+/**
+ * One request for JSON, whatever comes of it.
+ * @throws MkisoError PACS_REFUSED for what is no list
+ * @throws the signal's reason
+ */
+export async function askOnce (connection: DicomwebConnection, path: string, signal: AbortSignal): Promise<Once> {
   const { server } = connection
   const timeout = AbortSignal.timeout(server.findTimeoutMs)
   try {

@@ -1,11 +1,12 @@
 /** README.TXT (IHE RAD TF-3 4.47.4.1.2.3): lines of text, as a program that knows nothing of templates writes them. */
+import type { DiscContents } from '../contents.ts'
 import type { Config } from '../../config/schema.ts'
 import type { Language } from '../../language/language.ts'
 
 export interface ReadmeInput {
   language: Language
   disc: Config['disc']
-  set: { disc: number, discs: number }
+  set: Pick<DiscContents, 'disc' | 'discs' | 'part'>
   /** undefined where nobody can tell. */
   missing: number | undefined
   /** Names of optional archives that did not answer. */
@@ -41,6 +42,7 @@ export function readmeText (input: ReadmeInput): string {
     disc.contact === '' ? [] : [`${say('contact')}: ${disc.contact}`],
     silent.length === 0 ? [] : [`*** ${say('archive_silent', { names: silent.join(', ') })} ***`],
     missing === 0 ? [] : [`*** ${missing === undefined ? say('missing_unknown') : say('missing', { count: missing })} ***`],
+    set.part === undefined ? [] : [`*** ${say('part_note', { ...set.part })} ***`],
     [say('contents')],
     ...patients.map(({ name, patient, studies }) => [
       `${say('patient')}: ${name || say('no_name')}, ${say('patient_id')} ${patient.patientId || '-'}, ${say('birth_date')} ${language.date(patient.birthDate)}`,
