@@ -37,7 +37,7 @@ declare module 'fastify' {
   }
   interface FastifyContextConfig {
     /** Another route whose signed links open this one too: a page that leads to a download. */
-    signedAs?: string | ((accessionNumbers: string) => string)
+    signedAs?: string | ((accessionNumbers: string) => string | readonly string[])
   }
 }
 
@@ -105,8 +105,8 @@ function textOf (request: FastifyRequest, name: string, pattern = /(?:)/): strin
 }
 
 function signedPathsOf ({ routeOptions: { config: { signedAs }, url = '' } }: FastifyRequest, accessionNumbers: string): string[] {
-  const path = typeof signedAs === 'function' ? signedAs(accessionNumbers) : signedAs ?? url
-  return path.startsWith(DOWNLOADS) ? [path, DOWNLOAD_PAGE] : [path]
+  const paths = [typeof signedAs === 'function' ? signedAs(accessionNumbers) : signedAs ?? url].flat()
+  return paths.some(path => path.startsWith(DOWNLOADS)) ? [...paths, DOWNLOAD_PAGE] : paths
 }
 
 export default fp(async app => {

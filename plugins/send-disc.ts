@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from '@sinclair/typebox'
 import { create as contentDisposition } from 'content-disposition'
 import parseRange from 'range-parser'
+import { silentArchives } from '../src/disc/contents.ts'
 import type { DiscRequest, OpenDisc } from '../src/disc/discs.ts'
 import { imageStream, type ByteRange } from '../src/disc/image/image.ts'
 import { MkisoError } from '../src/errors.ts'
@@ -22,6 +23,8 @@ const headers = {
   'x-mkiso-discs': Type.String({ description: 'Number of discs of the set; absent when there is one.' }),
   'x-mkiso-not-listed': Type.String({ description: 'Number of files on the disc that its DICOMDIR could not list; absent when there is none.' }),
   'x-mkiso-patient-warning': PATIENT_WARNING,
+  'x-mkiso-archive-silent': Type.String({ description: 'Names of optional archives that did not answer: an image that only they hold cannot be ruled out; absent when there is none.' }),
+  'x-mkiso-part': Type.String({ description: 'What is on the disc of a part of the study: `2 of 5 series, 3 of 240 images`; absent for the whole.' }),
   'x-mkiso-missing': Type.String({ description: 'Number of images that are missing, or `unknown` (disc.allow_incomplete); absent when there is none.' })
 }
 const content = { 'application/octet-stream': { schema: Type.String({ format: 'binary' }) } }
@@ -91,7 +94,7 @@ function createSendDisc (continuations: Continuations) {
     this
       .type('application/octet-stream')
       .header('content-length', String(range === undefined ? sizeBytes : range.last - range.first + 1))
-      .header('content-disposition', contentDisposition(`${fileName}${disc.discs > 1 ? `-${disc.disc}of${disc.discs}` : ''}.iso`))
+      .header('content-disposition', contentDisposition(`${fileName}${disc.part === undefined ? '' : '-part'}${disc.discs > 1 ? `-${disc.disc}of${disc.discs}` : ''}.iso`))
     if (range !== undefined) this.status(206).header('content-range', `bytes ${range.first}-${range.last}/${sizeBytes}`)
     if (request.method === 'HEAD') return this.send(nothing())
     const { activity } = request
@@ -138,6 +141,10 @@ function describe (reply: FastifyReply, disc: OpenDisc, linkOf: SendOptions['lin
     reply.header('link', relations.filter(([, n]) => n >= 1 && n <= disc.discs).map(([rel, n]) => `<${linkOf(n, disc.set)}>; rel="${rel}"`).join(', '))
   }
   if (disc.notListed.length > 0) reply.header('x-mkiso-not-listed', String(disc.notListed.length))
+  const silent = silentArchives(disc.contents)
+  if (silent.length > 0) reply.header('x-mkiso-archive-silent', silent.join(', '))
+  const { part } = disc
+  if (part !== undefined) reply.header('x-mkiso-part', `${part.series} of ${part.ofSeries} series, ${part.images} of ${part.ofImages} images`)
   if (disc.missing !== 0) reply.header('x-mkiso-missing', String(disc.missing ?? 'unknown'))
   reply.header('x-mkiso-images', String(disc.instances))
   reply.header('etag', disc.etag)

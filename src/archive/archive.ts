@@ -114,9 +114,13 @@ export interface Delivery {
    * `archive`: the sender calls itself by the archive's title. `unknown`: neither, which is nothing bad in itself: many archives send neither.
    */
   readonly provenance: Provenance
-  /** `10.0.0.5 as ABPACS`, for the log. */
+  /** Who has sent it, for the log, and to tell one sender from another: `10.0.0.5 as ABPACS`. */
   readonly from: string
+  /** `asked`: it is the archive that was asked, by its title or by its connection. `other`: it calls itself by the title of another one. Undefined where that is not known. */
+  readonly sender?: Sender | undefined
 }
+
+export type Sender = 'asked' | 'other'
 
 export type Provenance = 'ours' | 'archive' | 'unknown'
 

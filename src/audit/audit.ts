@@ -58,6 +58,18 @@ export class Audit {
     this.#begin(activity, { caller: activity.caller, studies: studiesOf(manifest), disc: undefined })
   }
 
+  /**
+   * Before the first image of a disc is shown.
+   * @throws MkisoError AUDIT_FAILED
+   */
+  looking ({ id: requestId, caller }: { id: string, caller: Caller }, accessionNumbers: readonly string[], { contents, disc, discs, etag, image: { sizeBytes } }: OpenDisc): void {
+    if (!this.#enabled) return
+    this.#mustBegin({
+      kind: 'look', at: new Date(), requestId, activityId: requestId, caller, accessionNumbers, studies: studiesOnDisc(contents),
+      disc: { number: disc, of: discs, sizeBytes, etag, range: undefined }, destination: undefined
+    })
+  }
+
   /** However it ended, and however far it came. */
   ended (activity: Activity): void {
     if (!this.#enabled) return
@@ -77,7 +89,11 @@ export class Audit {
   #begin (activity: Activity, given: Given): void {
     if (!this.#enabled) return
     this.#given.set(activity, given)
-    const failure = this.#record({ ...this.#about(activity), phase: 'begin', outcome: undefined, code: undefined, sentBytes: undefined, sentInstances: undefined })
+    this.#mustBegin(this.#about(activity))
+  }
+
+  #mustBegin (about: About): void {
+    const failure = this.#record({ ...about, phase: 'begin', outcome: undefined, code: undefined, sentBytes: undefined, sentInstances: undefined })
     if (failure !== undefined && this.#config.required) throw new MkisoError('AUDIT_FAILED', 'nothing leaves that cannot be recorded (audit.required)', { cause: failure })
   }
 

@@ -1,6 +1,7 @@
 /** Schema atoms, composed per route: one schema gives validation, types, the error map and OpenAPI. */
 import { Type, type TObject } from '@sinclair/typebox'
 import { ACCESSION_NUMBER_MAX_LENGTH, ACCESSION_NUMBER_PATTERN } from '../dicom/accession-number.ts'
+import { MODALITY_PATTERN, SERIES_MAX_LENGTH, SERIES_PATTERN } from '../disc/choice.ts'
 import { errorExample } from './error-examples.ts'
 import { PRINT_EXAMPLE, PrintState } from './print-state.ts'
 import { ERRORS, type ErrorCode, type MkisoError } from '../errors.ts'
@@ -80,6 +81,12 @@ export const SIGNED_LINK_QUERY = {
   expires: Type.Optional(Type.String({ pattern: '^[0-9]{1,12}$', description: 'Signed link: end of its validity, seconds since 1970.' })),
   signature: Type.Optional(Type.String({ pattern: '^[0-9a-fA-F]{64}$', description: 'Signed link: HMAC-SHA256 in hexadecimal; see docs/security.md.' })),
   once: Type.Optional(Type.String({ pattern: '^[0-9a-f]{32}$', description: 'Signed link that is good for one whole download: a number that nobody can guess.' }))
+}
+
+/** A part of the studies; a disc of it says so. */
+export const CHOICE_QUERY = {
+  series: Type.Optional(Type.String({ maxLength: SERIES_MAX_LENGTH, pattern: SERIES_PATTERN, description: 'A part of the studies: Series Instance UIDs, separated by commas.', examples: ['1.2.840.113619.2.5.1'] })),
+  modality: Type.Optional(Type.String({ maxLength: 256, pattern: MODALITY_PATTERN, description: 'A part of the studies: series of these modalities, separated by commas. With series, what both let through.', examples: ['CT,SR'] }))
 }
 
 /** A query is text, and nothing is coerced. */

@@ -93,6 +93,8 @@ function namedBy (study: Study): Set<string> {
 class Share {
   readonly held: HeldStudy
   fault: MkisoError | undefined
+  /** Who has sent objects of it, as Delivery.from. */
+  readonly senders = new Set<string>()
   readonly #options: FetchFromSeveralOptions
   readonly #source: StudySource
 
@@ -129,7 +131,7 @@ class Share {
     const { archive, limits, open } = this.#source
     const { signal, log, isDiskFull } = this.#options
     try {
-      const session = keepingApart(await open(signal), this.held.study, earlier)
+      const session = keepingApart(await open(signal), this.held.study, earlier, this.senders)
       await fetchStudy(this.held, { archive, session, limits, allowIncomplete: false, listing: Promise.resolve(), first: this.#firstParts(), isDiskFull, signal, log })
     } catch (error) {
       signal.throwIfAborted()
@@ -165,13 +167,16 @@ class Share {
 }
 
 /**
- * All may send to one receiver. What an earlier one sends late, and this archive does not name, must not fill this one's count: of what came from
- * the earlier already, and does not say that it is this archive's, nobody knows that it is.
+ * All may send to one receiver. What an earlier one sends late, and this archive does not name, must not fill this one's count: who does not call itself
+ * by this archive's title, and has sent for an earlier one, is believed to send for that. So is anybody, where it is not known who sends for an
+ * earlier one that has failed.
+ * @param senders is filled with those who sent for this one
  */
-function keepingApart (session: FetchSession, study: Study, earlier: readonly Share[]): FetchSession {
+function keepingApart (session: FetchSession, study: Study, earlier: readonly Share[], senders: Set<string>): FetchSession {
   const names = namedBy(study)
-  const sent = new Set(earlier.flatMap(({ own }) => own.map(({ object }) => identityKey(object))))
-  const isLate = ({ object, provenance }: Delivery): boolean => provenance === 'unknown' && !names.has(identityKey(object)) && sent.has(identityKey(object))
+  const nobodyKnows = earlier.some(share => share.fault !== undefined && share.senders.size === 0)
+  const isLate = ({ object, sender, from }: Delivery): boolean => sender !== 'asked' && !names.has(identityKey(object)) &&
+    (sender === 'other' || nobodyKnows || earlier.some(share => share.senders.has(from)))
   return {
     destination: session.destination,
     fetch: async (part, options) => await session.fetch(part, options),
@@ -179,7 +184,11 @@ function keepingApart (session: FetchSession, study: Study, earlier: readonly Sh
     turnedAway: () => session.turnedAway(),
     close: async () => { await session.close() },
     receive: (studyInstanceUid: string, sink: StudySink) => session.receive(studyInstanceUid, {
-      offer: async delivery => { if (!isLate(delivery)) await sink.offer(delivery) },
+      offer: async delivery => {
+        if (isLate(delivery)) return
+        if (delivery.sender !== 'other') senders.add(delivery.from)
+        await sink.offer(delivery)
+      },
       cutOff: (sopInstanceUid, reason) => { sink.cutOff(sopInstanceUid, reason) },
       activity: () => { sink.activity() }
     })

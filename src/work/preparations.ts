@@ -4,6 +4,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { Caller } from './caller.ts'
+import { choiceKey, type Choice } from '../disc/choice.ts'
 import type { Discs, OpenDisc } from '../disc/discs.ts'
 import type { Manifest } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
@@ -29,11 +30,16 @@ export interface PreparationRequest {
   caller: Caller
   accessionNumbers: readonly string[]
   disc: number | undefined
+  /** A part of the studies; undefined for all. */
+  choice?: Choice | undefined
   /** The set that the disc belongs to, as a link names it. */
   set: string | undefined
   linkOf: (disc: number, set: string) => string
   log: Log
 }
+
+/** By what a download finds its preparation beside its id. */
+export type Asked = Pick<PreparationRequest, 'accessionNumbers' | 'disc' | 'choice'>
 
 export interface Preparation {
   readonly activity: Activity
@@ -52,6 +58,7 @@ const REMEMBERED_MS = 7 * 24 * 3_600_000
 interface Entry {
   activity: Activity
   disc: number | undefined
+  choice: Choice | undefined
   discs: number | undefined
   error: MkisoError | undefined
   followers: number
@@ -74,7 +81,7 @@ export class Preparations {
 
   /** The page's own, by the id that it was given, or a new one. */
   join (id: string | undefined, request: PreparationRequest): Preparation {
-    const own = this.#find(id, request.accessionNumbers, request.disc)
+    const own = this.#find(id, request)
     return own ?? this.#begin(request)
   }
 
@@ -88,13 +95,19 @@ export class Preparations {
    * The activity of a preparation goes on with its download; undefined when another download has it already.
    * @throws MkisoError DOWNLOAD_CANCELLED: Chromium goes on by itself with what was cut off on purpose, and would have all of it (measured)
    */
-  take (id: string | undefined, accessionNumbers: readonly string[], disc: number | undefined): Activity | undefined {
+  take (id: string | undefined, asked: Asked): Activity | undefined {
     if (id !== undefined && this.#cancelled.has(id)) throw new MkisoError('DOWNLOAD_CANCELLED')
-    const entry = this.#find(id, accessionNumbers, disc)
+    const entry = this.#find(id, asked)
     if (entry === undefined || entry.taken) return undefined
     entry.taken = true
     clearTimeout(entry.timer)
     return entry.activity
+  }
+
+  /** What the archive has told of these studies while their disc is made: dcmqrscp answers no query while it sends (measured). */
+  manifestOf (id: string | undefined, accessionNumbers: readonly string[]): Manifest | undefined {
+    const activity = id === undefined ? undefined : this.#entries.get(id)?.activity
+    return activity !== undefined && same(activity.accessionNumbers, accessionNumbers) ? activity.manifest : undefined
   }
 
   /** @returns true once a download has it */
@@ -105,15 +118,16 @@ export class Preparations {
     for (const { activity } of this.#entries.values()) activity.abort(new MkisoError('SHUTTING_DOWN'))
   }
 
-  #find (id: string | undefined, accessionNumbers: readonly string[], disc: number | undefined): Entry | undefined {
+  #find (id: string | undefined, { accessionNumbers, disc, choice }: Asked): Entry | undefined {
     const entry = id === undefined ? undefined : this.#entries.get(id)
-    return entry !== undefined && entry.disc === disc && same(entry.activity.accessionNumbers, accessionNumbers) ? entry : undefined
+    const isAsked = entry !== undefined && entry.disc === disc && choiceKey(entry.choice) === choiceKey(choice) && same(entry.activity.accessionNumbers, accessionNumbers)
+    return isAsked ? entry : undefined
   }
 
-  #begin ({ requestId, caller, accessionNumbers, disc, set, linkOf, log }: PreparationRequest): Entry {
+  #begin ({ requestId, caller, accessionNumbers, disc, choice, set, linkOf, log }: PreparationRequest): Entry {
     const activity = this.#options.activities.begin({ requestId, kind: 'download', accessionNumbers, caller })
     const entry: Entry = {
-      activity, disc, discs: undefined, error: undefined, followers: 0, taken: false, opened: undefined, timer: undefined,
+      activity, disc, choice, discs: undefined, error: undefined, followers: 0, taken: false, opened: undefined, timer: undefined,
       follow: () => {
         entry.followers++
         this.#schedule(entry)
@@ -130,11 +144,11 @@ export class Preparations {
 
   async #make (entry: Entry, set: string | undefined, linkOf: PreparationRequest['linkOf'], log: Log): Promise<void> {
     const { discs, check, toMkisoError } = this.#options
-    const { activity, disc } = entry
+    const { activity, disc, choice } = entry
     const { accessionNumbers, signal } = activity
     try {
       const checkStudies = await check(accessionNumbers, signal, log)
-      const opened = await discs.open({ accessionNumbers, disc, set, linkOf, signal, log, check: checkStudies, watch: activity })
+      const opened = await discs.open({ accessionNumbers, disc, choice, set, linkOf, signal, log, check: checkStudies, watch: activity })
       if (activity.outcome !== undefined) { opened.close(); return }
       entry.opened = opened
       entry.discs = opened.discs

@@ -1,5 +1,5 @@
 /** Several archives as one: real PACS that hold different parts of a study, that die, that disagree. */
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { startOrthanc } from '../../demo/orthanc.ts'
@@ -9,7 +9,7 @@ import { freePort } from '../../demo/ports.ts'
 import type { Programs } from '../../src/process.ts'
 import { faultStudy, linkTo, nothingRemains, PATIENT, rightAnswer } from '../faults/harness.ts'
 import { Proxy } from '../faults/proxy.ts'
-import { programsOf, serviceOf, temporaryFolder, type Overrides, type Service } from '../world.ts'
+import { programsOf, readDisc, serviceOf, temporaryFolder, type Overrides, type Service } from '../world.ts'
 
 const STUDY_ROOT_MOVE = '1.2.840.10008.5.1.4.1.2.2.2'
 const LIMITS = { connect_timeout: '3s', find_timeout: '3s', idle_timeout: '8s', move_timeout: '14s', settle_timeout: '700ms' }
@@ -141,6 +141,9 @@ t.test('archives that fail', async t => {
     b.proxy.fault = { kind: 'refuse' }
     const answer = await mkiso.get(linkTo('ONLY.A'))
     await rightAnswer(t, places.programs, answer, 'disc', only)
+    t.equal(answer.headers['x-mkiso-archive-silent'], 'b')
+    const { root } = await readDisc(t, answer.body, places.programs)
+    for (const page of ['README.TXT', 'INDEX.HTM']) t.match(readFileSync(join(root, page), 'utf8').replace(/\s+/g, ' '), /AN ARCHIVE DID NOT ANSWER \(b\)/, page)
     t.match(mkiso.log.find(({ msg }) => /optional archive does not answer/.test(String(msg))), { silent: ['b'] })
     await rightAnswer(t, places.programs, await mkiso.get(linkTo('NOBODY')), { codes: ['PACS_UNREACHABLE'], detail: /^b at / }, [])
     t.match((await mkiso.get('/api/health')).json(), { status: 'degraded', archives: { b: { status: 'down' } } })

@@ -134,6 +134,37 @@ t.test('pages in Chromium', async t => {
     t.match(mkiso.app.activities.finished[0], { outcome: { kind: 'cancelled', by: 'client' } })
   })
 
+  t.test('a part of the study: ticks, all of them at first', async t => {
+    gate.allow(1_000_000)
+    await page.goto(`${nginx.url}/download?accession_number=CT.2024.200`)
+    await page.locator('#images', { hasText: /^[1-9]/ }).waitFor()
+    const moves = here.pacs.moves()
+    await page.getByText('Only a part of the study').click()
+    const second = page.getByLabel(/CT · Series 2/)
+    await second.waitFor()
+    t.equal(await page.locator('#choices input').count(), 2)
+    t.equal(await page.locator('#choices input:checked').count(), 2)
+    t.strictSame(await violations(page), [])
+    await page.getByRole('button', { name: 'Make a disc of these' }).click()
+    await page.getByText('This is the whole study').waitFor()
+    await second.uncheck()
+    await page.getByLabel(/CT · Series 1/).uncheck()
+    await page.getByRole('button', { name: 'Make a disc of these' }).click()
+    await page.getByText('Tick at least one series.').waitFor()
+    await second.check()
+    const saving = page.waitForEvent('download')
+    await page.getByRole('button', { name: 'Make a disc of these' }).click()
+    await page.getByText('Part of the study · 1 series').waitFor()
+    t.strictSame(await violations(page), [])
+    gate.open()
+    const download = await saving
+    t.equal(download.suggestedFilename(), 'CT.2024.200-part.iso')
+    t.equal((await contentOf(download)).length, 100)
+    t.equal(here.pacs.moves(), moves, 'the retrieval that runs is joined')
+    await page.getByRole('link', { name: 'The whole study' }).waitFor()
+    t.strictSame(await nothingLeft(mkiso, 15_000), [])
+  })
+
   t.test('a set of discs: a link for each', async t => {
     const whole = CAPACITY_BYTES.cd
     t.teardown(() => { CAPACITY_BYTES.cd = whole })

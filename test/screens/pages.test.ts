@@ -117,9 +117,10 @@ t.test('a disc for a page', async t => {
     const { activity } = preparation
     preparation.follow()
     t.ok(await until(() => activity.phase === 'ready', 2_000))
-    t.equal(preparations.take(activity.id, ['B'], undefined), undefined)
-    t.equal(preparations.take(activity.id, ['A'], undefined), activity)
-    t.equal(preparations.take(activity.id, ['A'], undefined), undefined)
+    t.equal(preparations.take(activity.id, { accessionNumbers: ['B'], disc: undefined }), undefined)
+    t.equal(preparations.take(activity.id, { accessionNumbers: ['A'], disc: undefined, choice: { series: undefined, modalities: ['CT'] } }), undefined, 'nor with a part')
+    t.equal(preparations.take(activity.id, { accessionNumbers: ['A'], disc: undefined }), activity)
+    t.equal(preparations.take(activity.id, { accessionNumbers: ['A'], disc: undefined }), undefined)
     t.equal(closed, 0)
     activity.end({ kind: 'success' })
     t.equal(closed, 1)

@@ -170,13 +170,13 @@ function start (place: HTMLElement, data: PageData): void {
   function onPage (stack: Stack): Place[] {
     const tile = document.querySelector(`[data-series="${stack.id}"]`)
     if (!(tile instanceof HTMLElement)) return []
-    const made = element('button', { type: 'button', class: tile.className, 'aria-label': nameOf(stack) }, ...tile.childNodes)
+    const made = element('button', { type: 'button', class: tile.className }, ...tile.childNodes)
     made.addEventListener('click', () => {
       active.open(stack)
       place.scrollIntoView()
     })
     tile.replaceWith(made)
-    return [{ element: made, pixels: PAGE_THUMBNAIL_PIXELS, explain: sentence => { made.replaceChildren(sentence) } }]
+    return [{ element: made, pixels: PAGE_THUMBNAIL_PIXELS, label: nameOf(stack), explain: sentence => { made.replaceChildren(sentence) } }]
   }
 
   function reportTile (stack: Stack, path: string): HTMLElement {

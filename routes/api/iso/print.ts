@@ -61,14 +61,18 @@ const routes: FastifyPluginAsyncTypebox = async app => {
 
   interface Asked { query: { accession_number: string, again?: string }, headers: { 'idempotency-key'?: string } }
 
-  const printOf = (request: FastifyRequest, { query, headers }: Asked, detached: boolean): PrintRequest => ({
-    accessionNumbers: parseAccessionNumbers(query.accession_number, app.config.server.max_accessions),
-    caller: request.caller,
-    requestId: request.id,
-    again: query.again === 'true',
-    detached,
-    idempotencyKey: headers['idempotency-key']
-  })
+  const printOf = (request: FastifyRequest, { query, headers }: Asked, detached: boolean): PrintRequest => {
+    // to print all where a part was asked for would be as wrong as the other way round
+    if ('series' in query || 'modality' in query) throw new MkisoError('INVALID_REQUEST', 'a print is of whole studies: series and modality are for downloads')
+    return {
+      accessionNumbers: parseAccessionNumbers(query.accession_number, app.config.server.max_accessions),
+      caller: request.caller,
+      requestId: request.id,
+      again: query.again === 'true',
+      detached,
+      idempotencyKey: headers['idempotency-key']
+    }
+  }
 
   const waitFor = async (print: PrintRequest, activity: Activity): Promise<PrintRecord> => {
     try {

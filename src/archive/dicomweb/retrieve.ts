@@ -196,7 +196,7 @@ class ArrivingObjects {
     this.sent++
     try {
       // it came as the answer to what was asked
-      await sink.offer({ path: file.path, object, provenance: 'ours', from: server.name })
+      await sink.offer({ path: file.path, object, provenance: 'ours', sender: 'asked', from: server.name })
     } catch (error) {
       log.error({ err: error }, 'a received image was not taken')
     }

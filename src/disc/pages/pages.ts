@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Eta } from 'eta'
 import type { Config } from '../../config/schema.ts'
 import { PRODUCT } from '../../product.ts'
-import type { DiscContents, DiscStudy } from '../contents.ts'
+import { silentArchives, type DiscContents, type DiscStudy } from '../contents.ts'
 import type { NotListed } from '../dicomdir/dicomdir.ts'
 import { WEB_FOLDER, type WebContent, type WebSeries } from '../web/web-content.ts'
 import { loadLanguage, type Language } from '../../language/language.ts'
@@ -28,6 +28,8 @@ export interface PageInput {
   profile: string | undefined
   /** What the page's own viewer shows; undefined where the disc has none (disc.viewer). */
   pictures?: PageData | undefined
+  /** The page is shown by the service, not from the disc: what else lies on the disc is not beside it. */
+  online?: boolean
 }
 
 const STUDY_SCRIPT = readFileSync(join(import.meta.dirname, 'study.js'), 'utf8')
@@ -42,6 +44,11 @@ function policyOf (scripts: readonly string[]): string {
     "default-src 'none'", "img-src 'self' file: data: blob:", "style-src 'unsafe-inline'", `script-src ${scripts.length === 0 ? "'none'" : scripts.join(' ')}`, "frame-src 'self' file:",
     "base-uri 'none'", "form-action 'none'"
   ].join('; ')
+}
+
+/** Of INDEX.HTM. Pictures that only a decoder can show are in scripts of their own. */
+export function indexPolicy (pictures: PageData | undefined): string {
+  return policyOf(pictures === undefined ? [] : [viewerAssets().scriptHash, ...(usesScripts(pictures) ? ["'self'", 'file:', "'wasm-unsafe-eval'"] : [])])
 }
 
 const html = new Eta({ views: import.meta.dirname, autoEscape: true, cache: true })
@@ -62,6 +69,7 @@ export function renderPages (input: PageInput): Array<{ path: string, text: stri
   }))
   const studies = patients.flatMap(patient => patient.studies)
   const counts = { patients: patients.length, studies: studies.length, images: studies.reduce((sum, { count }) => sum + count, 0) }
+  const silent = silentArchives(contents)
   const notListed = input.notListed.map(({ fileId, reason }) => ({ fileId, reason: clean(reason) }))
   const reports = studies.flatMap(({ date, series }) => series.flatMap(({ reports, description, modality }) => reports.map(path => ({ path, title: [description || modality, date].join(', ') }))))
   const assets = input.pictures === undefined ? undefined : viewerAssets()
@@ -70,9 +78,9 @@ export function renderPages (input: PageInput): Array<{ path: string, text: stri
     ...input,
     reports,
     viewerPage,
-    // pictures that only a decoder can show are in scripts of their own
-    policy: policyOf(assets === undefined ? [] : [assets.scriptHash, ...(usesScripts(input.pictures) ? ["'self'", 'file:', "'wasm-unsafe-eval'"] : [])]),
+    policy: indexPolicy(input.pictures),
     notListed,
+    silent,
     language,
     patients,
     counts,
@@ -80,7 +88,7 @@ export function renderPages (input: PageInput): Array<{ path: string, text: stri
     product: PRODUCT,
     heading: disc.institution === '' ? language.say('title') : disc.institution
   }
-  const readme = readmeText({ ...input, language, patients, counts, notListed, product: PRODUCT, today, set: contents })
+  const readme = readmeText({ ...input, silent, language, patients, counts, notListed, product: PRODUCT, today, set: contents })
   return [
     { path: 'INDEX.HTM', text: html.render('./index', data) },
     // Notepad takes a file without a mark for the machine's old code page

@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DicomObject } from '../../../dicom/part10.ts'
 import type { Log } from '../../../process.ts'
-import type { Provenance, StudySink } from '../../archive.ts'
+import type { Provenance, Sender, StudySink } from '../../archive.ts'
 import type { WantedStudies } from '../wanted-studies.ts'
 import { STATUS, type CommandSet } from './command-set.ts'
 import { diskFaultOf, fileHeader, ObjectFile, removeFile, type Flow } from './object-file.ts'
@@ -22,6 +22,8 @@ export interface IncomingObjectsOptions {
   /** Most bytes of what nobody asked for on one association. */
   maxUnwantedBytes: number
   provenanceOf: (command: CommandSet, studyInstanceUid: string) => Provenance
+  /** Who sends, beside the archive that was asked for the study. */
+  senderOf?: ((studyInstanceUid: string) => Sender | undefined) | undefined
   callingAeTitle: string
   /** `10.0.0.5 as ABPACS` */
   from: string
@@ -129,7 +131,7 @@ export class IncomingObjects {
 
   /** @throws never */
   async #take (incoming: Incoming, file: ObjectFile): Promise<number> {
-    const { read, wanted, from, provenanceOf, log, onDropped } = this.#options
+    const { read, wanted, from, provenanceOf, senderOf, log, onDropped } = this.#options
     let object: DicomObject
     try {
       await file.finish()
@@ -148,7 +150,7 @@ export class IncomingObjects {
     }
     this.#delivered.add(object.studyInstanceUid)
     try {
-      await sink.offer({ path: file.path, object, provenance: provenanceOf(incoming.command, object.studyInstanceUid), from })
+      await sink.offer({ path: file.path, object, provenance: provenanceOf(incoming.command, object.studyInstanceUid), from, sender: senderOf?.(object.studyInstanceUid) })
       return STATUS.success
     } catch (error) {
       log.error({ err: error }, 'a received image was not taken')
