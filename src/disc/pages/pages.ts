@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Eta } from 'eta'
 import type { Config } from '../../config/schema.ts'
 import { PRODUCT } from '../../product.ts'
-import type { DiscContents, DiscStudy } from '../contents.ts'
+import { silentArchives, type DiscContents, type DiscStudy } from '../contents.ts'
 import type { NotListed } from '../dicomdir/dicomdir.ts'
 import { WEB_FOLDER, type WebContent, type WebSeries } from '../web/web-content.ts'
 import { loadLanguage, type Language } from '../../language/language.ts'
@@ -69,6 +69,7 @@ export function renderPages (input: PageInput): Array<{ path: string, text: stri
   }))
   const studies = patients.flatMap(patient => patient.studies)
   const counts = { patients: patients.length, studies: studies.length, images: studies.reduce((sum, { count }) => sum + count, 0) }
+  const silent = silentArchives(contents)
   const notListed = input.notListed.map(({ fileId, reason }) => ({ fileId, reason: clean(reason) }))
   const reports = studies.flatMap(({ date, series }) => series.flatMap(({ reports, description, modality }) => reports.map(path => ({ path, title: [description || modality, date].join(', ') }))))
   const assets = input.pictures === undefined ? undefined : viewerAssets()
@@ -79,6 +80,7 @@ export function renderPages (input: PageInput): Array<{ path: string, text: stri
     viewerPage,
     policy: indexPolicy(input.pictures),
     notListed,
+    silent,
     language,
     patients,
     counts,
@@ -86,7 +88,7 @@ export function renderPages (input: PageInput): Array<{ path: string, text: stri
     product: PRODUCT,
     heading: disc.institution === '' ? language.say('title') : disc.institution
   }
-  const readme = readmeText({ ...input, language, patients, counts, notListed, product: PRODUCT, today, set: contents })
+  const readme = readmeText({ ...input, silent, language, patients, counts, notListed, product: PRODUCT, today, set: contents })
   return [
     { path: 'INDEX.HTM', text: html.render('./index', data) },
     // Notepad takes a file without a mark for the machine's old code page
