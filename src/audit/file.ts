@@ -7,12 +7,14 @@ export function appendAuditLine (file: string, event: AuditEvent): void {
   appendFileSync(file, `${JSON.stringify(auditLine(event))}\n`, { mode: 0o600 })
 }
 
+const EVENTS = { download: 'export', print: 'transfer', query: 'query' } as const
+
 /** What does not apply is left out. */
 export function auditLine (event: AuditEvent): Record<string, unknown> {
   const { caller, disc } = event
   return {
     time: event.at.toISOString(),
-    event: event.kind === 'download' ? 'export' : 'transfer',
+    event: EVENTS[event.kind],
     phase: event.phase,
     outcome: event.outcome,
     code: event.code,

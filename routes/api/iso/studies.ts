@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import { studiesOf } from '../../../src/audit/event.ts'
 import { summaryOf } from '../../../src/work/activity.ts'
 import { StudiesState, studiesState } from '../../../src/http/activity-state.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
@@ -12,7 +13,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     schema: {
       tags: ['disc'],
       summary: 'Whose studies these are',
-      description: 'Asks the PACS, and moves nothing: for a page that asks before it prints.',
+      description: 'Asks the PACS, and moves nothing: for a page that asks before it prints. It names a patient, so it is recorded (audit).',
       security: [{ apiKey: [] }],
       querystring: Type.Object({ accession_number: AccessionNumberList, ...SIGNED_LINK_QUERY }),
       response: { ...errorResponses(...RETRIEVAL_ERRORS), 200: StudiesState }
@@ -20,6 +21,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   }, async (request, reply) => {
     const accessionNumbers = parseAccessionNumbers(request.query.accession_number, app.config.server.max_accessions)
     const manifest = await app.studyStore.find(accessionNumbers, { signal: request.gone, log: request.log })
+    app.audit.telling({ requestId: request.id, caller: request.caller, accessionNumbers }, studiesOf(manifest))
     return reply.header('cache-control', 'no-store').send(studiesState(summaryOf(manifest)))
   })
 }
