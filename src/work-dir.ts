@@ -97,12 +97,12 @@ export class WorkDirSweep {
     const owner = await readFile(join(path, OWNER_FILE), 'utf8').catch(() => undefined)
     // a folder without a mark is not ours to judge
     if (owner === undefined) return true
+    const sign = await signOfLife(path)
+    if (sign === 'alive') return true
     const [pid, , namespace] = owner.split(' ')
     // an earlier version's mark ends before the namespace
     if (namespace === undefined || namespace === pidNamespace()) return `${ownerMark(Number(pid)) ?? ''} `.startsWith(`${owner} `)
     // a process id of another container says nothing here; a socket does, on the same machine since the same boot
-    const sign = await signOfLife(path)
-    if (sign === 'alive') return true
     if (sign === 'ended' && sameBoot(namespace, pidNamespace())) return false
     return !await this.#unchangedForLong(path, owner)
   }

@@ -8,9 +8,10 @@ import { join } from 'node:path'
 import pLimit from 'p-limit'
 import type { Config } from '../../config/schema.ts'
 import { identityKey } from '../../dicom/study.ts'
-import type { Log, Programs } from '../../process.ts'
+import type { Limits, Log, Programs } from '../../process.ts'
 import type { DiscFile } from '../contents.ts'
 import type { DiscSource } from '../layout.ts'
+import { decodingLimits, documentLimits, pictureFault, pictureLimits, reportFault, reportLimits } from '../render-limits.ts'
 import { renderReport } from './report.ts'
 
 export interface Rendering {
@@ -118,6 +119,8 @@ export class Renderer {
     const columns = attributes.number(COLUMNS) ?? 0
     // a plan, a waveform, a presentation state: nothing to see, and nothing wrong
     if (rows === 0 || columns === 0) return NOTHING
+    const fault = pictureFault(source.object)
+    if (fault !== undefined) throw new Error(fault)
     const frames = Math.max(1, Math.trunc(attributes.number(NUMBER_OF_FRAMES) ?? 1))
     const grey = (attributes.text(PHOTOMETRIC_INTERPRETATION) ?? '').startsWith('MONOCHROME')
     const hasWindow = (attributes.text(WINDOW_CENTER) ?? '') !== ''
@@ -130,7 +133,7 @@ export class Renderer {
       const windows = !grey ? [[]] : hasWindow ? [['+Wi', '1'], ['+Wm']] : [['+Wm'], []]
       let reason = ''
       for (const window of windows) {
-        const result = await this.#options.programs.run(this.#options.dcmtk.dcmj2pnm, ['+oj', '+Jq', '85', ...window, ...scale, ...frameOptions, path, target], this.#run)
+        const result = await this.#options.programs.run(this.#options.dcmtk.dcmj2pnm, ['+oj', '+Jq', '85', ...window, ...scale, ...frameOptions, path, target], this.#run(pictureLimits(source.object)))
         // a picture that is not there must not reach the disc as a link
         if (result.exitCode === 0 && existsSync(first)) return
         reason = result.stderr.trim().split('\n')[0] ?? ''
@@ -159,7 +162,7 @@ export class Renderer {
   /** A copy in an encoding that the next program reads. */
   async #converted (program: string, option: string, source: Source): Promise<string> {
     const target = `${this.#file()}.raw`
-    const result = await this.#options.programs.run(program, [option, source.path, target], this.#run)
+    const result = await this.#options.programs.run(program, [option, source.path, target], this.#run(decodingLimits(source.object)))
     if (result.exitCode !== 0) throw new Error(`${program}: ${result.stderr.trim()}`)
     return target
   }
@@ -167,11 +170,13 @@ export class Renderer {
   async #report (source: Source): Promise<Rendering> {
     const { dcmtk, programs } = this.#options
     const pdf = source.object.sopClassUid === ENCAPSULATED_PDF
+    const fault = pdf ? undefined : reportFault(source.object)
+    if (fault !== undefined) throw new Error(fault)
     const target = `${this.#file()}.${pdf ? 'pdf' : 'htm'}`
     if (pdf) {
-      const result = await programs.run(dcmtk.dcm2pdf, [source.path, target], this.#run)
+      const result = await programs.run(dcmtk.dcm2pdf, [source.path, target], this.#run(documentLimits(source.object)))
       if (result.exitCode !== 0 || !existsSync(target)) throw new Error(result.stderr.trim())
-    } else await renderReport(programs, dcmtk.dsr2html, source.path, target, this.#run)
+    } else await renderReport(programs, dcmtk.dsr2html, source.path, target, this.#run(reportLimits(source.object)))
     return { ...NOTHING, report: { path: target, extension: pdf ? 'PDF' : 'HTM' } }
   }
 
@@ -180,8 +185,8 @@ export class Renderer {
     return join(this.#options.folder, String(++this.#files))
   }
 
-  get #run (): { signal: AbortSignal, timeoutMs: number } {
-    return { signal: this.#options.signal, timeoutMs: TIMEOUT_MS }
+  #run (limits: Limits): { signal: AbortSignal, timeoutMs: number, limits: Limits } {
+    return { signal: this.#options.signal, timeoutMs: TIMEOUT_MS, limits }
   }
 }
 
