@@ -117,7 +117,7 @@ export async function service (t: T, pacs: Pick<Pacs, 'aeTitle' | 'host' | 'port
   const app = await buildApp(config, { level: 'debug', stream: { write: line => { log.push(JSON.parse(line) as Record<string, unknown>) } } })
   t.teardown(async () => { await app.close() })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
-  if (config.pacs.retrieve === 'move' && config.our_ae.receiver === 'shared') await until(() => app.receiverFault() === undefined, 3_000)
+  if (app.sharedReceiver !== undefined) await until(() => app.receiverFault() === undefined, 3_000)
   const send = async (method: 'GET' | 'POST', path: string): Promise<Answer> => {
     const answer = await request(url + path, { method, headersTimeout: 120_000, bodyTimeout: 120_000 })
     const body = Buffer.from(await answer.body.arrayBuffer())
@@ -132,7 +132,7 @@ export async function service (t: T, pacs: Pick<Pacs, 'aeTitle' | 'host' | 'port
     post: async path => await send('POST', path),
     leftovers: () => [
       ...app.dcmtk.programs.pids.filter(pid => !commandOf(pid).includes('stunnel')).map(pid => `process ${commandOf(pid)}`),
-      ...readdirSync(app.workDir).filter(name => name !== 'owner' && name !== 'alive' && !name.startsWith('stunnel_') && !(name.startsWith('receive_') && config.our_ae.receiver === 'shared' && config.pacs.retrieve === 'move')).map(name => `folder ${name}`),
+      ...readdirSync(app.workDir).filter(name => name !== 'owner' && name !== 'alive' && !name.startsWith('stunnel_') && !(name.startsWith('receive_') && app.sharedReceiver !== undefined)).map(name => `folder ${name}`),
       ...(app.portPool.inUse > 0 ? [`${app.portPool.inUse} slots`] : []),
       ...(app.studyStore.running > 0 ? [`${app.studyStore.running} retrievals`] : [])
     ]

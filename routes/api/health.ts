@@ -12,13 +12,14 @@ const Check = Type.Object({
 
 const Health = Type.Object({
   status: Type.String({ enum: ['ok', 'degraded', 'down'], description: 'down: no disc can be made.' }),
-  checks: Type.Object(Object.fromEntries(CHECKS.map(name => [name, Check])))
+  checks: Type.Object(Object.fromEntries(CHECKS.map(name => [name, Check]))),
+  archives: Type.Record(Type.String(), Check, { description: 'Each archive by its name; "pacs" among the checks is all of them.' })
 }, { examples: [example('ok', { status: 'ok', latency_ms: 12 })] })
 
 const Down = Type.Union([Health, errorResponses()[503] ?? Health], { examples: [example('down', { status: 'down', detail: 'ABPACS at localhost:11112: connection refused; check pacs.* and that the PACS knows the AE title CDRECORD' })] })
 
 function example (status: string, pacs: Static<typeof Check>): object {
-  return { status, checks: Object.fromEntries(CHECKS.map(name => [name, name === 'pacs' ? pacs : { status: 'ok' }])) }
+  return { status, checks: Object.fromEntries(CHECKS.map(name => [name, name === 'pacs' ? pacs : { status: 'ok' }])), archives: { ABPACS: pacs } }
 }
 
 const routes: FastifyPluginAsyncTypebox = async app => {

@@ -26,7 +26,34 @@ const tls = <P extends Record<string, TSchema>>(who: string, more: P) => Type.Op
   server_name: text('', `Name in the certificate of the ${who}; empty for its host.`),
   ...more
 }, { additionalProperties: false, description: `DICOM over TLS: when this section is there, the ${who} is reached through stunnel or not at all; see docs/security.md.` }))
+const ARCHIVE_NAME = '^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$'
+/** Each is asked at every request. */
+export const MOST_ARCHIVES = 16
 const port = (fallback: number, description: string) => whole(fallback, 1, 65_535, description)
+
+/** How an archive is reached, and what it bears. */
+const pacs = {
+  ae_title: aeTitle('ABPACS', 'AE title of the PACS.'),
+  host: text('localhost', 'Host name or address.'),
+  port: port(11112, 'DICOM port.'),
+  tls: tls('PACS', {
+    incoming: choice('tls', ['tls', 'plain'], 'How the PACS sends images to us. tls: the receiver takes nothing else, and cert and key are needed. plain: images arrive unencrypted.')
+  }),
+  retrieve: choice('move', ['move', 'get'], 'move: C-MOVE to our receiver. get: C-GET, needs no receiver and no open port, for a PACS that supports it.'),
+  max_moves: whole(4, 1, 64, 'Most C-MOVE (or C-GET) at the PACS at the same time, over all requests.'),
+  max_associations: Type.Optional(Type.Integer({
+    minimum: 1,
+    maximum: 128,
+    description: 'Most associations at the PACS at the same time, over all requests: queries and moves together; 1 for a PACS that bears one. ' +
+      'A larger max_moves is bounded by it. Default: max_moves and 4 more.'
+  })),
+  queue_timeout: duration('2m', 'Longest wait for a turn at the PACS, and for a PACS that rejects associations since it is busy, before 503.'),
+  connect_timeout: duration('10s', 'Longest wait for a connection and for the association.'),
+  find_timeout: duration('30s', 'Longest wait for the answers to one C-FIND.'),
+  idle_timeout: duration('60s', 'A move in which the PACS neither answers nor sends an image for so long has failed (504).'),
+  move_timeout: duration('30m', 'Longest time for one move, however busy (504).'),
+  settle_timeout: duration('5s', 'After a move has ended with images missing: how long to wait while none arrives, since some PACS answer before they have sent.')
+}
 
 export const ConfigSchema = Type.Object({
   server: section('The HTTP side.', {
@@ -79,27 +106,17 @@ export const ConfigSchema = Type.Object({
     stunnel: text('stunnel4', 'Carries DICOM over TLS; only used with pacs.tls or cd_publisher.tls.'),
     gdcmconv: text('gdcmconv', 'Decodes JPEG 2000 for pictures and disc.transfer_syntax; only used where it is installed (package libgdcm-tools).')
   }),
-  pacs: section('The PACS.', {
-    ae_title: aeTitle('ABPACS', 'AE title of the PACS.'),
-    host: text('localhost', 'Host name or address.'),
-    port: port(11112, 'DICOM port.'),
-    tls: tls('PACS', {
-      incoming: choice('tls', ['tls', 'plain'], 'How the PACS sends images to us. tls: the receiver takes nothing else, and cert and key are needed. plain: images arrive unencrypted.')
-    }),
-    retrieve: choice('move', ['move', 'get'], 'move: C-MOVE to our receiver. get: C-GET, needs no receiver and no open port, for a PACS that supports it.'),
-    max_moves: whole(4, 1, 64, 'Most C-MOVE (or C-GET) at the PACS at the same time, over all requests.'),
-    max_associations: Type.Optional(Type.Integer({
-      minimum: 1,
-      maximum: 128,
-      description: 'Most associations at the PACS at the same time, over all requests: queries and moves together; 1 for a PACS that bears one. ' +
-        'A larger max_moves is bounded by it. Default: max_moves and 4 more.'
-    })),
-    queue_timeout: duration('2m', 'Longest wait for a turn at the PACS, and for a PACS that rejects associations since it is busy, before 503.'),
-    connect_timeout: duration('10s', 'Longest wait for a connection and for the association.'),
-    find_timeout: duration('30s', 'Longest wait for the answers to one C-FIND.'),
-    idle_timeout: duration('60s', 'A move in which the PACS neither answers nor sends an image for so long has failed (504).'),
-    move_timeout: duration('30m', 'Longest time for one move, however busy (504).'),
-    settle_timeout: duration('5s', 'After a move has ended with images missing: how long to wait while none arrives, since some PACS answer before they have sent.')
+  pacs: section('The PACS.', pacs),
+  archives: Type.Array(Type.Object({
+    name: Type.String({ pattern: ARCHIVE_NAME, patternMeaning: 'a name of 1 to 32 letters, digits, dots, hyphens and underscores', description: 'Stands in messages, log, audit and metrics.' }),
+    optional: flag(false, 'true: where it does not answer and the study was found elsewhere, the disc is made without it, and says so. Think twice: an image that only it holds is then missing.'),
+    accession_pattern: text('', 'Regular expression for the accession numbers that it can have, for the whole number: "CARD[0-9]{6}". It is not asked for others. Empty: any.'),
+    ...pacs
+  }, { additionalProperties: false }), {
+    default: [],
+    maxItems: MOST_ARCHIVES,
+    description: 'Several archives instead of the one pacs section: a list, each entry with a name and the keys of pacs; see docs/pacs.md. ' +
+      'All are asked, and the first that has all of a study sends it: [{name: main, host: pacs1, ae_title: PACS1}, {name: old, host: pacs2, ae_title: OLD, optional: false, accession_pattern: ""}].'
   }),
   our_ae: section('Ourselves, as the PACS knows us.', {
     ae_title: Type.String({
@@ -207,14 +224,25 @@ export const SECRET_MIN_LENGTH = 32
 /** The configuration as it is written. */
 export type RawConfig = Static<typeof ConfigSchema>
 
+/** One archive: an entry of `archives`, or the `pacs` section. */
+export type ArchiveSettings = RawConfig['pacs'] & {
+  /** For messages; the AE title for the `pacs` section, which has no name. */
+  name: string
+  /** Where its keys stand, for messages that say what to change: `pacs`, or `archives.0`. */
+  section: string
+  optional: boolean
+  /** For the whole accession number; undefined for any. */
+  accessionPattern: RegExp | undefined
+  maxAssociations: number
+  queueTimeoutMs: number, connectTimeoutMs: number, findTimeoutMs: number, idleTimeoutMs: number, moveTimeoutMs: number, settleTimeoutMs: number
+}
+
 /** What a key holds once it is read: durations in milliseconds and sizes in bytes under a name with the unit. */
-export interface Config extends Omit<RawConfig, 'auth' | 'server' | 'pacs' | 'our_ae' | 'patient_api' | 'cd_publisher' | 'relay' | 'iso' | 'disc' | 'log'> {
+export interface Config extends Omit<RawConfig, 'auth' | 'server' | 'pacs' | 'archives' | 'our_ae' | 'patient_api' | 'cd_publisher' | 'relay' | 'iso' | 'disc' | 'log'> {
   server: RawConfig['server'] & { readTimeoutMs: number, writeTimeoutMs: number, shutdownGraceMs: number }
   auth: Omit<RawConfig['auth'], 'api_key' | 'keys' | 'signed_links'> & { keys: readonly NamedKey[], signedLinks: SignedLinkSettings | undefined }
-  pacs: RawConfig['pacs'] & {
-    maxAssociations: number
-    queueTimeoutMs: number, connectTimeoutMs: number, findTimeoutMs: number, idleTimeoutMs: number, moveTimeoutMs: number, settleTimeoutMs: number
-  }
+  /** In the order in which they are preferred: the entries of `archives`, or the one of `pacs`. Never empty. */
+  archives: readonly [ArchiveSettings, ...ArchiveSettings[]]
   our_ae: RawConfig['our_ae'] & { receiver: 'shared' | 'per-request', maxUnwantedBytes: number }
   patient_api: RawConfig['patient_api'] & { timeoutMs: number, slowAfterMs: number }
   cd_publisher: RawConfig['cd_publisher'] & { connectTimeoutMs: number, sendTimeoutMs: number }

@@ -62,7 +62,7 @@ export interface Operation {
 }
 
 /** `host:port`, as an administrator knows it. */
-export function addressOf (peer: Peer): string {
+export function addressOf (peer: Pick<Peer, 'host' | 'port'>): string {
   return `${peer.host}:${peer.port}`
 }
 

@@ -31,7 +31,7 @@ export async function checkConfiguration (config: Config, file: string): Promise
 
 /** @returns one line for DCMTK and one for each other program */
 export async function checkPrograms (config: Config, programs: Programs): Promise<Finding[]> {
-  const vital = new Set(['findscu', 'echoscu', config.relay.sender, ...config.pacs.retrieve === 'get' ? [] : ['movescu']])
+  const vital = new Set(['findscu', 'echoscu', config.relay.sender, ...config.archives.some(({ retrieve }) => retrieve === 'move') ? ['movescu'] : []])
   const describe = (section: 'dcmtk' | 'tools', tool: string): string => {
     const keys: Record<string, { description?: string }> = ConfigSchema.properties[section].properties
     return keys[tool]?.description ?? ''
@@ -54,7 +54,7 @@ export async function checkPrograms (config: Config, programs: Programs): Promis
       ? ok(tool, version)
       : { name: tool, status: tool === 'genisoimage' ? 'down' : 'warning', detail: `${path} cannot be run: ${describe('tools', tool)}`, advice: [`apt-get install ${tool === 'gdcmconv' ? 'libgdcm-tools' : tool.replace('xorrisofs', 'xorriso')}, or set tools.${tool}`] })
   }
-  if (config.pacs.tls !== undefined || config.cd_publisher.tls !== undefined) {
+  if (config.archives.some(({ tls }) => tls !== undefined) || config.cd_publisher.tls !== undefined) {
     const version = await versionOf(programs, config.tools.stunnel, /stunnel (\S+)/, ['-version'])
     findings.push(version !== undefined
       ? ok('stunnel', version)
@@ -73,7 +73,7 @@ async function versionOf (programs: Programs, path: string, pattern: RegExp, arg
 export async function checkPorts (config: Config, running: boolean): Promise<Finding[]> {
   const { host, port } = config.server
   const findings = [running ? ok('HTTP port', `${port}: the service runs`) : await checkPort('HTTP port', port, 'server.port', host)]
-  if (config.pacs.retrieve === 'get') return [...findings, ok('receiver port', 'none is needed for C-GET')]
+  if (config.archives.every(({ retrieve }) => retrieve !== 'move')) return [...findings, ok('receiver port', 'none is needed for C-GET')]
   const { base_port: first, port_range: range, receiver } = config.our_ae
   if (receiver === 'shared') return [...findings, running ? ok('receiver port', `${first}: the service has it`) : await checkPort('receiver port', first, 'our_ae.base_port')]
   const all = await Promise.all(Array.from({ length: range }, async (_, n) => await checkPort('receiver port', first + n, 'our_ae.base_port')))

@@ -33,7 +33,7 @@ export async function findStudies (context: FindContext, accessionNumbers: reado
     const complete = studies.map(({ modalities: _, ...study }): Study => ({ ...study, ...lists.get(study.studyInstanceUid) }))
     for (const { studyInstanceUid, series, seriesListing } of complete) {
       if (seriesListing !== 'cut') continue
-      const fields = { pacs: context.pacs.aeTitle, study: studyInstanceUid, series: series.length }
+      const fields = { pacs: context.pacs.name, study: studyInstanceUid, series: series.length }
       asking.log.warn(fields, 'the PACS cuts its list of series off (a limit of answers)')
     }
     // one of several that is empty may be another patient's, which says more
@@ -64,7 +64,7 @@ export async function listInstances (context: FindContext, study: Study, asking:
     // an archive that answers nothing for any series knows no IMAGE level; where it answers for others, a series that it names nothing of is empty
     const without = asked.filter(({ listing }) => listing === 'none' || (listing === 'empty' && asked.every(one => one.listing === 'empty')))
     const cut = asked.filter(({ listing }) => listing === 'cut')
-    const fields = { pacs: context.pacs.aeTitle, study: studyInstanceUid, series: asked.length }
+    const fields = { pacs: context.pacs.name, study: studyInstanceUid, series: asked.length }
     if (without.length > 0) {
       asking.log.warn({ ...fields, without_list: without.length },
         'the PACS does not answer IMAGE-level queries for every series: its counts judge there, not SOP Instance UIDs')

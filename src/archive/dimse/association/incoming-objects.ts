@@ -21,7 +21,7 @@ export interface IncomingObjectsOptions {
   read: (path: string) => Promise<DicomObject>
   /** Most bytes of what nobody asked for on one association. */
   maxUnwantedBytes: number
-  provenanceOf: (command: CommandSet) => Provenance
+  provenanceOf: (command: CommandSet, studyInstanceUid: string) => Provenance
   callingAeTitle: string
   /** `10.0.0.5 as ABPACS` */
   from: string
@@ -84,7 +84,7 @@ export class IncomingObjects {
     incoming.bytes += bytes.length
     if (incoming.refusal === undefined) {
       if (incoming.study === undefined) {
-        incoming.prefix.push(bytes)
+        incoming.prefix.push(Buffer.from(bytes))
         this.#decide(incoming, incoming.bytes >= PREFIX_BYTES)
       } else {
         incoming.file?.add(bytes)
@@ -149,7 +149,7 @@ export class IncomingObjects {
     }
     this.#delivered.add(object.studyInstanceUid)
     try {
-      await sink.offer({ path: file.path, object, provenance: provenanceOf(incoming.command), from })
+      await sink.offer({ path: file.path, object, provenance: provenanceOf(incoming.command, object.studyInstanceUid), from })
       return STATUS.success
     } catch (error) {
       log.error({ err: error }, 'a received image was not taken')
