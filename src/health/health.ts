@@ -3,6 +3,7 @@ import type { ArchiveSettings } from '../config/schema.ts'
 import type { PortPool } from '../archive/dimse/port-pool.ts'
 import { lookAtTheRobot, type PrintRecord } from '../print/print-job.ts'
 import { createProbes, type Check, type ProbeContext } from './probes.ts'
+import { largestOf } from '../numbers.ts'
 
 export const CHECKS = ['pacs', 'receiver', 'tools', 'disk', 'patient_api', 'cd_publisher', 'port_pool', 'viewer', 'prints'] as const
 export type CheckName = typeof CHECKS[number]
@@ -80,5 +81,5 @@ function archivesTogether (asked: ReadonlyArray<readonly [Pick<ArchiveSettings, 
   const status = faults.some(([{ optional }, check]) => check.status === 'down' && !optional) ? 'down' : faults.length > 0 ? 'warning' : 'ok'
   const details = faults.flatMap(([, { detail }]) => detail ?? [])
   const latencies = asked.flatMap(([, { latency_ms: latencyMs }]) => latencyMs ?? [])
-  return { status, ...details.length === 0 ? {} : { detail: details.join('; ') }, ...latencies.length === 0 ? {} : { latency_ms: Math.max(...latencies) } }
+  return { status, ...details.length === 0 ? {} : { detail: details.join('; ') }, ...latencies.length === 0 ? {} : { latency_ms: largestOf(latencies, 0) } }
 }

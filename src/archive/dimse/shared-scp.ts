@@ -12,6 +12,7 @@ import type { Pacs } from './pacs.ts'
 import { StorageScp } from './storage-scp.ts'
 import { TurnedAway, type ReceivingOptions, type Transport } from './transport.ts'
 import { WantedStudies } from './wanted-studies.ts'
+import { largestOf } from '../../numbers.ts'
 
 const READY_TIMEOUT_MS = 3_000
 const FIRST_BACKOFF_MS = 250
@@ -133,7 +134,7 @@ export class SharedScp {
       port: this.#port,
       folder,
       // what is silent for longer than the most patient of them waits is of no use to anybody
-      idleTimeoutMs: Math.max(...senders.map(({ idleTimeoutMs }) => idleTimeoutMs)),
+      idleTimeoutMs: largestOf(senders.map(({ idleTimeoutMs }) => idleTimeoutMs), 0),
       tls: receiverTls,
       allowed: this.#allowed,
       onRefused: address => { this.#turnedAway.add(address) },

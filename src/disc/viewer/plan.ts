@@ -13,6 +13,7 @@ import { CODECS_PATH } from './assets.ts'
 import { scriptBytes, scriptFile } from './pixel-script.ts'
 import { storedRange } from './value-range.ts'
 import { curveOfLut, usableWindows, windowOfRange, type Window } from './window.ts'
+import { largestOf } from '../../numbers.ts'
 
 /** Where the pictures lie on the disc; upper case, since Linux tells the difference. */
 export const PIXELS_FOLDER = 'IHE_PDI/PIXELS'
@@ -181,7 +182,7 @@ function windowsOfSeries (files: readonly ViewerFile[]): (file: ViewerFile) => W
       return entries === undefined ? value * slope + intercept : entries.entries[Math.max(0, Math.min(entries.entries.length - 1, value - entries.first))] ?? 0
     })
   })
-  if (ranges.length > 0) common = windowOfRange(Math.min(...ranges), Math.max(...ranges))
+  if (ranges.length > 0) common = windowOfRange(-largestOf(ranges.map(value => -value), -Infinity), largestOf(ranges, -Infinity))
   return () => common
 }
 

@@ -152,7 +152,7 @@ export class Renderer {
       // with a range dcmj2pnm counts the names up by itself
       if (frames === 1) await render(PICTURE_PIXELS, [], `${base}.0.jpg`)
       else await render(PICTURE_PIXELS, ['+Fr', '1', String(count)], base, `${base}.0.jpg`)
-      rendering.pictures.push(...made.filter(path => existsSync(path)))
+      rendering.pictures = made.filter(path => existsSync(path))
       rendering.framesLeftOut = frames - rendering.pictures.length
     }
     if (path !== source.path) await rm(path, { force: true })
