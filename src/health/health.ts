@@ -19,7 +19,8 @@ export interface Health {
 }
 
 export interface HealthContext extends ProbeContext {
-  receiverFault: () => string | undefined
+  /** Asks the receiver for all. @returns what is wrong with it, and what to do; undefined while it takes images, or where there is none */
+  receiverFault: () => Promise<string | undefined>
   portPool: Pick<PortPool, 'inUse' | 'size'>
   /** Prints of which nobody knows how they ended. */
   prints: { unresolved: ReadonlyArray<{ record: PrintRecord }> }
@@ -34,9 +35,9 @@ export function createHealth (context: HealthContext) {
   const { archives: configured } = context.config
   const probes: Record<Exclude<CheckName, 'pacs'>, () => Check | Promise<Check>> = {
     ...others,
-    receiver: () => {
-      const fault = context.receiverFault()
-      return fault === undefined ? { status: 'ok' } : { status: 'down', detail: `${fault}; free the port, or change our_ae.base_port here and at the PACS` }
+    receiver: async () => {
+      const fault = await context.receiverFault()
+      return fault === undefined ? { status: 'ok' } : { status: 'down', detail: fault }
     },
     port_pool: () => {
       const { inUse, size } = context.portPool
