@@ -1,7 +1,8 @@
 /** From accession numbers to complete studies: iso and relay stand on it. */
 import fp from 'fastify-plugin'
-import type { Archive } from '../src/archive/archive.ts'
 import { createArchives, type ConfiguredArchive } from '../src/archive/create-archive.ts'
+import type { Archives } from '../src/archive/archive.ts'
+import { oneArchive, severalArchives } from '../src/archive/several.ts'
 import type { SharedScp } from '../src/archive/dimse/shared-scp.ts'
 import type { Config } from '../src/config/schema.ts'
 import { readObject } from '../src/dicom/part10.ts'
@@ -25,8 +26,7 @@ const ALL_PICTURES_FACTOR = 0.5
 export default fp(async app => {
   const { config, workDir, portPool: pool, dcmtk } = app
   const { archives, sharedReceiver } = createArchives({ ...dcmtk, config, pool, workDir, read: async path => await readObject(path) })
-  const archive = oneOf(archives)
-  const studyStore = new StudyStore({ ...storeOptions(config), archive, workDir, log: app.log })
+  const studyStore = new StudyStore({ ...storeOptions(config), archives: archivesOf(archives), workDir, log: app.log })
   app.decorate('studyStore', studyStore)
   app.decorate('archives', archives)
   app.decorate('receiverFault', () => sharedReceiver?.fault)
@@ -35,18 +35,24 @@ export default fp(async app => {
   app.addHook('onClose', async () => {
     await studyStore.close()
     await sharedReceiver?.stop()
+    await Promise.all(archives.map(async one => { await one.close() }))
   })
 }, { name: 'retrieval', dependencies: ['config', 'dcmtk', 'port-pool'] })
 
-function oneOf (archives: readonly ConfiguredArchive[]): Archive {
+function archivesOf (archives: readonly ConfiguredArchive[]): Archives {
   const [only, another] = archives
-  if (only === undefined || another !== undefined) throw new Error('archives: several are not supported yet')
-  return only.archive
+  // the one of a pacs section has no name, and nobody asks which
+  if (only?.settings.section === 'pacs' && another === undefined) return oneArchive(only.archive)
+  return severalArchives(archives.map(({ archive, settings: { optional, accessionPattern } }) => ({ archive, optional, accessionPattern })))
 }
 
-function storeOptions ({ archives: [{ idleTimeoutMs, settleTimeoutMs, queueTimeoutMs }], disc, iso }: Config) {
+function storeOptions ({ archives, disc, iso }: Config) {
+  const [first] = archives
   return {
-    limits: { idleTimeoutMs, settleTimeoutMs, queueTimeoutMs },
+    limitsOf: (name: string | undefined) => {
+      const { idleTimeoutMs, settleTimeoutMs, queueTimeoutMs } = archives.find(archive => archive.name === name) ?? first
+      return { idleTimeoutMs, settleTimeoutMs, queueTimeoutMs }
+    },
     rules: { allowMixedPatients: disc.allow_mixed_patients, allowReassigned: disc.allow_reassigned, allowIncomplete: disc.allow_incomplete },
     keepForMs: iso.keepForMs,
     keepMaxBytes: iso.keepMaxBytes,

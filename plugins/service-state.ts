@@ -47,7 +47,7 @@ export const SERVICE_STATE_EXAMPLE: Static<typeof State> = {
   }
 }
 
-export const ServiceState = Type.Object(State.properties, { examples: [SERVICE_STATE_EXAMPLE] })
+export const ServiceState = Type.Object(State.properties, { title: 'ServiceState', examples: [SERVICE_STATE_EXAMPLE] })
 
 export type ServiceState = Static<typeof ServiceState>
 

@@ -99,10 +99,14 @@ export interface Answer {
 
 /** The real service on a free port. Keys of `overrides` go over a configuration for the PACS. */
 export async function service (t: T, pacs: Pick<Pacs, 'aeTitle' | 'host' | 'port'>, receiverPort: number, overrides: Overrides = {}): Promise<Service> {
+  return await serviceOf(t, { pacs: { ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port, settle_timeout: '500ms', ...overrides['pacs'] } }, receiverPort, overrides)
+}
+
+/** As {@link service}, with `pacs` or `archives` as they are given. */
+export async function serviceOf (t: T, archives: { pacs: object } | { archives: readonly object[] }, receiverPort: number, overrides: Overrides = {}): Promise<Service> {
   const tempDir = temporaryFolder(t, 'work')
   const settings: Overrides = {
     server: { host: '127.0.0.1', shutdown_grace: '2s', rate_limit: 0 },
-    pacs: { ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port, settle_timeout: '500ms' },
     our_ae: { ae_title: 'CDRECORD', base_port: receiverPort, port_range: 20 },
     patient_api: { required: false, base_url: 'http://127.0.0.1:9/api', retries: 0 },
     cd_publisher: { host: '127.0.0.1', port: 9 },
@@ -112,7 +116,7 @@ export async function service (t: T, pacs: Pick<Pacs, 'aeTitle' | 'host' | 'port
   }
   for (const [section, keys] of Object.entries(overrides)) settings[section] = { ...settings[section], ...keys }
   // JSON is YAML
-  const config = parseConfig(JSON.stringify(settings), 'test.yaml', { env: {} })
+  const config = parseConfig(JSON.stringify({ ...settings, ...archives }), 'test.yaml', { env: {} })
   const log: Array<Record<string, unknown>> = []
   const app = await buildApp(config, { level: 'debug', stream: { write: line => { log.push(JSON.parse(line) as Record<string, unknown>) } } })
   t.teardown(async () => { await app.close() })

@@ -2,6 +2,8 @@
 import type { ArchiveSettings } from '../config/schema.ts'
 import { aeTitleAt } from '../dcmtk/ae-title.ts'
 import type { Archive } from './archive.ts'
+import { createDicomwebArchive } from './dicomweb/dicomweb-archive.ts'
+import { dicomwebServerOf } from './dicomweb/server.ts'
 import { AssociationLimit } from './dimse/association-limit.ts'
 import { inTurn } from './dimse/busy.ts'
 import { createDimseArchive } from './dimse/dimse-archive.ts'
@@ -18,6 +20,8 @@ export interface ConfiguredArchive {
   readonly archive: Archive
   /** Turns at it, over all requests. */
   readonly limit: Pick<AssociationLimit, 'moves' | 'queries'>
+  /** Ends the connections that it keeps. */
+  close (): Promise<void>
 }
 
 export interface ConfiguredArchives {
@@ -45,6 +49,11 @@ function createArchive (settings: ArchiveSettings, options: ReceivingOptions, sh
   const { config, workDir } = options
   const { section, maxAssociations: associations, max_moves: moves } = settings
   const limit = new AssociationLimit({ section, associations, moves })
+  if (settings.retrieve === 'wado') {
+    const { pool, read, onOperation } = options
+    const archive = createDicomwebArchive({ server: dicomwebServerOf(settings), limit, slots: pool, workDir, read, maxUnwantedBytes: config.our_ae.maxUnwantedBytes, onOperation })
+    return { settings, archive, limit, close: async () => { await archive.close() } }
+  }
   const pacs = pacsOf(settings)
   const context = { ...options, pacs, receiverTls: receiverTlsOf(settings) }
   const questions = { ...options, pacs, callingAeTitle: aeTitleAt(config, 0), tempDir: workDir, limit }
@@ -60,5 +69,5 @@ function createArchive (settings: ArchiveSettings, options: ReceivingOptions, sh
     transport,
     inTurn: async (ask, { signal, log, queueTimeoutMs, onStart }) => await inTurn('move', ask, { limit, pacs, signal, log, queueTimeoutMs, onStart })
   })
-  return { settings, archive, limit }
+  return { settings, archive, limit, close: async () => {} }
 }

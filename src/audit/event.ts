@@ -14,6 +14,9 @@ export interface AuditedStudy {
   accessionNumber: string
   description: string
   patient: Patient
+  /** Names of the archives that have told of it, where there are several; `silent`: optional ones that did not answer. */
+  archives: readonly string[]
+  silent: readonly string[]
   /** SOP Class UID to number of instances; the UID is empty where nobody knows it. */
   instances: ReadonlyMap<string, number>
 }
@@ -63,13 +66,14 @@ export function studiesOf (manifest: Manifest | undefined): AuditedStudy[] {
 /** As far as the journal of prints knows them: the patient by name, the studies by their UIDs. */
 export function studiesOfPrint ({ studyInstanceUids, accessionNumbers, patientName }: PrintRecord): AuditedStudy[] {
   const patient = { patientId: '', issuerOfPatientId: '', patientName, birthDate: '', sex: '' }
-  return studyInstanceUids.map(studyInstanceUid => ({ studyInstanceUid, accessionNumber: accessionNumbers.join(','), description: '', patient, instances: new Map() }))
+  return studyInstanceUids.map(studyInstanceUid => ({ studyInstanceUid, accessionNumber: accessionNumbers.join(','), description: '', patient, archives: [], silent: [], instances: new Map() }))
 }
 
-function audited ({ studyInstanceUid, accessionNumber, studyDescription, patient }: Study, sopClassUids: readonly string[]): AuditedStudy {
+function audited ({ studyInstanceUid, accessionNumber, studyDescription, patient, archive, sources = [], silent = [] }: Study, sopClassUids: readonly string[]): AuditedStudy {
   const instances = new Map<string, number>()
   for (const uid of sopClassUids) instances.set(uid, (instances.get(uid) ?? 0) + 1)
-  return { studyInstanceUid, accessionNumber, description: studyDescription, patient, instances }
+  const archives = [archive, ...sources.map(({ archive }) => archive)].filter(name => name !== undefined)
+  return { studyInstanceUid, accessionNumber, description: studyDescription, patient, archives, silent, instances }
 }
 
 /** Each patient once. */

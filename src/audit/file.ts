@@ -26,7 +26,9 @@ export function auditLine (event: AuditEvent): Record<string, unknown> {
     accession_numbers: event.accessionNumbers,
     patients: patientsOf(event).map(({ patientId: id, issuerOfPatientId: issuer, patientName: name }) => ({ id, ...(issuer === '' ? {} : { issuer }), name })),
     studies: event.studies.map(study => ({
-      uid: study.studyInstanceUid, accession_number: study.accessionNumber, description: study.description, instances: instanceCount(study)
+      uid: study.studyInstanceUid, accession_number: study.accessionNumber, description: study.description, instances: instanceCount(study),
+      ...study.archives.length === 0 ? {} : { archives: study.archives },
+      ...study.silent.length === 0 ? {} : { silent_archives: study.silent }
     })),
     disc: disc === undefined ? undefined : discLine(disc),
     destination: event.destination === undefined ? undefined : `${event.destination.aeTitle} ${event.destination.address}`,

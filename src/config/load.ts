@@ -253,7 +253,10 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
     }
   }
   const archivesSound = ![...reported].some(name => name.startsWith('archives') || name.startsWith('pacs'))
-  if (archivesSound) checkArchives(config, at, faults)
+  if (archivesSound) {
+    checkArchives(config, at, faults)
+    for (const archive of sectionsOf(config)) checkDicomweb(archive, at, faults)
+  }
   if (archivesSound && sound('cd_publisher', 'cd_publisher.tls', 'tools.stunnel') && ![...reported].some(name => name.includes('.tls.'))) checkTls(config, at, faults)
   if (sound('our_ae.allow_from')) {
     for (const address of config.our_ae.allow_from) {
@@ -269,6 +272,9 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
     for (const origin of config.server.trusted_origins) {
       if (!isOrigin(origin)) faults.push(`${at('server.trusted_origins')}: server.trusted_origins: ${JSON.stringify(origin)} is not the address of a web site without a path (https://his.example)`)
     }
+  }
+  if (sound('server.public_url') && config.server.public_url !== '' && !isOrigin(config.server.public_url)) {
+    faults.push(`${at('server.public_url')}: server.public_url ${JSON.stringify(config.server.public_url)} is not an address without a path (https://mkiso.example)`)
   }
   if (sound('relay.state_dir') && config.relay.state_dir !== '' && !writableDirectory(config.relay.state_dir)) {
     faults.push(`${at('relay.state_dir')}: relay.state_dir ${config.relay.state_dir} is not a folder in which this user may write`)
@@ -286,9 +292,12 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
   }
   if (sound('dcmtk')) {
     const tools = config.dcmtk
-    const needed: Array<keyof RawConfig['dcmtk']> = ['findscu', 'echoscu']
-    if (archivesSound && sectionsOf(config).some(({ keys }) => keys.retrieve === 'move')) needed.push('movescu')
-    needed.push(config.relay.sender === 'storescu' ? 'storescu' : 'dcmsend')
+    const archives = archivesSound ? sectionsOf(config) : []
+    // with DICOMweb alone no program of DCMTK is vital: only a print needs one
+    const needed: Array<keyof RawConfig['dcmtk']> = archives.length > 0 && archives.every(({ keys }) => keys.retrieve === 'wado')
+      ? []
+      : ['findscu', 'echoscu', config.relay.sender === 'storescu' ? 'storescu' : 'dcmsend']
+    if (archives.some(({ keys }) => keys.retrieve === 'move')) needed.push('movescu')
     for (const tool of needed) {
       if (sound(`dcmtk.${tool}`) && findProgram(tools[tool], tools.movescu) === undefined) faults.push(`${at(`dcmtk.${tool}`)}: dcmtk.${tool}: there is no program ${tools[tool]}; apt-get install dcmtk, or give its path`)
     }
@@ -330,6 +339,14 @@ function checkArchives (config: RawConfig, at: (name: string) => string, faults:
     const read = pattern === '' ? undefined : accessionPattern(pattern)
     if (typeof read === 'string') fault('accession_pattern', `: ${JSON.stringify(pattern)} ${read}`)
   }
+  const senders = archives.filter(({ retrieve }) => retrieve === 'move')
+  for (const [index, { name, ae_title: title, retrieve }] of archives.entries()) {
+    if (retrieve !== 'move' || isPerRequest(config.our_ae)) continue
+    const other = senders.find(one => one.ae_title === title)
+    if (other === undefined || other.name === name) continue
+    faults.push(`${at(`archives.${index}.ae_title`)}: archives.${index}.ae_title: ${name} and ${other.name} have the same AE title, by which the one receiver tells who sends: ` +
+      'give one of them another, or retrieve: get, or our_ae.receiver: per-request')
+  }
   if (archives.length > 0 && archives.every(({ optional }) => optional)) {
     faults.push(`${at('archives')}: archives: every one is optional, so that a study would be missing without a word where none answers: set optional: false for one`)
   }
@@ -361,6 +378,36 @@ function checkTls (config: RawConfig, at: (name: string) => string, faults: stri
 
 function isPerRequest ({ receiver, ae_title: title }: RawConfig['our_ae']): boolean {
   return (receiver ?? (title.includes('{n}') ? 'per-request' : 'shared')) === 'per-request'
+}
+
+/** What may stand in a header, as a token. */
+const TOKEN = /^[\x21-\x7e]*$/
+
+function checkDicomweb ({ section, keys: { retrieve, dicomweb, tls } }: ReturnType<typeof sectionsOf>[number], at: (name: string) => string, faults: string[]): void {
+  const faultOf = (key: string, text: string): void => { faults.push(`${at(`${section}.${key}`)}: ${section}.${key}${text}`) }
+  const fault = (key: string, text: string): void => { faultOf(`dicomweb.${key}`, text) }
+  if (dicomweb === undefined) {
+    if (retrieve === 'wado') faultOf('retrieve', ` is wado, but ${section}.dicomweb.url is not set: give the base address of the DICOMweb server (https://pacs.example/dicom-web)`)
+    return
+  }
+  if (retrieve !== 'wado') {
+    faultOf('dicomweb', ` is set, but ${section}.retrieve is ${retrieve}: set ${section}.retrieve: wado, or take the section away`)
+    return
+  }
+  const { url, token, token_file: tokenFile, username, password, password_file: passwordFile, cert, key } = dicomweb
+  const { username: nameInUrl, password: passwordInUrl, search, hash } = new URL(url)
+  if (nameInUrl !== '' || passwordInUrl !== '') fault('url', ' holds a user name or password: give them as username and password_file')
+  if (search !== '' || hash !== '') fault('url', ' holds a "?" or a "#": give the address to which /studies is added')
+  if (!TOKEN.test(token)) fault('token', ' holds a blank or another character that no token has')
+  if (token !== '' && tokenFile !== '') fault('token_file', ' and token are both set: give one of them')
+  if (password !== '' && passwordFile !== '') fault('password_file', ' and password are both set: give one of them')
+  if ((token !== '' || tokenFile !== '') && username !== '') fault('username', ' and a token are both set: a request proves who we are in one way')
+  if (username === '' && (password !== '' || passwordFile !== '')) fault('username', ' is empty, but there is a password')
+  if (username.includes(':')) fault('username', ' holds a colon, which Basic authentication cannot carry (RFC 7617 2)')
+  if ((cert === '') !== (key === '')) fault('cert', ' and key go together: give both or none')
+  for (const name of ['ca', 'cert', 'key', 'token_file', 'password_file'] as const) if (dicomweb[name] !== '' && !readableFile(dicomweb[name])) fault(name, ` ${dicomweb[name]} cannot be read`)
+  if (!url.startsWith('https:') && (dicomweb.ca !== '' || cert !== '')) fault('url', ' is not https, but certificates are given: they would not be used')
+  if (tls !== undefined) faultOf('tls', ` is for DICOM over TLS, which retrieve: wado does not speak: give the certificates in ${section}.dicomweb`)
 }
 
 function isProxyAddress (text: string): boolean {
@@ -432,7 +479,7 @@ function finish (raw: RawConfig, faults: string[], at: (name: string) => string)
     const pattern = entry === undefined || entry.accession_pattern === '' ? undefined : accessionPattern(entry.accession_pattern)
     return {
       ...keys,
-      name: entry?.name ?? keys.ae_title,
+      name: entry?.name ?? (keys.dicomweb === undefined ? keys.ae_title : new URL(keys.dicomweb.url).host),
       section,
       optional: entry?.optional ?? false,
       accessionPattern: typeof pattern === 'string' ? undefined : pattern,

@@ -26,6 +26,20 @@ const tls = <P extends Record<string, TSchema>>(who: string, more: P) => Type.Op
   server_name: text('', `Name in the certificate of the ${who}; empty for its host.`),
   ...more
 }, { additionalProperties: false, description: `DICOM over TLS: when this section is there, the ${who} is reached through stunnel or not at all; see docs/security.md.` }))
+const dicomweb = Type.Optional(Type.Object({
+  url: Type.String({ format: 'http-url', description: 'Base address, to which /studies is added: https://pacs.example/dicom-web' }),
+  token: text('', 'Sent as "Authorization: Bearer ..." when not empty. Better from MKISO_PACS__DICOMWEB__TOKEN_FILE or token_file than from here.'),
+  token_file: text('', 'File with the token, read with each request: where something renews it every hour.'),
+  username: text('', 'For servers that take a name and a password (Basic).'),
+  password: text('', 'Better from password_file than from here.'),
+  password_file: text('', 'File with the password, read with each request.'),
+  ca: text('', 'File with the certificates (PEM) that the server is checked against (https); empty for those that Node knows.'),
+  cert: text('', 'File with our certificate (PEM), where the server asks for one.'),
+  key: text('', 'File with the key to it (PEM), without a password.'),
+  verify: flag(true, 'false: take any certificate of the server. Think twice.'),
+  server_name: text('', 'Name in the certificate of the server; empty for its host.'),
+  page_size: whole(200, 1, 10_000, 'Answers that are asked for at once; some servers refuse more than 200.')
+}, { additionalProperties: false, description: 'The PACS as a DICOMweb server, with retrieve: wado. Then no AE title of ours, no receiver and no open port is needed; see docs/pacs.md.' }))
 const ARCHIVE_NAME = '^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$'
 /** Each is asked at every request. */
 export const MOST_ARCHIVES = 16
@@ -39,7 +53,9 @@ const pacs = {
   tls: tls('PACS', {
     incoming: choice('tls', ['tls', 'plain'], 'How the PACS sends images to us. tls: the receiver takes nothing else, and cert and key are needed. plain: images arrive unencrypted.')
   }),
-  retrieve: choice('move', ['move', 'get'], 'move: C-MOVE to our receiver. get: C-GET, needs no receiver and no open port, for a PACS that supports it.'),
+  retrieve: choice('move', ['move', 'get', 'wado'],
+    'move: C-MOVE to our receiver. get: C-GET, needs no receiver and no open port, for a PACS that supports it. wado: DICOMweb, with the section dicomweb; ae_title, host and port are not used then.'),
+  dicomweb,
   max_moves: whole(4, 1, 64, 'Most C-MOVE (or C-GET) at the PACS at the same time, over all requests.'),
   max_associations: Type.Optional(Type.Integer({
     minimum: 1,
@@ -65,6 +81,7 @@ export const ConfigSchema = Type.Object({
     shutdown_grace: duration('30s', 'How long downloads under way may go on after SIGTERM.'),
     max_accessions: whole(20, 1, 500, 'Most accession numbers in one request.'),
     rate_limit: whole(120, 0, 100_000, 'Most requests a minute from one client, beside health, metrics and Swagger UI; 0 for no limit.'),
+    public_url: text('', 'Address by which browsers reach the service, https://mkiso.example, for links that mkiso link and the page make; empty where the page is to take the one that it was opened by.'),
     trusted_origins: Type.Array(Type.String(), { default: [], description: 'Web sites beside our own whose pages may print at once and cancel, those of the HIS: [https://his.example]. A link on another site opens the page that asks.' })
   }),
   auth: section('Who may download. Stage 1: false; stage 2: true, and nginx adds the header.', {
@@ -152,7 +169,7 @@ export const ConfigSchema = Type.Object({
   }),
   relay: section('How images go to the CD publisher.', {
     sender: choice('dcmsend', ['dcmsend', 'storescu'], 'dcmsend sends every transfer syntax; storescu stops at the first compressed image.'),
-    state_dir: text('', 'Folder for the journal of prints, on a disk that survives a restart; empty for /var/lib/mkiso where that can be written, else a folder in iso.temp_dir.'),
+    state_dir: text('', 'Folder for the journal of prints and for links that are used up, on a disk that survives a restart; empty for /var/lib/mkiso where that can be written, else a folder in iso.temp_dir.'),
     retry_for: duration('10m', 'A robot that is off is tried again for so long, for prints that nobody waits for with an open connection; 0 for not at all.'),
     ask_again_within: duration('24h', 'The same studies to the same robot again within this time: a person is asked, a program gets 409 and sends again=true; 0 for never.')
   }),
@@ -176,7 +193,7 @@ export const ConfigSchema = Type.Object({
     language_dir: text('', 'Folder with the site\'s own language files (xx.yaml).'),
     viewer: flag(true, 'The viewer on the first page: works in any browser, nothing is installed. Adds 2 KB an image, and data for what no browser shows by itself.'),
     viewer_max_bytes: size('200M', 'Most that such data may take on a disc (compressed images); beyond it the person picks the folder to see them.'),
-    web_content: choice('thumbnails', ['thumbnails', 'all', 'none'], 'Pictures for people with only a browser: one a series, every image, or none.'),
+    web_content: choice('thumbnails', ['thumbnails', 'all', 'none'], 'Beside the viewer: thumbnails: reports and documents (and a picture of each series where viewer is false); all: every image as a JPEG file too; none.'),
     transfer_syntax: choice('as-stored', ['as-stored', 'uncompressed'], 'uncompressed: decode compressed images, for strict CD readers.'),
     capacity: choice('none', ['none', 'cd', 'dvd', 'bd'], 'Split what is larger than this medium into a set of discs.'),
     viewer_program: text('', 'Program in the viewer folder that Windows may start (AUTORUN.INF); empty for none.'),
@@ -226,7 +243,7 @@ export type RawConfig = Static<typeof ConfigSchema>
 
 /** One archive: an entry of `archives`, or the `pacs` section. */
 export type ArchiveSettings = RawConfig['pacs'] & {
-  /** For messages; the AE title for the `pacs` section, which has no name. */
+  /** For messages; the AE title for the `pacs` section, which has no name, or the host of its DICOMweb server. */
   name: string
   /** Where its keys stand, for messages that say what to change: `pacs`, or `archives.0`. */
   section: string

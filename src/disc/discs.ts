@@ -13,7 +13,8 @@ import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
 import type { Holding } from '../studies/holding.ts'
 import type { StudyStore } from '../studies/study-store.ts'
-import { filesOf, type DiscContents } from './contents.ts'
+import { choiceKey, guardChoice, knowsEverySeries, type Choice } from './choice.ts'
+import { filesOf, type DiscContents, type Part } from './contents.ts'
 import type { NotListed } from './dicomdir/dicomdir.ts'
 import type { Image } from './image/image.ts'
 import { Material } from './material.ts'
@@ -32,6 +33,8 @@ export interface DiscRequest {
   disc: number | undefined
   /** The set of which a disc is asked for, as its links name it; undefined when none was named. */
   set: string | undefined
+  /** Which part of the studies; undefined for all. They are fetched and judged as a whole in any case. */
+  choice?: Choice | undefined
   /** The link to a disc of a set. */
   linkOf: (disc: number, set: string) => string
   signal: AbortSignal
@@ -59,6 +62,8 @@ export interface OpenDisc {
   set: string
   /** Images that are missing, with disc.allow_incomplete: 0 for none, undefined where nobody can tell. */
   missing: number | undefined
+  /** How much of the studies is on the set; undefined for all. */
+  part: Part | undefined
   /** Was made before this request, which may go on with bytes that an earlier one got. */
   kept: boolean
   close (): void
@@ -87,16 +92,16 @@ export class Discs {
 
   /**
    * Fetches, makes, and holds a disc.
-   * @throws MkisoError as StudyStore.hold, DISC_TOO_SMALL, SET_CHANGED, ISO_CREATION_FAILED
+   * @throws MkisoError as StudyStore.hold, NO_SUCH_SERIES, DISC_TOO_SMALL, SET_CHANGED, ISO_CREATION_FAILED
    * @throws the signal's reason
    */
   async open (request: DiscRequest): Promise<OpenDisc> {
-    return await this.#open(request, await this.#options.studies.hold(request.accessionNumbers, request))
+    return await this.#open(request, await this.#options.studies.hold(request.accessionNumbers, withChoice(request)))
   }
 
   /** As {@link open} where nothing must be moved for it; @returns undefined where something must. */
   async openKept (request: DiscRequest): Promise<OpenDisc | undefined> {
-    const holding = await this.#options.studies.holdKept(request.accessionNumbers, request)
+    const holding = await this.#options.studies.holdKept(request.accessionNumbers, withChoice(request))
     return holding === undefined ? undefined : await this.#open(request, holding)
   }
 
@@ -108,15 +113,17 @@ export class Discs {
 
   async #open (request: DiscRequest, holding: Holding): Promise<OpenDisc> {
     const startedAt = performance.now()
-    const { signal, log } = request
-    const shared = this.#join(holding, log)
+    const { signal, log, choice } = request
+    // a part is a disc of its own, whoever else has the whole
+    const identity = `${holding.identity} ${choiceKey(choice)}`
+    const shared = this.#join(identity, holding, choice, log)
     let closed = false
     const close = (): void => {
       if (closed) return
       closed = true
       // first the files' owner: with nothing kept it tells us that they go
       holding.release()
-      this.#leave(holding.identity, shared)
+      this.#leave(identity, shared)
     }
     try {
       const { contents: set, missing } = await abortable(shared.material.ready, signal)
@@ -129,23 +136,23 @@ export class Discs {
       log.info({
         path: root, size_bytes: image.sizeBytes, instances, disc: contents.disc, discs: contents.discs, kept, duration_ms: Math.round(performance.now() - startedAt)
       }, 'iso created')
-      const { disc, discs, patients: [first] } = contents
-      return { contents, image, etag, manifest: holding.manifest, patient: first?.patient ?? NOBODY, disc, discs, instances, notListed, set: name, missing, kept, close }
+      const { disc, discs, part, patients: [first] } = contents
+      return { contents, image, etag, manifest: holding.manifest, patient: first?.patient ?? NOBODY, disc, discs, instances, notListed, set: name, part, missing, kept, close }
     } catch (error) {
       close()
       throw error
     }
   }
 
-  #join (holding: Holding, log: Log): Shared {
-    let shared = this.#shared.get(holding.identity)
+  #join (identity: string, holding: Holding, choice: Choice | undefined, log: Log): Shared {
+    let shared = this.#shared.get(identity)
     if (shared === undefined || shared.closed) {
       const { config, workDir, studies } = this.#options
       const created: Shared = {
-        material: new Material({ ...this.#options, log }, config, holding, join(workDir, `disc_${randomUUID()}`), studies.disk), studyIds: holding.studyIds, users: 0, closed: false
+        material: new Material({ ...this.#options, log }, config, holding, choice, join(workDir, `disc_${randomUUID()}`), studies.disk), studyIds: holding.studyIds, users: 0, closed: false
       }
       created.material.ready.catch(() => { created.closed = true })
-      this.#shared.set(holding.identity, shared = created)
+      this.#shared.set(identity, shared = created)
     }
     shared.users++
     return shared
@@ -174,6 +181,19 @@ export class Discs {
       .catch((error: unknown) => { this.#options.log.error({ err: error }, 'a disc could not be cleaned up') })
       .finally(() => { this.#ending.delete(ending) })
     this.#ending.add(ending)
+  }
+}
+
+/** What was chosen is looked for as soon as the archive has named its series, before anything is fetched, and again when all is here. */
+function withChoice (request: DiscRequest): DiscRequest {
+  const { choice, check } = request
+  if (choice === undefined) return request
+  return {
+    ...request,
+    check: async manifest => {
+      await check?.(manifest)
+      if (knowsEverySeries(manifest)) guardChoice(choice, manifest)
+    }
   }
 }
 

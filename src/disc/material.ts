@@ -11,9 +11,9 @@ import { identityKey, type Manifest } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { DiskSpace } from '../studies/disk-space.ts'
 import type { HeldFile } from '../studies/complete-studies.ts'
-import { filesOfStudies } from '../studies/complete-studies.ts'
 import type { Holding } from '../studies/holding.ts'
 import { Checksums } from './checksums.ts'
+import { choosePart, chosenFiles, isChosen, type Choice } from './choice.ts'
 import { filesOf, type DiscContents } from './contents.ts'
 import { CAPACITY_BYTES, planSet, roomBytes, type SetOptions } from './disc-set.ts'
 import { makeDisc, type Disc } from './disc.ts'
@@ -34,6 +34,9 @@ export class Material {
   readonly #config: Config
   readonly #context: ToolContext
   readonly #folder: string
+  readonly #choice: Choice | undefined
+  /** Series that are not on the discs, as far as the archive has named them beforehand. */
+  readonly #leftOut: ReadonlySet<string>
   readonly #ended = new AbortController()
   readonly #renderer: Renderer | undefined
   readonly #checksums: Checksums | undefined
@@ -43,18 +46,26 @@ export class Material {
   /** Settles when every image is here and the set of discs is planned; rejects as the retrieval does. */
   readonly ready: Promise<Ready>
 
-  /** @param folder one that does not exist yet, on the file system of the images; {@link end} removes it */
-  constructor (context: ToolContext, config: Config, holding: Holding, folder: string, disk: DiskSpace) {
+  /**
+   * @param choice undefined for the whole studies
+   * @param folder one that does not exist yet, on the file system of the images; {@link end} removes it
+   */
+  constructor (context: ToolContext, config: Config, holding: Holding, choice: Choice | undefined, folder: string, disk: DiskSpace) {
     this.#config = config
+    this.#choice = choice
+    this.#leftOut = new Set(holding.manifest.studies.flatMap(({ series }) => series)
+      .filter(series => series.modality !== '' && !isChosen(choice, series)).map(({ seriesInstanceUid }) => seriesInstanceUid))
     this.#context = context
     this.#folder = folder
     const signal = this.#ended.signal
     mkdirSync(folder, { mode: 0o700 })
     const { programs, dcmtk, log } = context
-    const { web_content: mode } = config.disc
+    const { web_content: mode, viewer } = config.disc
+    // the viewer draws the pictures of the series from the images themselves
+    const pictures = mode === 'thumbnails' && viewer ? 'none' : mode
     this.#renderer = mode === 'none'
       ? undefined
-      : new Renderer({ programs, dcmtk, tools: config.tools, mode, folder: join(folder, 'pictures'), log, signal }, thumbnailsOf(holding.manifest))
+      : new Renderer({ programs, dcmtk, tools: config.tools, pictures, folder: join(folder, 'pictures'), log, signal }, middlesOf(holding.manifest))
     this.#checksums = config.iso.checksums ? new Checksums() : undefined
     this.#decoder = config.disc.transfer_syntax === 'uncompressed' ? new Decoder(context, config.tools, join(folder, 'uncompressed'), disk) : undefined
     const stopListening = holding.onFile(file => { this.#take(file) })
@@ -92,19 +103,21 @@ export class Material {
   }
 
   #take (file: HeldFile): void {
-    this.#renderer?.add({ ...file, transferSyntaxUid: file.object.transferSyntaxUid })
+    if (this.#leftOut.has(file.object.seriesInstanceUid)) return
+    this.#renderer?.add(file)
     if (this.#decoder === undefined) this.#checksums?.add(file.path)
   }
 
   async #prepare (holding: Holding): Promise<Ready> {
     const complete = await holding.complete(this.#ended.signal)
-    const studies = await Promise.all(withNamesFromFiles(complete.studies).map(async (one): Promise<StudySources> => ({
+    const { studies: chosen, part } = choosePart(this.#choice, complete.studies)
+    const studies = await Promise.all(withNamesFromFiles(chosen).map(async (one): Promise<StudySources> => ({
       ...one,
       files: this.#decoder === undefined ? one.files.map(asItCame) : await this.#decoder.uncompress(one.files, this.#ended.signal)
     })))
     const viewer = await findViewer(this.#config.iso.microdicom_path)
-    const contents = planSet(studies, this.#setOptions(viewer))
-    guardAllLaidOut(filesOfStudies(complete), contents)
+    const contents = planSet(studies, this.#setOptions(viewer)).map(one => ({ ...one, part }))
+    guardAllLaidOut(chosenFiles(this.#choice, complete), contents)
     this.#planned = true
     return { contents, viewer, missing: complete.missing }
   }
@@ -141,7 +154,8 @@ export class Material {
 }
 
 /**
- * The last guard but one: what is laid out is what was received, each object once.
+ * The last guard but one: what is laid out is what was received, or what was chosen of it, each object once.
+ * @param received what must be on the discs
  * @throws MkisoError INTERNAL, which is a fault of ours
  */
 export function guardAllLaidOut (received: readonly HeldFile[], contents: readonly DiscContents[]): void {
@@ -152,7 +166,7 @@ export function guardAllLaidOut (received: readonly HeldFile[], contents: readon
 }
 
 /** The image that stands for each series, by {@link identityKey}: the middle one. */
-function thumbnailsOf (manifest: Manifest): Set<string> {
+function middlesOf (manifest: Manifest): Set<string> {
   return new Set(manifest.studies.flatMap(({ studyInstanceUid, series }) => series.flatMap(({ seriesInstanceUid, instances }) => {
     const middle = inReadingOrder(instances)[Math.floor(instances.length / 2)]
     return middle === undefined ? [] : [identityKey({ studyInstanceUid, seriesInstanceUid, sopInstanceUid: middle.sopInstanceUid })]

@@ -10,6 +10,7 @@ import { createProbes, type Check } from '../health/probes.ts'
 import { createWorkDir } from '../work-dir.ts'
 import { ok, type Finding } from './finding.ts'
 import { checkConfiguration, checkDisk, checkPorts, checkPrograms } from './machine.ts'
+import { checkDicomweb } from './dicomweb.ts'
 import { checkPacs } from './pacs.ts'
 import { checkPatientRecord } from './patient-record.ts'
 
@@ -55,7 +56,9 @@ export async function examine (config: Config, { file, accessionNumber, serviceU
     for (const archive of config.archives) {
       const receivingService = sendsToSharedReceiver(config.our_ae)(archive) ? serviceUrl : undefined
       const name = config.archives.length > 1 ? archive.name : 'PACS'
-      add(...await settled(name, async () => await checkPacs({ ...context, config, archive, name, workDir, accessionNumber, receivingService, signal })))
+      add(...await settled(name, async () => archive.retrieve === 'wado'
+        ? await checkDicomweb({ config, archive, name, workDir, accessionNumber, signal })
+        : await checkPacs({ ...context, config, archive, name, workDir, accessionNumber, receivingService, signal })))
     }
     return findings
   } finally {

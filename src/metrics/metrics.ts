@@ -112,8 +112,10 @@ function watchOperations (registers: Registry[], { operations, config }: Metrics
   const labelNames = ['operation', 'peer']
   const seconds = new Histogram({ name: 'mkiso_dicom_operation_seconds', help: 'DICOM operations, from the start of the program to its end.', labelNames, buckets: SHORT_SECONDS, registers })
   const failures = new Counter({ name: 'mkiso_dicom_operation_failures_total', help: 'DICOM operations that did not do all that they were asked.', labelNames, registers })
-  for (const { retrieve, ae_title: peer } of config.archives) {
-    for (const operation of ['C-ECHO', 'C-FIND', retrieve === 'get' ? 'C-GET' : 'C-MOVE']) failures.inc({ operation, peer }, 0)
+  for (const { retrieve, ae_title: aeTitle, name } of config.archives) {
+    const isWeb = retrieve === 'wado'
+    const operations = isWeb ? ['QIDO-RS', 'WADO-RS'] : ['C-ECHO', 'C-FIND', retrieve === 'get' ? 'C-GET' : 'C-MOVE']
+    for (const operation of operations) failures.inc({ operation, peer: isWeb ? name : aeTitle }, 0)
   }
   for (const operation of ['C-ECHO', 'C-STORE']) failures.inc({ operation, peer: config.cd_publisher.ae_title }, 0)
   operations.on('ended', ({ name: operation, peer, durationMs, ok }) => {

@@ -240,9 +240,9 @@ t.test('several archives: each a whole pacs section with a name', async t => {
   t.strictSame(['OLD123456', '1234', 'XOLD123456', 'OLD1234567', '123456789', ''].map(number => old?.accessionPattern?.test(number)), [true, true, false, false, false, false])
   t.match(parseConfig(MINIMAL, 'mkiso.yaml', { env: {} }).archives, { length: 1, 0: { name: 'ABPACS', section: 'pacs' } }, 'the one of the pacs section has its AE title for a name')
 
-  const env = parseConfig(text, 'mkiso.yaml', { env: { MKISO_ARCHIVES__1__HOST: 'elsewhere', MKISO_ARCHIVES__2__NAME: 'third', MKISO_ARCHIVES__2__TLS__VERIFY: 'false', MKISO_ARCHIVES__2__TLS__INCOMING: 'plain' } })
+  const env = parseConfig(text, 'mkiso.yaml', { env: { MKISO_ARCHIVES__1__HOST: 'elsewhere', MKISO_ARCHIVES__2__NAME: 'third', MKISO_ARCHIVES__2__AE_TITLE: 'THREE', MKISO_ARCHIVES__2__TLS__VERIFY: 'false', MKISO_ARCHIVES__2__TLS__INCOMING: 'plain' } })
   t.match(env.archives, { length: 3, 1: { host: 'elsewhere' }, 2: { name: 'third', section: 'archives.2', tls: { verify: false } } }, 'from the environment too')
-  t.match(parseConfig(MINIMAL, 'mkiso.yaml', { env: { MKISO_ARCHIVES__1__NAME: 'b', MKISO_ARCHIVES__0__NAME: 'a' } }).archives, { length: 2, 0: { name: 'a' }, 1: { name: 'b' } })
+  t.match(parseConfig(MINIMAL, 'mkiso.yaml', { env: { MKISO_ARCHIVES__1__NAME: 'b', MKISO_ARCHIVES__1__AE_TITLE: 'B', MKISO_ARCHIVES__0__NAME: 'a' } }).archives, { length: 2, 0: { name: 'a' }, 1: { name: 'b' } })
 })
 
 t.test('faults of several archives', async t => {
@@ -250,15 +250,17 @@ t.test('faults of several archives', async t => {
     ['pacs: {host: x}\narchives: [{name: main}]', 'mkiso.yaml:3: archives and pacs are both given: move what stands below pacs into an entry of archives, with a name'],
     ['archives:\n  - host: x', 'mkiso.yaml:3: archives.0.name: undefined is not a name of 1 to 32 letters, digits, dots, hyphens and underscores'],
     ['archives:\n  - name: a\n    hots: x', 'mkiso.yaml:4: unknown key archives.0.hots; did you mean host?'],
-    ['archives:\n  - name: a\n  - name: b\n    port: x', 'mkiso.yaml:5: archives.1.port: "x" is not a whole number from 1 to 65535'],
-    ['archives:\n  - name: a\n  - name: A', 'mkiso.yaml:4: archives.1.name: the name A is there twice'],
+    ['archives:\n  - name: a\n  - name: b\n    ae_title: X\n    port: x', 'mkiso.yaml:6: archives.1.port: "x" is not a whole number from 1 to 65535'],
+    ['archives:\n  - name: a\n    ae_title: X\n  - name: A', 'mkiso.yaml:5: archives.1.name: the name A is there twice'],
     ['archives:\n  - {name: a, optional: true}\n', 'mkiso.yaml:2: archives: every one is optional, so that a study would be missing without a word where none answers: set optional: false for one'],
+    ['archives:\n  - name: a\n  - name: b', 'mkiso.yaml:4: archives.1.ae_title: b and a have the same AE title, by which the one receiver tells who sends: ' +
+      'give one of them another, or retrieve: get, or our_ae.receiver: per-request'],
     ['archives:\n  - name: a\n    tls: {}', 'mkiso.yaml:4: archives.0.tls.ca is empty: give the certificates that the peer is checked against, or verify: false',
       'mkiso.yaml:4: archives.0.tls.cert is empty: the receiver needs a certificate and its key, or archives.0.tls.incoming: plain']
   ] as const) t.strictSame(faultsOf(`${MINIMAL}${text}`), faults, text)
-  t.match(faultsOf(`${MINIMAL}archives: [{name: a, tls: {verify: false, cert: /etc/hostname, key: /etc/hostname}}, {name: b}]`), [/archives\.0\.tls and archives\.1\.tls: both send to the one receiver/])
-  t.strictSame(faultsOf(`${MINIMAL}our_ae: {ae_title: "CD{n}"}\narchives: [{name: a, tls: {verify: false, cert: /etc/hostname, key: /etc/hostname}}, {name: b}]`), [], 'a receiver for each')
-  t.match(faultsOf(`${MINIMAL}archives: [{name: a, tls: {verify: false, incoming: plain}}, {name: b}]`), [], 'both plain')
+  t.match(faultsOf(`${MINIMAL}archives: [{name: a, tls: {verify: false, cert: /etc/hostname, key: /etc/hostname}}, {name: b, ae_title: B}]`), [/archives\.0\.tls and archives\.1\.tls: both send to the one receiver/])
+  t.strictSame(faultsOf(`${MINIMAL}our_ae: {ae_title: "CD{n}"}\narchives: [{name: a, tls: {verify: false, cert: /etc/hostname, key: /etc/hostname}}, {name: b, ae_title: B}]`), [], 'a receiver for each')
+  t.match(faultsOf(`${MINIMAL}archives: [{name: a, tls: {verify: false, incoming: plain}}, {name: b, ae_title: B}]`), [], 'both plain')
   t.strictSame(faultsOf(MINIMAL, { MKISO_ARCHIVES__0__HOTS: 'x', MKISO_SERVER__TRUST_PROXY__0: '10.0.0.1' }), [
     'MKISO_ARCHIVES__0__HOTS: unknown key archives.0.hots; did you mean host?', 'MKISO_SERVER__TRUST_PROXY__0: unknown key server.trust_proxy.0'
   ])

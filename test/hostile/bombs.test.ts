@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { part10, type Element } from '../../demo/phantoms/writer.ts'
 import { readObject } from '../../src/dicom/part10.ts'
 import { decodingFault, decodingLimits, LARGEST_PAGE_BYTES, pictureFault, pictureLimits } from '../../src/disc/render-limits.ts'
-import { Renderer, type Rendering } from '../../src/disc/web/renderer.ts'
+import { Renderer, type SeriesRendering } from '../../src/disc/web/renderer.ts'
 import { Programs, silentLog } from '../../src/process.ts'
 import { DEFAULTS, programsOf, temporaryFolder } from '../world.ts'
 
@@ -58,7 +58,7 @@ function report (findings: number): Buffer {
 }
 
 interface Rendered {
-  rendering: Rendering | undefined
+  rendering: SeriesRendering
   started: number
   /** Bytes of what is left beside what was made. */
   leftBytes: number
@@ -76,13 +76,13 @@ async function rendered (t: Test, bytes: Buffer): Promise<Rendered> {
     programs,
     dcmtk: DEFAULTS.dcmtk,
     tools: DEFAULTS.tools,
-    mode: 'all',
+    pictures: 'all',
     folder: pictures,
     log: { ...silentLog, warn: fields => { if ('err' in fields) reasons.push(String(fields.err)) } },
     signal: new AbortController().signal
   }, new Set())
   const object = await readObject(path)
-  const [rendering] = await renderer.finish([{
+  const rendering = await renderer.finish([{
     object, sourcePath: path, sizeBytes: object.sizeBytes, transferSyntaxUid: object.transferSyntaxUid, fileId: 'X', instance: { sopInstanceUid: object.sopInstanceUid, sopClassUid: object.sopClassUid, instanceNumber: 1 }
   }])
   const leftBytes = readdirSync(pictures).reduce((sum, name) => sum + statSync(join(pictures, name)).size, 0)
@@ -118,10 +118,10 @@ t.test('compressed', async t => {
 })
 
 t.test('a report of thousands of pages', async t => {
-  t.match(await rendered(t, report(20)), { rendering: { failed: false, report: { extension: 'HTM' } } })
-  t.match(await rendered(t, report(90_000)), { rendering: { failed: true, report: undefined }, started: 0, leftBytes: 0, reasons: [/a report of \d\d MiB/] })
+  t.match(await rendered(t, report(20)), { rendering: { failed: false, documents: [{ extension: 'HTM' }] } })
+  t.match(await rendered(t, report(90_000)), { rendering: { failed: true, documents: [] }, started: 0, leftBytes: 0, reasons: [/a report of \d\d MiB/] })
   const { rendering, leftBytes, reasons } = await rendered(t, report(40_000))
-  t.match({ rendering, reasons }, { rendering: { failed: true, report: undefined }, reasons: [new RegExp(`its page has ${LARGEST_PAGE_BYTES}`)] })
+  t.match({ rendering, reasons }, { rendering: { failed: true, documents: [] }, reasons: [new RegExp(`its page has ${LARGEST_PAGE_BYTES}`)] })
   t.equal(leftBytes, 0, 'what was written is removed')
 })
 

@@ -155,6 +155,7 @@ class Get {
         maxUnwantedBytes: config.our_ae.maxUnwantedBytes,
         // it came on the association that asked
         provenanceOf: () => 'ours',
+        senderOf: () => 'asked',
         callingAeTitle: pacs.aeTitle,
         from: `${pacs.host} as ${pacs.aeTitle}`,
         flow,

@@ -9,7 +9,7 @@ import { plainAddress } from '../../addresses.ts'
 import type { ReceiverTls } from '../../dcmtk/peer.ts'
 import type { DicomObject } from '../../dicom/part10.ts'
 import type { Log } from '../../process.ts'
-import type { Provenance } from '../archive.ts'
+import type { Provenance, Sender } from '../archive.ts'
 import type { AllowedPeers } from './allowed-peers.ts'
 import type { CommandSet } from './association/command-set.ts'
 import { echo } from './association/echo.ts'
@@ -254,6 +254,7 @@ export class StorageScp {
       read,
       maxUnwantedBytes,
       provenanceOf: (command, studyInstanceUid) => this.#provenanceOf(request, command, studyInstanceUid),
+      senderOf: studyInstanceUid => this.#senderOf(request, studyInstanceUid),
       callingAeTitle: request.callingAeTitle,
       from,
       flow,
@@ -270,13 +271,18 @@ export class StorageScp {
   }
 
   /** What another archive than the one that was asked sends, late, is no evidence of what the one that was asked has sent. */
-  #provenanceOf ({ callingAeTitle }: AssociateRequest, { moveOriginatorAeTitle }: CommandSet, studyInstanceUid: string): Provenance {
-    const { wanted, archiveAeTitles, isOurAeTitle } = this.#options
-    const asked = wanted.archiveAeTitleOf(studyInstanceUid)
-    const isArchive = archiveAeTitles.includes(callingAeTitle)
-    if (asked !== undefined && isArchive && callingAeTitle !== asked) return 'unknown'
+  #provenanceOf (request: AssociateRequest, { moveOriginatorAeTitle }: CommandSet, studyInstanceUid: string): Provenance {
+    const { archiveAeTitles, isOurAeTitle } = this.#options
+    if (this.#senderOf(request, studyInstanceUid) === 'other') return 'unknown'
     if (isOurAeTitle(moveOriginatorAeTitle)) return 'ours'
-    return isArchive ? 'archive' : 'unknown'
+    return archiveAeTitles.includes(request.callingAeTitle) ? 'archive' : 'unknown'
+  }
+
+  #senderOf ({ callingAeTitle }: AssociateRequest, studyInstanceUid: string): Sender | undefined {
+    const { wanted, archiveAeTitles } = this.#options
+    const asked = wanted.archiveAeTitleOf(studyInstanceUid)
+    if (asked === undefined || !archiveAeTitles.includes(callingAeTitle)) return undefined
+    return callingAeTitle === asked ? 'asked' : 'other'
   }
 
   async #prepareTls (): Promise<void> {

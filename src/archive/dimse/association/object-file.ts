@@ -23,6 +23,8 @@ const sparePieces: Buffer[] = []
 /** From here on the sender waits for the disk. */
 const MOST_PENDING_BYTES = 4 * 1024 ** 2
 
+const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
+
 const openFile = promisify(open)
 const closeFile = promisify(close)
 const unlinkFile = promisify(unlink)
@@ -174,6 +176,13 @@ function without (buffers: readonly Buffer[], bytes: number): Buffer[] {
     skip -= skipped
     return skipped === buffer.length ? [] : [buffer.subarray(skipped)]
   })
+}
+
+/** What keeps our disk from taking an object, for a person; undefined where the error is none of the file system, whose errors have the names of errno(3). */
+export function diskFaultOf (error: unknown): { isFull: boolean, reason: string } | undefined {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (FULL.has(code)) return { isFull: true, reason: 'the disk for temporary files is full' }
+  return /^E[A-Z0-9]+$/.test(code) ? { isFull: false, reason: `it cannot be written: ${code}` } : undefined
 }
 
 /** @throws never: a file that is not there needs no removing, and the folder goes in the end */

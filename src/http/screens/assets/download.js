@@ -1,7 +1,7 @@
 /** The page of a download: follows the disc that is made for it, starts its download, and can cancel it. A reload finds the same disc again. */
 import { AnswerError, follow } from './events.js'
 import { problemOf, showProblem, showProgress } from './progress.js'
-import { $, element, say, write } from './words.js'
+import { $, date, element, number, say, time, write } from './words.js'
 
 const screen = $('screen')
 const { progress, key } = screen.dataset
@@ -23,7 +23,8 @@ function finish (title, text, link) {
 function startDownload ({ link }) {
   $('download').href = link
   $('download').setAttribute('download', '')
-  if (!started) {
+  // who chooses a part, or shows the code to somebody, does not want it here meanwhile
+  if (!started && $('part')?.open !== true && $('phone')?.open !== true) {
     started = true
     $('download').click()
   }
@@ -87,6 +88,65 @@ $('cancel').addEventListener('click', async () => {
   cancelled = true
   $('finished').hidden = true
   finish(say('cancelled'), say('cancelled_text'), say('start_again'))
+})
+
+/** Ticks for the series: a part of the study is another page, with the part in its address. */
+async function offerPart () {
+  const studies = new URL($('part').dataset.studies, location.href)
+  if (store.get('id') !== null) studies.searchParams.set('id', store.get('id'))
+  const answer = await fetch(studies, { headers: { accept: 'application/json' }, cache: 'no-store' }).catch(() => undefined)
+  const body = await answer?.json().catch(() => undefined)
+  if (answer?.ok !== true || body === undefined) {
+    write($('choose-failed'), say(body?.code ?? 'connection_lost'))
+    $('choose-failed').hidden = false
+    return
+  }
+  $('choose-failed').hidden = true
+  $('choices').replaceChildren(...body.studies.flatMap(({ accession_number: accessionNumber, date: studyDate, series }) => series.map(one => {
+    const tick = element('input')
+    tick.type = 'checkbox'
+    tick.checked = true
+    tick.value = one.uid
+    const label = element('label')
+    const images = one.images === undefined ? '' : say('choose_images', { count: number(one.images) })
+    const study = body.studies.length > 1 ? `${accessionNumber}, ${date(studyDate)}` : ''
+    label.append(tick, [one.modality, one.description || `${say('series')} ${one.number ?? ''}`.trim(), images, study].filter(text => text !== '').join(' · '))
+    const item = element('li')
+    item.append(label)
+    return item
+  })))
+  $('choose').hidden = false
+}
+
+/** A link and its QR code, made when somebody asks for it. */
+$('phone')?.addEventListener('toggle', async () => {
+  if (!$('phone').open || !$('qr').hidden) return
+  const answer = await fetch($('phone').dataset.link, { headers: { accept: 'application/json' }, cache: 'no-store' }).catch(() => undefined)
+  const body = await answer?.json().catch(() => undefined)
+  if (answer?.ok !== true || body === undefined) { write($('phone-until'), say(body?.code ?? 'connection_lost')); return }
+  $('qr').src = body.qr
+  $('phone-link').href = body.link
+  write($('phone-link'), say('phone_link'))
+  write($('phone-until'), body.expires_at === undefined ? '' : say('phone_until', { time: time(body.expires_at) }))
+  $('qr').hidden = $('phone-link').hidden = false
+})
+
+/** The longest list that an address holds (series of the API). */
+const LONGEST_LIST = 6500
+
+$('part')?.addEventListener('toggle', async () => { if ($('part').open && $('choose').hidden) await offerPart() })
+$('choose')?.addEventListener('submit', async event => {
+  event.preventDefault()
+  const ticks = [...$('choices').querySelectorAll('input')]
+  const series = ticks.filter(({ checked }) => checked).map(({ value }) => value)
+  const hint = series.length === 0 ? 'choose_none' : series.length === ticks.length ? 'choose_all' : series.join().length > LONGEST_LIST ? 'choose_many' : undefined
+  $('choose-hint').hidden = hint === undefined
+  if (hint !== undefined) { write($('choose-hint'), say(hint)); return }
+  // a retrieval under way is joined by the next page before this one has been given up; a download of the whole is not wanted any more
+  if (started) await fetch(address(), { method: 'DELETE' }).catch(() => undefined)
+  const page = new URL(location.href)
+  page.searchParams.set('series', series.join())
+  location.assign(page.href.replaceAll('%2C', ','))
 })
 
 async function main () {
