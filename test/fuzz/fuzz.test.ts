@@ -2,12 +2,12 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { programsOf, temporaryFolder } from '../world.ts'
-import { associationProperties, fileProperties } from './properties.ts'
+import { associationProperties, fileProperties, multipartProperties } from './properties.ts'
 
 const RUNS = 300
 
 t.test('bytes that were changed anywhere', async t => {
-  for (const { name, run } of [...associationProperties(), ...await fileProperties(temporaryFolder(t, 'fuzz'), programsOf(t))]) {
+  for (const { name, run } of [...associationProperties(), ...multipartProperties(), ...await fileProperties(temporaryFolder(t, 'fuzz'), programsOf(t))]) {
     await t.test(name, async t => {
       const details = await run({ numRuns: RUNS })
       if (details.failed) t.fail(fc.defaultReportMessage(details)?.slice(0, 4_000) ?? 'it failed')

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import fc from 'fast-check'
 import { Programs } from '../../src/process.ts'
-import { associationProperties, fileProperties } from './properties.ts'
+import { associationProperties, fileProperties, multipartProperties } from './properties.ts'
 
 const { values } = parseArgs({ options: { minutes: { type: 'string', default: '10' }, seed: { type: 'string', default: String(Date.now() % 2 ** 31) } } })
 const RUNS_A_TURN = 1_000
@@ -16,7 +16,7 @@ const folder = mkdtempSync(join(tmpdir(), 'mkiso-fuzz-'))
 const programs = new Programs()
 let faults = 0
 try {
-  const properties = [...associationProperties(), ...await fileProperties(folder, programs)]
+  const properties = [...associationProperties(), ...multipartProperties(), ...await fileProperties(folder, programs)]
   const runs = properties.map(() => 0)
   const spentS = (): number => { const { user, system } = process.cpuUsage(); return (user + system) / 1e6 }
   const startBytes = process.memoryUsage().rss

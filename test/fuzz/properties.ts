@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import { LONGEST_COMMAND_SET_BYTES, readCommandSet, writeEcho, writeQuery } from '../../src/archive/dimse/association/command-set.ts'
 import { readIdentifier, writeIdentifier } from '../../src/archive/dimse/association/identifier.ts'
@@ -12,6 +13,7 @@ import {
 } from '../../src/archive/dimse/association/pdu.ts'
 import { PduReader } from '../../src/archive/dimse/association/pdu-reader.ts'
 import { studyOfPrefix } from '../../src/archive/dimse/association/study-of-prefix.ts'
+import { readMultipart } from '../../src/archive/dicomweb/multipart.ts'
 import { NotWellFormedError, readAnswers } from '../../src/dcmtk/answers.ts'
 import { CutOffError, NotDicomError, readObject, type DicomObject } from '../../src/dicom/part10.ts'
 import { buildDicomdir } from '../../src/disc/dicomdir/dicomdir.ts'
@@ -134,6 +136,67 @@ export function associationProperties (): Property[] {
         const total = [...readIdentifier(bytes).values()].reduce((sum, { length }) => sum + length, 0)
         if (total > bytes.length) throw new Error('longer than its bytes')
       }, ProtocolError)
+    }), parameters)
+  }]
+}
+
+function multipartBody (): Buffer {
+  const part = (headers: string, body: Buffer): Buffer => Buffer.concat([Buffer.from(`\r\n--b\r\n${headers}\r\n`), body])
+  return Buffer.concat([
+    part('Content-Type: application/dicom; transfer-syntax=*\r\nContent-Length: 40\r\n', Buffer.alloc(40, 0x2D)), part('Content-Type: application/dicom\r\n', Buffer.from('\r\n--c\r\n--bb'.repeat(9))),
+    part('', Buffer.from('x')), part('Content-Type: text/plain\r\nContent-Length: 7\r\n', Buffer.from('short')), Buffer.from('\r\n--b--\r\n')
+  ])
+}
+
+/** Each part as it came, and how it ended; the end of all of it. */
+async function multipartOf (bytes: Buffer, pieces: readonly number[]): Promise<{ told: string[], end: string, outBytes: number }> {
+  const told: string[] = []
+  let outBytes = 0
+  const chunks: Buffer[] = []
+  for (let at = 0, turn = 0; at < bytes.length; turn++) {
+    const size = pieces[turn % pieces.length] ?? 1
+    chunks.push(bytes.subarray(at, at + size))
+    at += size
+  }
+  const { kind } = await readMultipart(Readable.from(chunks), {
+    boundary: 'b',
+    ready: async () => {},
+    receive: (type, flow) => {
+      const index = told.push('') - 1
+      let body = `${type}:`
+      const over = (how: string): void => {
+        if (told[index] !== '') throw new Error('a part that ends twice')
+        told[index] = `${body}:${how}`
+      }
+      return {
+        data: piece => {
+          if (told[index] !== '') throw new Error('bytes after the end of a part')
+          outBytes += piece.length
+          body += piece.toString('hex')
+          flow.pause()
+          setImmediate(() => { flow.resume() })
+        },
+        end: lengthFault => { over(lengthFault === undefined ? 'whole' : 'another length') },
+        cut: () => { over('cut') }
+      }
+    }
+  })
+  return { told, end: kind, outBytes }
+}
+
+export function multipartProperties (): Property[] {
+  return [{
+    name: 'multipart/related: every part ends once; what comes out is what went in, however it was cut into pieces; nothing is closed that is not',
+    run: async parameters => await fc.check(fc.asyncProperty(mutated([multipartBody()]), fc.array(fc.integer({ min: 1, max: 100 }), { minLength: 1, maxLength: 20 }), async (bytes, pieces) => {
+      const whole = await multipartOf(bytes, [bytes.length + 1])
+      const cut = await multipartOf(bytes, pieces)
+      for (const one of [whole, cut]) {
+        if (one.told.includes('')) throw new Error('a part that never ends')
+        if (one.outBytes > bytes.length) throw new Error('more came out than went in')
+        if (one.end === 'closed' && !bytes.includes('\r\n--b--') && !bytes.subarray(0, 5).equals(Buffer.from('--b--'))) throw new Error('closed without a closing delimiter')
+      }
+      if (whole.end !== cut.end) throw new Error(`${whole.end} in one piece, ${cut.end} in many`)
+      if (whole.end === 'closed' && JSON.stringify(whole.told) !== JSON.stringify(cut.told)) throw new Error(`${JSON.stringify(whole.told)} in one piece, ${JSON.stringify(cut.told)} in many`)
     }), parameters)
   }]
 }
