@@ -106,7 +106,7 @@ export function guardAllOnImage ({ segments }: Image, root: string, contents: Di
   const bytesByPath = new Map<string, number>()
   for (const segment of segments) {
     // headers of the viewer, which are in no file
-    if ('bytes' in segment) continue
+    if (!('path' in segment)) continue
     const { path, lengthBytes } = segment
     const text = path.toString()
     bytesByPath.set(text, (bytesByPath.get(text) ?? 0) + lengthBytes)

@@ -41,7 +41,7 @@ export async function placeViewer (root: string, { contents, web, disc, roomByte
     patients.push({ name: clean(personName(patient.patientName)), patientId: clean(patient.patientId), birthDate: language.date(patient.birthDate), studies: shown })
   }
   signal.throwIfAborted()
-  const plan = planViewer(patients, { language, maxScriptBytes: Math.min(disc.viewerMaxBytes, roomBytes), spans: true })
+  const plan = planViewer(patients, { language, maxScriptBytes: Math.min(disc.viewerMaxBytes, roomBytes), headers: 'before' })
   const made = new Set<string>()
   const folderOf = (path: string): void => {
     const folder = dirname(path)
