@@ -25,7 +25,7 @@ export class Audit {
   readonly #log: Log
   readonly #source: AuditSource
   readonly #syslog: SyslogSender | undefined
-  readonly #given = new WeakMap<Activity, Given>()
+  readonly #given = new WeakMap<Activity, () => Given>()
 
   constructor (config: Config, log: Log) {
     const { audit, our_ae: { ae_title: aeTitle } } = config
@@ -46,8 +46,13 @@ export class Audit {
    * @param caller who takes it, who need not be the one that had it made (a page)
    * @throws MkisoError AUDIT_FAILED
    */
-  exporting (activity: Activity, caller: Caller, { contents, disc, discs, etag, image: { sizeBytes } }: OpenDisc, range: ByteRange | undefined): void {
-    this.#begin(activity, { caller, studies: studiesOnDisc(contents), disc: { number: disc, of: discs, sizeBytes, etag, range } })
+  exporting (activity: Activity, caller: Caller, disc: OpenDisc, range: ByteRange | undefined): void {
+    this.#begin(activity, () => ({
+      caller,
+      // of one that grows nobody knows yet what it will hold: the archive's word for it, and at the end what it held
+      studies: disc.contents === undefined ? studiesOf(disc.manifest) : studiesOnDisc(disc.contents),
+      disc: { number: disc.disc, of: disc.discs, format: disc.format, encrypted: disc.encrypted, sizeBytes: disc.image.sizeBytes, etag: disc.etag, range }
+    }))
   }
 
   /**
@@ -55,26 +60,31 @@ export class Audit {
    * @throws MkisoError AUDIT_FAILED
    */
   transferring (activity: Activity, manifest: Manifest): void {
-    this.#begin(activity, { caller: activity.caller, studies: studiesOf(manifest), disc: undefined })
+    const given: Given = { caller: activity.caller, studies: studiesOf(manifest), disc: undefined }
+    this.#begin(activity, () => given)
   }
 
   /** However it ended, and however far it came. */
   ended (activity: Activity): void {
     if (!this.#enabled) return
     const { outcome } = activity
+    const about = this.#about(activity)
+    const given = this.#given.get(activity)?.()
+    // what was given out is done with; a finished activity is remembered
+    this.#given.delete(activity)
     this.#record({
-      ...this.#about(activity),
+      ...about,
       phase: 'end',
       outcome: outcome?.kind === 'cancelled' ? 'aborted' : outcome?.kind ?? 'failed',
       code: outcome?.kind === 'failed' ? outcome.code : undefined,
-      sentBytes: activity.kind === 'download' && this.#given.has(activity) ? activity.sentBytes - (this.#given.get(activity)?.disc?.range?.first ?? 0) : undefined,
+      sentBytes: activity.kind === 'download' && given !== undefined ? activity.sentBytes - (given.disc?.range?.first ?? 0) : undefined,
       sentInstances: activity.kind === 'print' ? activity.sentImages : undefined
     })
   }
 
   async close (): Promise<void> { await this.#syslog?.close() }
 
-  #begin (activity: Activity, given: Given): void {
+  #begin (activity: Activity, given: () => Given): void {
     if (!this.#enabled) return
     this.#given.set(activity, given)
     const failure = this.#record({ ...this.#about(activity), phase: 'begin', outcome: undefined, code: undefined, sentBytes: undefined, sentInstances: undefined })
@@ -83,7 +93,7 @@ export class Audit {
 
   #about (activity: Activity): About {
     const { kind, requestId, id, accessionNumbers, manifest } = activity
-    const { caller, studies, disc } = this.#given.get(activity) ?? { caller: activity.caller, studies: studiesOf(manifest), disc: undefined }
+    const { caller, studies, disc } = this.#given.get(activity)?.() ?? { caller: activity.caller, studies: studiesOf(manifest), disc: undefined }
     return { kind, at: new Date(), requestId, activityId: id, caller, accessionNumbers, studies, disc, destination: kind === 'print' ? this.#publisher : undefined }
   }
 

@@ -53,6 +53,8 @@ export class HeldStudy implements StudySink {
   readonly id = randomUUID()
   readonly folder: string
   readonly onFile: Listeners<HeldFile>
+  /** A file that had come counts no more, and goes. */
+  readonly onWithdrawn: Listeners<HeldFile>
   readonly onProgress: Listeners<Progress>
   /** What the archive has been asked for of it. */
   readonly questions = { running: 0, ended: 0 }
@@ -68,6 +70,8 @@ export class HeldStudy implements StudySink {
   #offering: Promise<void> = Promise.resolve()
   #study: Study
   #listed: boolean
+  /** What the archive lists, by identity; of the list that it was made from. */
+  #keys: { of: Study, keys: ReadonlySet<string> } | undefined
   #bytes = 0
   #names = 0
   #asked = false
@@ -80,6 +84,7 @@ export class HeldStudy implements StudySink {
     this.#options = { files: filesOnDisk, clock: machineClock, marks: { known: false }, ...options }
     this.#lastActivityMs = this.clock.nowMs()
     this.onFile = new Listeners(options.log)
+    this.onWithdrawn = new Listeners(options.log)
     this.onProgress = new Listeners(options.log)
     this.folder = join(options.workDir, `study_${this.id}`)
     this.#options.files.createFolder(this.folder)
@@ -120,6 +125,28 @@ export class HeldStudy implements StudySink {
     this.#study = study
     this.#listed = true
     this.onProgress.tell(this.progress)
+  }
+
+  /**
+   * The archive stands for a file before the study is judged: it has marked it as sent for us, or it lists it and marks nothing. What is listed may still
+   * be withdrawn, where another object comes under its UIDs.
+   */
+  vouchesFor ({ path, object }: HeldFile): boolean {
+    const entry = this.#files.get(identityKey(object))
+    if (entry?.path !== path) return false
+    if (entry.provenance === 'ours') return true
+    if (this.#options.marks.known) return false
+    return this.#listedKeys().has(identityKey(object))
+  }
+
+  #listedKeys (): ReadonlySet<string> {
+    const study = this.#study
+    if (this.#keys?.of !== study) {
+      const keys = study.series.flatMap(({ seriesInstanceUid, instances }) =>
+        instances.map(({ sopInstanceUid }) => identityKey({ studyInstanceUid: study.studyInstanceUid, seriesInstanceUid, sopInstanceUid })))
+      this.#keys = { of: study, keys: new Set(keys) }
+    }
+    return this.#keys.keys
   }
 
   /** It is asked for: what is said of it from now on counts from here. @returns the number to give to {@link answered} */
@@ -271,9 +298,10 @@ export class HeldStudy implements StudySink {
     this.onProgress.tell(this.progress)
   }
 
-  #forget (key: string, { object }: Entry): void {
+  #forget (key: string, entry: Entry): void {
     this.#files.delete(key)
-    this.#bytes -= object.sizeBytes
+    this.#bytes -= entry.object.sizeBytes
+    this.onWithdrawn.tell(entry)
     this.onProgress.tell(this.progress)
   }
 

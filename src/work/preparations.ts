@@ -3,7 +3,7 @@
  * connection broke, finds its own again; one that is closed is given up after a moment.
  */
 import type { Caller } from './caller.ts'
-import type { Discs, OpenDisc } from '../disc/discs.ts'
+import type { DiscFormat, Discs, OpenDisc } from '../disc/discs.ts'
 import type { Manifest } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
@@ -24,6 +24,7 @@ export interface PreparationsOptions {
 }
 
 export interface PreparationRequest {
+  format: DiscFormat
   requestId: string
   caller: Caller
   accessionNumbers: readonly string[]
@@ -33,6 +34,8 @@ export interface PreparationRequest {
   linkOf: (disc: number, set: string) => string
   log: Log
 }
+
+type Wanted = Pick<PreparationRequest, 'accessionNumbers' | 'disc' | 'format'>
 
 export interface Preparation {
   readonly activity: Activity
@@ -46,6 +49,7 @@ export interface Preparation {
 
 interface Entry {
   activity: Activity
+  format: DiscFormat
   disc: number | undefined
   discs: number | undefined
   error: MkisoError | undefined
@@ -67,7 +71,7 @@ export class Preparations {
 
   /** The page's own, by the id that it was given, or a new one. */
   join (id: string | undefined, request: PreparationRequest): Preparation {
-    const own = this.#find(id, request.accessionNumbers, request.disc)
+    const own = this.#find(id, request)
     return own ?? this.#begin(request)
   }
 
@@ -78,8 +82,8 @@ export class Preparations {
   }
 
   /** The activity of a preparation goes on with its download; undefined when another download has it already. */
-  take (id: string | undefined, accessionNumbers: readonly string[], disc: number | undefined): Activity | undefined {
-    const entry = this.#find(id, accessionNumbers, disc)
+  take (id: string | undefined, wanted: Wanted): Activity | undefined {
+    const entry = this.#find(id, wanted)
     if (entry === undefined || entry.taken) return undefined
     entry.taken = true
     clearTimeout(entry.timer)
@@ -94,15 +98,15 @@ export class Preparations {
     for (const { activity } of this.#entries.values()) activity.abort(new MkisoError('SHUTTING_DOWN'))
   }
 
-  #find (id: string | undefined, accessionNumbers: readonly string[], disc: number | undefined): Entry | undefined {
+  #find (id: string | undefined, { accessionNumbers, disc, format }: Wanted): Entry | undefined {
     const entry = id === undefined ? undefined : this.#entries.get(id)
-    return entry !== undefined && entry.disc === disc && same(entry.activity.accessionNumbers, accessionNumbers) ? entry : undefined
+    return entry !== undefined && entry.disc === disc && entry.format === format && same(entry.activity.accessionNumbers, accessionNumbers) ? entry : undefined
   }
 
-  #begin ({ requestId, caller, accessionNumbers, disc, set, linkOf, log }: PreparationRequest): Entry {
+  #begin ({ format, requestId, caller, accessionNumbers, disc, set, linkOf, log }: PreparationRequest): Entry {
     const activity = this.#options.activities.begin({ requestId, kind: 'download', accessionNumbers, caller })
     const entry: Entry = {
-      activity, disc, discs: undefined, error: undefined, followers: 0, taken: false, opened: undefined, timer: undefined,
+      activity, format, disc, discs: undefined, error: undefined, followers: 0, taken: false, opened: undefined, timer: undefined,
       follow: () => {
         entry.followers++
         this.#schedule(entry)
@@ -119,16 +123,21 @@ export class Preparations {
 
   async #make (entry: Entry, set: string | undefined, linkOf: PreparationRequest['linkOf'], log: Log): Promise<void> {
     const { discs, check, toMkisoError } = this.#options
-    const { activity, disc } = entry
+    const { activity, format, disc } = entry
     const { accessionNumbers, signal } = activity
     try {
       const checkStudies = await check(accessionNumbers, signal, log)
-      const opened = await discs.open({ accessionNumbers, disc, set, linkOf, signal, log, check: checkStudies, watch: activity })
+      const opened = await discs.open({ format, accessionNumbers, disc, set, linkOf, signal, log, check: checkStudies, watch: activity })
       if (activity.outcome !== undefined) { opened.close(); return }
       entry.opened = opened
       entry.discs = opened.discs
       activity.ready(opened.image.sizeBytes)
       this.#schedule(entry)
+      // a ZIP waits for its download while it grows, and may fail meanwhile
+      if ('whole' in opened.image) {
+        const sizeBytes = await opened.image.whole
+        if (!entry.taken) activity.ready(sizeBytes)
+      }
     } catch (error) {
       const failure = toMkisoError(error as Error)
       entry.error = failure

@@ -127,7 +127,7 @@ t.test('a file that has gone since is listed, and has no picture', async t => {
   linkFiles(laidOut([one, two].map(({ object, sourcePath, sizeBytes, transferSyntaxUid }) => ({ object, path: sourcePath, sizeBytes, transferSyntaxUid }))), root)
   const warnings: unknown[] = []
   const { data } = await placeViewer(root, {
-    contents, web: NO_WEB_CONTENT, disc: DEFAULTS.disc, roomBytes: Infinity, signal: new AbortController().signal,
+    contents, web: NO_WEB_CONTENT, disc: DEFAULTS.disc, roomBytes: Infinity, headers: 'before', signal: new AbortController().signal,
     log: { ...silentLog, warn: (...args: unknown[]) => { warnings.push(args) } }
   })
   t.strictSame(pixelsOf(data).map(pixels => pixels?.by), ['none', 'bitmap'])
