@@ -1,26 +1,40 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { parseAccessionNumbers } from '../src/dicom/accession-number.ts'
+import { DiscFormatQuery } from '../src/http/disc-format.ts'
 import { downloadPath, withQuery } from '../src/http/links.ts'
 import { AccessionNumberList, DiscNumber, errorResponses, LanguageCode, page, SIGNED_LINK_QUERY } from '../src/http/schemas.ts'
+
+const Protected = Type.Optional(Type.String({ pattern: '^(true|false)$', description: 'true: a ZIP with a password, which the page makes and shows once.' }))
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/download', {
     schema: {
       tags: ['pages'],
       summary: 'Page of a download: progress, cancel, and the download by itself when the disc is ready',
-      querystring: Type.Object({ accession_number: AccessionNumberList, disc: DiscNumber, lang: LanguageCode, ...SIGNED_LINK_QUERY }),
+      querystring: Type.Object({
+        accession_number: AccessionNumberList, format: DiscFormatQuery, protected: Protected, disc: DiscNumber, lang: LanguageCode, ...SIGNED_LINK_QUERY
+      }),
       response: { ...errorResponses('INVALID_ACCESSION_NUMBER', 'TOO_MANY_REQUESTS'), 200: page('The page; it holds nothing but what its address says.') }
     }
   }, async (request, reply) => {
-    const { accession_number: list, disc } = request.query
+    const { accession_number: list, disc, protected: isProtected } = request.query
     const accessionNumbers = parseAccessionNumbers(list, app.config.server.max_accessions)
+    const withPassword = isProtected === 'true'
+    // only an image is one of a set, and only a ZIP has a password
+    const format = withPassword ? 'zip' : request.query.format ?? (disc === undefined ? app.config.disc.format : 'iso')
+    const other = (changes: Record<string, string | undefined>): string => withQuery('/download', request.url, { disc: undefined, protected: undefined, ...changes })
     return reply.sendScreen('download', {
       accessionNumbers,
       disc,
-      key: `${accessionNumbers.join(',')} ${disc ?? ''}`,
-      progressUrl: withQuery('/api/iso/progress', request.url, { lang: undefined }),
-      directUrl: withQuery(downloadPath(accessionNumbers.join(',')), request.url, { lang: undefined })
+      format,
+      withPassword,
+      key: `${accessionNumbers.join(',')} ${disc ?? ''} ${format}${withPassword ? ' protected' : ''}`,
+      progressUrl: withQuery('/api/iso/progress', request.url, { lang: undefined, protected: undefined, format }),
+      directUrl: withQuery(downloadPath(accessionNumbers.join(',')), request.url, { lang: undefined, protected: undefined, format }),
+      isoUrl: other({ format: 'iso' }),
+      zipUrl: other({ format: 'zip' }),
+      protectedUrl: other({ format: 'zip', protected: 'true' })
     })
   })
 }

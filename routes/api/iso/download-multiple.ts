@@ -36,7 +36,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const { disc: number, set } = query
     const resuming = request.headers.range !== undefined
     const wanted = {
-      ...format, accessionNumbers, disc: discNumber(number), set, linkOf, signal: activity.signal, log: request.log, check: patient.check, resuming, watch: activity }
+      ...format, accessionNumbers, disc: discNumber(number), set, linkOf, signal: activity.signal, log: request.log, check: patient.check, resuming, watch: activity
+    }
     const disc = request.method === 'HEAD' ? await app.discs.openKept(wanted) : await app.discs.open(wanted)
     if (disc === undefined) return reply.sendUnknownDisc()
     return reply.warnOfPatient(patient).sendDisc(disc, { fileName: isoFileNameForPatient(patient.name ?? nameFromDicom(disc.patient.patientName), accessionNumbers), linkOf })

@@ -197,4 +197,3 @@ async function hasFreePreamble (path: string): Promise<boolean> {
     await file.close()
   }
 }
-
