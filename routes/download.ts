@@ -23,6 +23,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const withPassword = isProtected === 'true'
     // only an image is one of a set, and only a ZIP has a password
     const format = withPassword ? 'zip' : request.query.format ?? (disc === undefined ? app.config.disc.format : 'iso')
+    // what the API does unasked is not asked for: links of a HIS stay as they were signed
+    const ofApi = { lang: undefined, protected: undefined, format: format === 'zip' ? format : undefined }
     const other = (changes: Record<string, string | undefined>): string => withQuery('/download', request.url, { disc: undefined, protected: undefined, ...changes })
     return reply.sendScreen('download', {
       accessionNumbers,
@@ -30,8 +32,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       format,
       withPassword,
       key: `${accessionNumbers.join(',')} ${disc ?? ''} ${format}${withPassword ? ' protected' : ''}`,
-      progressUrl: withQuery('/api/iso/progress', request.url, { lang: undefined, protected: undefined, format }),
-      directUrl: withQuery(downloadPath(accessionNumbers.join(',')), request.url, { lang: undefined, protected: undefined, format }),
+      progressUrl: withQuery('/api/iso/progress', request.url, ofApi),
+      directUrl: withQuery(downloadPath(accessionNumbers.join(',')), request.url, ofApi),
       isoUrl: other({ format: 'iso' }),
       zipUrl: other({ format: 'zip' }),
       protectedUrl: other({ format: 'zip', protected: 'true' })
