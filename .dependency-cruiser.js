@@ -86,9 +86,9 @@ export default {
     {
       name: 'src-without-fastify',
       severity: 'error',
-      comment: 'the domain knows nothing of Fastify; @fastify/proxy-addr compares addresses, and is no plugin',
+      comment: 'the domain knows nothing of Fastify; @fastify/proxy-addr compares addresses, @fastify/busboy reads multipart: they are no plugins',
       from: { path: '^src/', pathNot: '^src/(?:app|main)\\.ts$' },
-      to: { path: `${NODE_MODULES}(?:fastify|fastify-plugin|@fastify/(?!proxy-addr/)[^/]+)/` }
+      to: { path: `${NODE_MODULES}(?:fastify|fastify-plugin|@fastify/(?!(?:proxy-addr|busboy)/)[^/]+)/` }
     },
     {
       name: 'one-place-starts-programs',

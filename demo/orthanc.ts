@@ -1,5 +1,5 @@
 /** Orthanc as a second PACS: another implementation, with other habits. */
-import { appendFileSync, readFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { request } from 'undici'
@@ -8,8 +8,23 @@ import { freePort } from './ports.ts'
 
 export interface Orthanc extends Pacs {
   readonly httpPort: number
+  /** Where it speaks DICOMweb; only with {@link dicomWebPlugin} among its plugins. */
+  readonly dicomWebUrl: string
   /** GET of its REST interface. */
   get (path: string): Promise<unknown>
+}
+
+/** Where packages put plugins of Orthanc. */
+const PLUGIN_FOLDERS = ['/usr/lib/orthanc', '/usr/share/orthanc/plugins']
+
+/**
+ * The path of the plugin that speaks DICOMweb (Debian: orthanc-dicomweb), for the setting `Plugins`.
+ * @throws Error when it is not installed
+ */
+export function dicomWebPlugin (): string {
+  const [path] = PLUGIN_FOLDERS.filter(existsSync).flatMap(folder => readdirSync(folder).filter(name => name.startsWith('libOrthancDicomWeb.so')).map(name => join(folder, name)))
+  if (path === undefined) throw new Error('Orthanc\'s plugin for DICOMweb is not here: apt-get install orthanc-dicomweb')
+  return path
 }
 
 /**
@@ -60,6 +75,7 @@ export async function startOrthanc ({ programs, dir, aeTitle = 'ORTHANC', port, 
     host: '127.0.0.1',
     port: dicomPort,
     httpPort,
+    dicomWebUrl: url('/dicom-web'),
     pid: child.pid,
     get,
     async store (files) {

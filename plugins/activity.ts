@@ -22,7 +22,7 @@ function track (this: FastifyReply, kind: ActivityKind, accessionNumbers: readon
   // HEAD asks, and does nothing
   if (request.method === 'HEAD') return new Activity(details, () => {})
   const activity = begun ?? server.activities.begin(details)
-  if (begun !== undefined) request.gone.addEventListener('abort', () => { begun.cancel('client') }, { once: true })
+  if (begun !== undefined) request.gone.addEventListener('abort', () => { begun.leave() }, { once: true })
   request.activity = activity
   endWith(this, request, activity)
   return activity

@@ -21,9 +21,10 @@ export default fp(async app => {
   app.decorate('operations', operations)
   const tunnels = new Tunnels({ programs, stunnel: app.config.tools.stunnel, folder: app.workDir, log: app.log })
   app.decorate('dcmtk', { programs, dcmtk: app.config.dcmtk, log: app.log, tunnels, onOperation: operation => { operations.emit('ended', operation) } })
-  const { config: { pacs: { tls, retrieve } } } = app
-  if (tls?.incoming === 'plain' && retrieve === 'move') app.log.warn({}, 'pacs.tls.incoming is plain: the PACS sends images to us unencrypted')
+  for (const { section, tls, retrieve } of app.config.archives) {
+    if (tls?.incoming === 'plain' && retrieve === 'move') app.log.warn({}, `${section}.tls.incoming is plain: the PACS sends images to us unencrypted`)
+  }
   // a certificate that is wrong shows at the start, not at the first click
-  for (const peer of [pacsOf(app.config), publisherOf(app.config)]) void endpointArguments(app.dcmtk, peer).catch((error: unknown) => { app.log.error({ err: error }, 'a TLS tunnel does not start') })
+  for (const peer of [...app.config.archives.map(pacsOf), publisherOf(app.config)]) void endpointArguments(app.dcmtk, peer).catch((error: unknown) => { app.log.error({ err: error }, 'a TLS tunnel does not start') })
   app.addHook('onClose', async () => { await programs.stopAll() })
 }, { name: 'dcmtk', dependencies: ['config'] })

@@ -5,9 +5,9 @@ import fp from 'fastify-plugin'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { ClientGoneError } from '../src/abort.ts'
 import { ERRORS, MkisoError } from '../src/errors.ts'
-import { ACCESSION_NUMBER_RULE } from '../src/dicom/accession-number.ts'
 import { localUrl } from '../src/http/links.ts'
 import { errorBody } from '../src/http/schemas.ts'
+import { validationError, type ValidationFault } from '../src/http/validation-sentence.ts'
 import { errorScreen } from '../src/http/screens/screens.ts'
 import { asPage, screenContext, wantsPage } from './screens.ts'
 
@@ -72,14 +72,11 @@ function answer (error: MkisoError, cause: unknown, request: FastifyRequest, rep
 }
 
 /** Errors of Fastify, its plugins and the operating system in the terms of our table. */
-export function toMkisoError (error: Error & { code?: string, statusCode?: number, validation?: unknown }): MkisoError {
+export function toMkisoError (
+  error: Error & { code?: string, statusCode?: number, validation?: readonly ValidationFault[] | undefined, validationContext?: string | undefined }
+): MkisoError {
   if (error instanceof MkisoError) return error
-  if (error.validation !== undefined) {
-    const code = error.message.includes('accession_number') ? 'INVALID_ACCESSION_NUMBER' : 'INVALID_REQUEST'
-    // an expression tells a clerk nothing
-    const detail = /must match pattern/.test(error.message) && code === 'INVALID_ACCESSION_NUMBER' ? ACCESSION_NUMBER_RULE : error.message
-    return new MkisoError(code, detail, { cause: error })
-  }
+  if (error.validation !== undefined) return validationError(error.validation, error.validationContext, error)
   if (error.code === 'ENOSPC' || error.code === 'EDQUOT') return new MkisoError('INSUFFICIENT_DISK_SPACE', undefined, { cause: error })
   if (error.code === 'FST_UNDER_PRESSURE') return new MkisoError('OVERLOADED', undefined, { retryAfterSeconds: 10, cause: error })
   const status = error.statusCode ?? 500

@@ -10,9 +10,9 @@ declare module 'fastify' {
 const CLIENT_CLOSED_REQUEST = 499
 
 export default fp(async app => {
-  const { activities, associationLimit, config, health, operations, patientClient, portPool, prints, receiverFault, sharedReceiver, studyStore: studies, workDir } = app
+  const { activities, archives, config, health, operations, patientClient, portPool, prints, receiverFault, sharedReceiver, studyStore: studies, workDir } = app
   const metrics = createMetrics({
-    activities, associationLimit, config, health, operations, patientClient, portPool, prints, receiverFault, sharedReceiver, studies, workDir
+    activities, archives, config, health, operations, patientClient, portPool, prints, receiverFault, sharedReceiver, studies, workDir
   })
   app.decorate('metrics', metrics)
   app.addHook('onRequest', async (request, reply) => {

@@ -4,14 +4,16 @@ import { join } from 'node:path'
 import fp from 'fastify-plugin'
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import swaggerUi, { type FastifySwaggerUiOptions } from '@fastify/swagger-ui'
-import { withAnswerExamples } from '../src/http/openapi-examples.ts'
+import { finishedDocument } from '../src/http/openapi-document.ts'
 import { PRODUCT } from '../src/product.ts'
 
 export const options: FastifyDynamicSwaggerOptions = {
-  transformObject: document => 'openapiObject' in document ? withAnswerExamples(document.openapiObject) : document.swaggerObject,
+  transformObject: document => 'openapiObject' in document ? finishedDocument(document.openapiObject) : document.swaggerObject,
   openapi: {
     openapi: '3.0.3',
     info: { title: PRODUCT.name, version: PRODUCT.version, description: 'Fetches a study from the PACS by accession number and streams it as a disc image, or sends it to the CD publisher.' },
+    // wherever it stands: behind nginx it has another address
+    servers: [{ url: '/' }],
     tags: [{ name: 'disc', description: 'Downloads and prints' }, { name: 'pages', description: 'For people, in a browser' }, { name: 'operator', description: 'What runs, and to end it' }, { name: 'health', description: 'For monitoring' }],
     components: { securitySchemes: { apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' } } }
   }

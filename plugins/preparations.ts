@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import type { FastifyReply } from 'fastify'
 import type { DiscFormat } from '../src/disc/discs.ts'
 import type { Activity } from '../src/work/activity.ts'
+import { choiceOf, type ChoiceQuery } from '../src/disc/choice.ts'
 import { Preparations } from '../src/work/preparations.ts'
 import { discNumber } from '../src/http/schemas.ts'
 import { toMkisoError } from './errors.ts'
@@ -11,13 +12,19 @@ declare module 'fastify' {
   interface FastifyInstance { preparations: Preparations }
   interface FastifyReply {
     /** As `track`; goes on with the activity of the page that has had the disc made. */
-    trackDownload (accessionNumbers: readonly string[], query: { preparation?: string, disc?: string, format?: DiscFormat }): Activity
+    trackDownload (accessionNumbers: readonly string[], query: DownloadQuery): Activity
   }
 }
 
-function trackDownload (this: FastifyReply, accessionNumbers: readonly string[], { preparation, disc, format = 'iso' }: { preparation?: string, disc?: string, format?: DiscFormat }): Activity {
+interface DownloadQuery extends ChoiceQuery {
+  preparation?: string
+  disc?: string
+  format?: DiscFormat
+}
+
+function trackDownload (this: FastifyReply, accessionNumbers: readonly string[], query: DownloadQuery): Activity {
   const { request, server } = this
-  const begun = request.method === 'HEAD' ? undefined : server.preparations.take(preparation, { accessionNumbers, disc: discNumber(disc), format })
+  const begun = request.method === 'HEAD' ? undefined : server.preparations.take(query.preparation, { accessionNumbers, disc: discNumber(query.disc), choice: choiceOf(query), format: query.format ?? 'iso' })
   return this.track('download', accessionNumbers, begun)
 }
 
@@ -32,7 +39,8 @@ export default fp(async app => {
       return async manifest => { await patient.check(manifest) }
     }
   })
+  app.activities.on('ended', ({ id }) => { app.linkUses.ended(id) })
   app.decorate('preparations', preparations)
   app.decorateReply('trackDownload', trackDownload)
   app.addHook('preClose', async () => { preparations.close() })
-}, { name: 'preparations', dependencies: ['errors', 'activity', 'iso', 'patient-client'] })
+}, { name: 'preparations', dependencies: ['errors', 'auth', 'activity', 'iso', 'patient-client'] })

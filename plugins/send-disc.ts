@@ -4,12 +4,14 @@ import fp from 'fastify-plugin'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from '@sinclair/typebox'
 import { create as contentDisposition } from 'content-disposition'
-import { LRUCache } from 'lru-cache'
 import parseRange from 'range-parser'
-import type { OpenDisc } from '../src/disc/discs.ts'
+import { silentArchives } from '../src/disc/contents.ts'
+import type { DiscRequest, OpenDisc } from '../src/disc/discs.ts'
 import { imageStream, type ByteRange } from '../src/disc/image/image.ts'
 import { ClientGoneError } from '../src/abort.ts'
 import { MkisoError } from '../src/errors.ts'
+import { Continuations } from '../src/work/continuations.ts'
+import type { LinkOfRequest } from './auth.ts'
 import { PATIENT_WARNING } from './patient-client.ts'
 import { toMkisoError } from './errors.ts'
 
@@ -22,6 +24,8 @@ const headers = {
   'x-mkiso-discs': Type.String({ description: 'Number of discs of the set; absent when there is one.' }),
   'x-mkiso-not-listed': Type.String({ description: 'Number of files on the disc that its DICOMDIR could not list; absent when there is none.' }),
   'x-mkiso-patient-warning': PATIENT_WARNING,
+  'x-mkiso-archive-silent': Type.String({ description: 'Names of optional archives that did not answer: an image that only they hold cannot be ruled out; absent when there is none.' }),
+  'x-mkiso-part': Type.String({ description: 'What is on the disc of a part of the study: `2 of 5 series, 3 of 240 images`; absent for the whole.' }),
   'x-mkiso-missing': Type.String({ description: 'Number of images that are missing, or `unknown` (disc.allow_incomplete); absent when there is none.' })
 }
 const content = {
@@ -43,6 +47,11 @@ export interface SendOptions {
 
 declare module 'fastify' {
   interface FastifyReply {
+    /**
+     * The disc for this answer; undefined for HEAD where it would have to be made.
+     * @throws MkisoError as Discs.open, DOWNLOAD_CANCELLED
+     */
+    openDisc (wanted: Omit<DiscRequest, 'resuming' | 'log'>): Promise<OpenDisc | undefined>
     /** Streams the disc, or answers HEAD; whatever happens to the answer, the disc is closed. */
     sendDisc (disc: OpenDisc, options: SendOptions): FastifyReply
     /** Answers HEAD where the disc would have to be made first: nothing is moved, so its size is not known. */
@@ -50,24 +59,40 @@ declare module 'fastify' {
   }
 }
 
-/** So many downloads are remembered for going on with them, and so long, in milliseconds. */
-const REMEMBERED = 10_000
-const REMEMBERED_MS = 7 * 24 * 3_600_000
-/** In place of a validator: several clients of one address may have the beginnings of different images. */
-const SEVERAL = ''
+/** So much of the end of a disc may be asked for again with a link that is used up: it may be on its way still when we have sent it, bytes. */
+const TAIL_BYTES = 16 * 1_024 ** 2
 
-export function createSendDisc () {
-  // by client and link: the disc whose beginning the client has
-  const beginnings = new LRUCache<string, string>({ max: REMEMBERED, ttl: REMEMBERED_MS })
+function createOpenDisc (continuations: Continuations) {
+  return async function openDisc (this: FastifyReply, wanted: Omit<DiscRequest, 'resuming' | 'log'>): Promise<OpenDisc | undefined> {
+    const { request, server: { discs } } = this
+    const { range } = request.headers
+    // from the first byte on it is a new click
+    if (range !== undefined && !/^bytes=0-/.test(range) && continuations.isCancelled(clientOf(request))) throw new MkisoError('DOWNLOAD_CANCELLED')
+    const whole = { ...wanted, resuming: range !== undefined, log: request.log }
+    const { late } = request.signedLink ?? {}
+    if (request.method !== 'HEAD' && late === undefined) return await discs.open(whole)
+    const kept = await discs.openKept(whole)
+    if (kept === undefined && late !== undefined) throw late
+    return kept
+  }
+}
 
+function createSendDisc (continuations: Continuations) {
   return function sendDisc (this: FastifyReply, disc: OpenDisc, { fileName, linkOf }: SendOptions): FastifyReply {
     const { raw, request } = this
-    raw.once('close', disc.close)
+    let endOfLink = (): void => {}
+    // one listener for all: Node warns of more than ten, which plugins nearly have
+    raw.once('close', () => {
+      disc.close()
+      endOfLink()
+      if (request.activity?.stopped === true) continuations.cancel(clientOf(request))
+    })
     // for a client that has left while the disc was made, that event is over
     if (raw.destroyed) disc.close()
     const { sizeBytes } = disc.image
-    const range = sizeBytes === undefined ? undefined : rangeFor(request, this, disc, sizeBytes, beginnings)
-    if (request.method !== 'HEAD' && (range === undefined || range.first === 0)) remember(beginnings, clientOf(request), disc.etag)
+    const range = sizeBytes === undefined ? undefined : rangeFor(request, this, disc, sizeBytes, continuations)
+    if (request.method !== 'HEAD' && (range === undefined || range.first === 0)) continuations.begins(clientOf(request), disc.etag)
+    guardLink(request, disc, range)
     if (request.activity !== undefined) this.server.audit.exporting(request.activity, request.caller, disc, range)
     raw.setTimeout(this.server.config.server.writeTimeoutMs, () => {
       // one that waits for us, for the next image of a ZIP, is not slow
@@ -84,6 +109,8 @@ export function createSendDisc () {
     activity?.streaming(sizeBytes, range?.first)
     const stream = imageStream(disc.image, range, bytes => { activity?.sent(bytes) })
     if ('whole' in disc.image) void disc.image.whole.then(size => { activity?.streaming(size, activity.sentBytes) }, () => { /* the stream tells */ })
+    const goesToTheEnd = range === undefined || range.last + 1 === sizeBytes
+    if (request.signedLink !== undefined) endOfLink = holdLink(this, request.signedLink, { etag: disc.etag, goesToTheEnd })
     // an answer that breaks in the middle has no error handler (measured)
     stream.once('error', (error: Error) => {
       const failure = request.failure ??= toMkisoError(error)
@@ -94,9 +121,35 @@ export function createSendDisc () {
 }
 
 /** With a password nothing about the patient can be read, not even in the name of the file. */
-function nameOf ({ format, encrypted, etag, disc, discs }: OpenDisc, fileName: string): string {
+function nameOf ({ format, encrypted, etag, part, disc, discs }: OpenDisc, fileName: string): string {
   if (encrypted) return `studies-${etag.replace(/\W/g, '').slice(0, 6)}.zip`
-  return `${fileName}${discs > 1 ? `-${disc}of${discs}` : ''}.${format}`
+  return `${fileName}${part === undefined ? '' : '-part'}${discs > 1 ? `-${disc}of${discs}` : ''}.${format}`
+}
+
+/**
+ * A link whose time is over, or that has been used, is good for the rest of an image that it has begun, and for nothing else.
+ * @throws MkisoError LINK_EXPIRED, LINK_USED
+ */
+function guardLink ({ signedLink: link, server: { linkUses } }: FastifyRequest, { etag, image: { sizeBytes } }: OpenDisc, range: ByteRange | undefined): void {
+  if (link?.late === undefined) return
+  const first = link.late.code === 'LINK_USED' ? Math.max(1, (sizeBytes ?? Infinity) - TAIL_BYTES) : 1
+  if (range === undefined || range.first < first || !linkUses.hasBegun(link.signature, etag)) throw link.late
+}
+
+/**
+ * Before the disc goes out: what was begun with a link, and, for one that is good for one download, that there is one at a time and no second.
+ * @returns what to do when the answer is over
+ */
+function holdLink (reply: FastifyReply, { signature, once, disc, expiresMs, late }: LinkOfRequest, { etag, goesToTheEnd }: { etag: string, goesToTheEnd: boolean }): () => void {
+  const { raw, request: { activity, log }, server: { linkUses, usedLinks } } = reply
+  linkUses.begins(signature, etag)
+  if (once === undefined || late !== undefined || activity === undefined) return () => {}
+  const end = linkUses.takeOver(`${once}-${disc}`, () => { activity.leave() })
+  return () => {
+    end()
+    if (!goesToTheEnd || !raw.writableFinished) return
+    usedLinks.use(once, disc, expiresMs).catch((error: unknown) => { log.error({ err: error }, 'that a link was used could not be written; it is good again after a restart') })
+  }
 }
 
 function describe (reply: FastifyReply, disc: OpenDisc, linkOf: SendOptions['linkOf']): void {
@@ -106,6 +159,10 @@ function describe (reply: FastifyReply, disc: OpenDisc, linkOf: SendOptions['lin
     reply.header('link', relations.filter(([, n]) => n >= 1 && n <= disc.discs).map(([rel, n]) => `<${linkOf(n, disc.set)}>; rel="${rel}"`).join(', '))
   }
   if (disc.notListed.length > 0) reply.header('x-mkiso-not-listed', String(disc.notListed.length))
+  const silent = disc.contents === undefined ? [] : silentArchives(disc.contents)
+  if (silent.length > 0) reply.header('x-mkiso-archive-silent', silent.join(', '))
+  const { part } = disc
+  if (part !== undefined) reply.header('x-mkiso-part', `${part.series} of ${part.ofSeries} series, ${part.images} of ${part.ofImages} images`)
   if (disc.missing !== 0) reply.header('x-mkiso-missing', String(disc.missing ?? 'unknown'))
   if (disc.instances !== undefined) reply.header('x-mkiso-images', String(disc.instances))
   reply.header('etag', disc.etag)
@@ -124,11 +181,11 @@ function deliverable (reply: FastifyReply): void {
  * Bytes of two images in one file would be a disc that nobody can trust.
  * @throws MkisoError RANGE_NOT_SATISFIABLE
  */
-function rangeFor (request: FastifyRequest, reply: FastifyReply, disc: OpenDisc, sizeBytes: number, beginnings: LRUCache<string, string>): ByteRange | undefined {
+function rangeFor (request: FastifyRequest, reply: FastifyReply, disc: OpenDisc, sizeBytes: number, continuations: Continuations): ByteRange | undefined {
   const { range: header, 'if-range': ifRange } = request.headers
   const ranges = header === undefined || request.method === 'HEAD' ? -2 : parseRange(sizeBytes, header)
   const [range] = Array.isArray(ranges) && ranges.type === 'bytes' && ranges.length === 1 ? ranges : []
-  const sameImage = ifRange === undefined ? range?.start === 0 || beginnings.get(clientOf(request)) === disc.etag : ifRange === disc.etag
+  const sameImage = ifRange === undefined ? range?.start === 0 || continuations.hasBeginningOf(clientOf(request), disc.etag) : ifRange === disc.etag
   if (ranges === -1 && sameImage) {
     reply.header('content-range', `bytes */${sizeBytes}`)
     throw new MkisoError('RANGE_NOT_SATISFIABLE', `the disc has ${sizeBytes} bytes`)
@@ -136,15 +193,8 @@ function rangeFor (request: FastifyRequest, reply: FastifyReply, disc: OpenDisc,
   return range !== undefined && sameImage ? { first: range.start, last: range.end } : undefined
 }
 
-/** Who goes on with a download, as far as anybody can tell. */
-function clientOf ({ ip, headers, url }: FastifyRequest): string {
-  return `${ip} ${headers['user-agent'] ?? ''} ${url}`
-}
-
-/** A client is given the beginning of a disc. */
-function remember (beginnings: LRUCache<string, string>, client: string, etag: string): void {
-  const known = beginnings.get(client)
-  beginnings.set(client, known === undefined || known === etag ? etag : SEVERAL)
+function clientOf ({ ip, url, headers: { 'user-agent': program = '' } }: FastifyRequest): string {
+  return `${ip} ${program} ${url}`
 }
 
 /** A body that is not there; for an empty one Fastify would say that the length is 0. */
@@ -158,6 +208,8 @@ function sendUnknownDisc (this: FastifyReply): FastifyReply {
 }
 
 export default fp(async app => {
-  app.decorateReply('sendDisc', createSendDisc())
+  const continuations = new Continuations()
+  app.decorateReply('openDisc', createOpenDisc(continuations))
+  app.decorateReply('sendDisc', createSendDisc(continuations))
   app.decorateReply('sendUnknownDisc', sendUnknownDisc)
-}, { name: 'send-disc', dependencies: ['config', 'errors', 'iso', 'audit', 'activity'] })
+}, { name: 'send-disc', dependencies: ['config', 'errors', 'auth', 'iso', 'audit', 'activity'] })

@@ -4,6 +4,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { ACTIVITY_EXAMPLE, ActivityState, activityState } from '../src/http/activity-state.ts'
 import { PrintState, printState } from '../src/http/print-state.ts'
 import { diskOf } from '../src/disk.ts'
+import type { ConfiguredArchive } from '../src/archive/create-archive.ts'
 import type { Health } from '../src/health/health.ts'
 import type { PrintQueue } from '../src/print/print-queue.ts'
 import type { Log } from '../src/process.ts'
@@ -11,14 +12,15 @@ import type { Activities } from '../src/work/activities.ts'
 
 const Resources = Type.Object({
   slots: Type.Object({ in_use: Type.Integer(), size: Type.Integer({ description: 'our_ae.port_range' }) }),
-  moves: Type.Object({ active: Type.Integer(), waiting: Type.Integer(), max: Type.Integer({ description: 'pacs.max_moves' }) }),
+  moves: Type.Object({ active: Type.Integer(), waiting: Type.Integer(), max: Type.Integer({ description: 'pacs.max_moves, of all archives.' }) }),
   kept: Type.Object({ studies: Type.Integer({ description: 'On disk though nobody uses them (iso.keep_for).' }), bytes: Type.Integer(), max_bytes: Type.Integer({ description: 'iso.keep_max_bytes' }) }),
   disk: Type.Optional(Type.Object({ free_bytes: Type.Integer(), total_bytes: Type.Integer() }, { description: 'Where iso.temp_dir is.' }))
 })
 
 const HealthState = Type.Object({
   status: Type.String({ description: 'As /api/health.' }),
-  checks: Type.Record(Type.String(), Type.Object({ status: Type.String(), detail: Type.Optional(Type.String()), latency_ms: Type.Optional(Type.Integer()) }))
+  checks: Type.Record(Type.String(), Type.Object({ status: Type.String(), detail: Type.Optional(Type.String()), latency_ms: Type.Optional(Type.Integer()) })),
+  archives: Type.Record(Type.String(), Type.Object({ status: Type.String(), detail: Type.Optional(Type.String()), latency_ms: Type.Optional(Type.Integer()) }))
 })
 
 const State = Type.Object({
@@ -45,7 +47,7 @@ export const SERVICE_STATE_EXAMPLE: Static<typeof State> = {
   }
 }
 
-export const ServiceState = Type.Object(State.properties, { examples: [SERVICE_STATE_EXAMPLE] })
+export const ServiceState = Type.Object(State.properties, { title: 'ServiceState', examples: [SERVICE_STATE_EXAMPLE] })
 
 export type ServiceState = Static<typeof ServiceState>
 
@@ -123,9 +125,11 @@ export function createServiceState (context: ServiceStateContext) {
 }
 
 export default fp(async app => {
-  const { activities, config, portPool: slots, associationLimit, studyStore: kept, prints, health, workDir, log } = app
-  const maxMoves = Math.min(config.pacs.max_moves, config.pacs.maxAssociations)
+  const { activities, archives, config, portPool: slots, studyStore: kept, prints, health, workDir, log } = app
+  const total = (read: (archive: ConfiguredArchive) => number): number => archives.reduce((sum, one) => sum + read(one), 0)
+  const moves = () => ({ active: total(({ limit }) => limit.moves.active), waiting: total(({ limit }) => limit.moves.waiting) })
+  const maxMoves = total(({ settings }) => Math.min(settings.max_moves, settings.maxAssociations))
   app.decorate('serviceState', createServiceState({
-    activities, names: config.auth.enabled, slots, moves: () => associationLimit.moves, maxMoves, kept, keepMaxBytes: config.iso.keepMaxBytes, prints, health, workDir, log
+    activities, names: config.auth.enabled, slots, moves, maxMoves, kept, keepMaxBytes: config.iso.keepMaxBytes, prints, health, workDir, log
   }))
 }, { name: 'service-state', dependencies: ['config', 'activity', 'health', 'port-pool', 'relay', 'retrieval'] })

@@ -4,16 +4,22 @@
  */
 export const ERRORS = {
   INVALID_ACCESSION_NUMBER: { status: 400, error: 'invalid accession_number', sentence: 'The accession number in the link is not valid.', advice: 'Open the link from the hospital system again, or check the number.' },
+  TOO_MANY_ACCESSION_NUMBERS: { status: 400, error: 'invalid accession_number', sentence: 'The link names too many accession numbers at once.', advice: 'Ask for fewer at a time; the detail says how many may be asked for.' },
   INVALID_REQUEST: { status: 400, error: 'invalid request', sentence: 'The link is not valid.', advice: 'Check the link.' },
   UNAUTHORIZED: { status: 401, error: 'unauthorized', sentence: 'You may not open this without a valid key or link.', advice: 'Open the link from the hospital system again. A program sends its key in the header X-API-Key.' },
+  LINK_EXPIRED: { status: 401, error: 'link expired', sentence: 'This link has expired.', advice: 'Open it anew from the hospital system, or ask whoever gave it to you for a new one.' },
+  LINK_USED: { status: 410, error: 'link used', sentence: 'This link was good for one download, which has been made.', advice: 'If you did not download the images yourself, tell whoever gave you the link. Ask for a new one.' },
+  DOWNLOAD_CANCELLED: { status: 410, error: 'download cancelled', sentence: 'This download was cancelled.', advice: 'It does not go on by itself. Begin it again from the link.' },
   FORBIDDEN_ORIGIN: { status: 403, error: 'asked by another web site', sentence: 'Another web site has asked for this, which it may not.', advice: 'Open the link from the hospital system. The administrator can allow its address (server.trusted_origins).' },
   NOT_FOUND: { status: 404, error: 'not found', sentence: 'There is no such page.', advice: 'Check the link.' },
   NO_DICOM_DATA: { status: 404, error: 'no DICOM data for accession_number', sentence: 'The picture archive (PACS) has no images for this accession number.', advice: 'Check the number, or ask radiology whether the images have been sent.' },
+  NO_SUCH_SERIES: { status: 404, error: 'no such series', sentence: 'The study has no such part.', advice: 'Choose again among what there is, which the detail names, or take the whole study.' },
   ACCESSION_UNKNOWN: { status: 404, error: 'accession_number not found', sentence: 'The hospital system (HIS) does not know this accession number.', advice: 'Check the number in the hospital system.' },
-  DIFFERENT_PATIENTS: { status: 409, error: 'accession numbers belong to different patients', sentence: 'These accession numbers belong to different patients.', advice: 'Ask for each patient by itself; if they are one person, have the record corrected in the PACS.' },
+  DIFFERENT_PATIENTS: { status: 409, error: 'accession numbers belong to different patients', sentence: 'These images belong to more than one patient.', advice: 'Where several accession numbers were asked for, ask for each by itself. Else ask radiology whose images these are, and have the record corrected in the PACS.' },
   SET_CHANGED: { status: 409, error: 'the set of discs has changed', sentence: 'The images have changed since the first disc of this set was made.', advice: 'Begin again with the first disc, and do not hand out discs of the old set together with new ones.' },
   PATIENT_MISMATCH: { status: 409, error: 'the HIS and the PACS name different patients', sentence: 'The hospital system (HIS) and the picture archive (PACS) name different patients for this accession number.', advice: 'Do not hand out these images. Ask radiology whose they are, and have the record corrected.' },
   PRINTED_ALREADY: { status: 409, error: 'printed already', sentence: 'These images were sent to the disc robot already.', advice: 'Look for the disc at the robot. If one more is wanted, send them again.' },
+  NOT_KEPT: { status: 410, error: 'not kept any more', sentence: 'These images are not kept here any more.', advice: 'Download the disc again: as long as it is kept, its images can be looked at.' },
   PRINT_UNKNOWN: { status: 409, error: 'not known whether it was printed', sentence: 'The disc service stopped while it sent these images: it does not know what the disc robot has.', advice: 'Look at the robot, and do not hand out a disc that is not whole. If there is none, send the images again.' },
   DISC_TOO_SMALL: { status: 413, error: 'the studies need more than one disc', sentence: 'The images do not fit on one disc.', advice: 'Download each disc of the set by its own link.' },
   RANGE_NOT_SATISFIABLE: { status: 416, error: 'range not satisfiable', sentence: 'The download cannot go on where it broke off.', advice: 'Download the disc from the start.' },
@@ -78,4 +84,11 @@ export class MkisoError extends Error {
     this.detail = detail
     this.fields = fields
   }
+}
+
+/** The error with the name of an archive in it, where there are several. */
+export function withName (error: MkisoError, name: string | undefined): MkisoError {
+  const { code, detail, fields } = error
+  if (name === undefined || [`${name}:`, `${name} `].some(beginning => detail?.startsWith(beginning) === true)) return error
+  return new MkisoError(code, detail === undefined ? name : `${name}: ${detail}`, { ...fields, cause: error })
 }

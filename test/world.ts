@@ -99,10 +99,14 @@ export interface Answer {
 
 /** The real service on a free port. Keys of `overrides` go over a configuration for the PACS. */
 export async function service (t: T, pacs: Pick<Pacs, 'aeTitle' | 'host' | 'port'>, receiverPort: number, overrides: Overrides = {}): Promise<Service> {
+  return await serviceOf(t, { pacs: { ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port, settle_timeout: '500ms', ...overrides['pacs'] } }, receiverPort, overrides)
+}
+
+/** As {@link service}, with `pacs` or `archives` as they are given. */
+export async function serviceOf (t: T, archives: { pacs: object } | { archives: readonly object[] }, receiverPort: number, overrides: Overrides = {}): Promise<Service> {
   const tempDir = temporaryFolder(t, 'work')
   const settings: Overrides = {
     server: { host: '127.0.0.1', shutdown_grace: '2s', rate_limit: 0 },
-    pacs: { ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port, settle_timeout: '500ms' },
     our_ae: { ae_title: 'CDRECORD', base_port: receiverPort, port_range: 20 },
     patient_api: { required: false, base_url: 'http://127.0.0.1:9/api', retries: 0 },
     cd_publisher: { host: '127.0.0.1', port: 9 },
@@ -112,12 +116,12 @@ export async function service (t: T, pacs: Pick<Pacs, 'aeTitle' | 'host' | 'port
   }
   for (const [section, keys] of Object.entries(overrides)) settings[section] = { ...settings[section], ...keys }
   // JSON is YAML
-  const config = parseConfig(JSON.stringify(settings), 'test.yaml', { env: {} })
+  const config = parseConfig(JSON.stringify({ ...settings, ...archives }), 'test.yaml', { env: {} })
   const log: Array<Record<string, unknown>> = []
   const app = await buildApp(config, { level: 'debug', stream: { write: line => { log.push(JSON.parse(line) as Record<string, unknown>) } } })
   t.teardown(async () => { await app.close() })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
-  if (config.pacs.retrieve === 'move' && config.our_ae.receiver === 'shared') await until(() => app.receiverFault() === undefined, 3_000)
+  if (app.sharedReceiver !== undefined) await until(() => app.receiverFault() === undefined, 3_000)
   const send = async (method: 'GET' | 'POST', path: string): Promise<Answer> => {
     const answer = await request(url + path, { method, headersTimeout: 120_000, bodyTimeout: 120_000 })
     const body = Buffer.from(await answer.body.arrayBuffer())
@@ -132,7 +136,7 @@ export async function service (t: T, pacs: Pick<Pacs, 'aeTitle' | 'host' | 'port
     post: async path => await send('POST', path),
     leftovers: () => [
       ...app.dcmtk.programs.pids.filter(pid => !commandOf(pid).includes('stunnel')).map(pid => `process ${commandOf(pid)}`),
-      ...readdirSync(app.workDir).filter(name => name !== 'owner' && !name.startsWith('stunnel_') && !(name.startsWith('receive_') && config.our_ae.receiver === 'shared' && config.pacs.retrieve === 'move')).map(name => `folder ${name}`),
+      ...readdirSync(app.workDir).filter(name => name !== 'owner' && !name.startsWith('stunnel_') && !(name.startsWith('receive_') && app.sharedReceiver !== undefined)).map(name => `folder ${name}`),
       ...(app.portPool.inUse > 0 ? [`${app.portPool.inUse} slots`] : []),
       ...(app.studyStore.running > 0 ? [`${app.studyStore.running} retrievals`] : [])
     ]

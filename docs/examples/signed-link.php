@@ -1,5 +1,6 @@
 <?php
 // A signed link to mkiso-server. On the command line: php signed-link.php BASE PATH ACCESSION[,ACCESSION] [SECONDS]
+// PATH is /download (the page), /api/iso/download, /api/iso/download-multiple (a list) or /api/iso/print.
 // The secret (auth.signed_links.secret) comes from the environment here; keep it out of what a browser gets to see.
 
 function mkiso_link(string $secret, string $base, string $path, string $accessionNumbers, int $seconds = 3600): string

@@ -1,5 +1,6 @@
 """A signed link to mkiso-server: python3 signed-link.py BASE PATH ACCESSION[,ACCESSION] [SECONDS]
 
+PATH is /download (the page), /api/iso/download, /api/iso/download-multiple (a list) or /api/iso/print.
 The secret (auth.signed_links.secret) comes from the environment here.
 """
 import hashlib

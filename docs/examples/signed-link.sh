@@ -1,5 +1,6 @@
 #!/bin/sh
 # A signed link to mkiso-server: sh signed-link.sh BASE PATH ACCESSION[,ACCESSION] [SECONDS]
+# PATH is /download (the page), /api/iso/download, /api/iso/download-multiple (a list) or /api/iso/print.
 # The secret (auth.signed_links.secret) comes from the environment. Note that openssl shows it to other users of
 # this machine in its list of processes: take this script for trying out, and PHP or Python for a HIS.
 set -eu

@@ -8,17 +8,18 @@ const Check = Type.Object({
   status: Type.String({ enum: ['ok', 'warning', 'down'] }),
   detail: Type.Optional(Type.String({ description: 'What is wrong, and what to do.' })),
   latency_ms: Type.Optional(Type.Integer())
-})
+}, { title: 'HealthCheck' })
 
 const Health = Type.Object({
   status: Type.String({ enum: ['ok', 'degraded', 'down'], description: 'down: no disc can be made.' }),
-  checks: Type.Object(Object.fromEntries(CHECKS.map(name => [name, Check])))
-}, { examples: [example('ok', { status: 'ok', latency_ms: 12 })] })
+  checks: Type.Object(Object.fromEntries(CHECKS.map(name => [name, Check]))),
+  archives: Type.Record(Type.String(), Check, { description: 'Each archive by its name; "pacs" among the checks is all of them.' })
+}, { title: 'Health', examples: [example('ok', { status: 'ok', latency_ms: 12 })] })
 
 const Down = Type.Union([Health, errorResponses()[503] ?? Health], { examples: [example('down', { status: 'down', detail: 'ABPACS at localhost:11112: connection refused; check pacs.* and that the PACS knows the AE title CDRECORD' })] })
 
 function example (status: string, pacs: Static<typeof Check>): object {
-  return { status, checks: Object.fromEntries(CHECKS.map(name => [name, name === 'pacs' ? pacs : { status: 'ok' }])) }
+  return { status, checks: Object.fromEntries(CHECKS.map(name => [name, name === 'pacs' ? pacs : { status: 'ok' }])), archives: { ABPACS: pacs } }
 }
 
 const routes: FastifyPluginAsyncTypebox = async app => {

@@ -36,6 +36,22 @@ export interface Archive {
   open (asking: Asking): Promise<FetchSession>
 }
 
+/** Where studies are found, whether in one archive or in several. */
+export interface Archives {
+  /** For messages. */
+  readonly name: string
+  /**
+   * As Archive.findStudies. Of several archives each study comes as often as they have it, and names its archive.
+   * @throws MkisoError as Archive.findStudies; NO_DICOM_DATA when none holds a study for one of the accession numbers
+   * @throws the signal's reason
+   */
+  findStudies (accessionNumbers: readonly string[], asking: Asking): Promise<Study[]>
+  /** As Archive.listInstances; of a study that several have, what each of them lists. */
+  listInstances (study: Study, asking: Asking): Promise<Study>
+  /** The archive of that name; the only one for undefined. */
+  at (name: string | undefined): Archive
+}
+
 /** The time in which one request receives. Whoever opened it closes it. */
 export interface FetchSession {
   /**
@@ -98,9 +114,13 @@ export interface Delivery {
    * `archive`: the sender calls itself by the archive's title. `unknown`: neither, which is nothing bad in itself: many archives send neither.
    */
   readonly provenance: Provenance
-  /** `10.0.0.5 as ABPACS`, for the log. */
+  /** Who has sent it, for the log, and to tell one sender from another: `10.0.0.5 as ABPACS`. */
   readonly from: string
+  /** `asked`: it is the archive that was asked, by its title or by its connection. `other`: it calls itself by the title of another one. Undefined where that is not known. */
+  readonly sender?: Sender | undefined
 }
+
+export type Sender = 'asked' | 'other'
 
 export type Provenance = 'ours' | 'archive' | 'unknown'
 

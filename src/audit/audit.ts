@@ -11,7 +11,7 @@ import type { Log } from '../process.ts'
 import { PRODUCT } from '../product.ts'
 import { publisherOf } from '../print/relay.ts'
 import type { Caller } from '../work/caller.ts'
-import { studiesOf, studiesOnDisc, type AuditEvent } from './event.ts'
+import { studiesOf, studiesOnDisc, type AuditedDisc, type AuditEvent } from './event.ts'
 import { appendAuditLine } from './file.ts'
 import { auditMessage, type AuditSource } from './message.ts'
 import { parseSyslogTarget, syslogMessage, SyslogSender } from './syslog.ts'
@@ -48,10 +48,7 @@ export class Audit {
    */
   exporting (activity: Activity, caller: Caller, disc: OpenDisc, range: ByteRange | undefined): void {
     this.#begin(activity, () => ({
-      caller,
-      // of one that grows nobody knows yet what it will hold: the archive's word for it, and at the end what it held
-      studies: disc.contents === undefined ? studiesOf(disc.manifest) : studiesOnDisc(disc.contents),
-      disc: { number: disc.disc, of: disc.discs, format: disc.format, encrypted: disc.encrypted, sizeBytes: disc.image.sizeBytes, etag: disc.etag, range }
+      caller, ...auditedDisc(disc, range)
     }))
   }
 
@@ -62,6 +59,17 @@ export class Audit {
   transferring (activity: Activity, manifest: Manifest): void {
     const given: Given = { caller: activity.caller, studies: studiesOf(manifest), disc: undefined }
     this.#begin(activity, () => given)
+  }
+
+  /**
+   * Before the first image of a disc is shown.
+   * @throws MkisoError AUDIT_FAILED
+   */
+  looking ({ id: requestId, caller }: { id: string, caller: Caller }, accessionNumbers: readonly string[], disc: OpenDisc): void {
+    if (!this.#enabled) return
+    this.#mustBegin({
+      kind: 'look', at: new Date(), requestId, activityId: requestId, caller, accessionNumbers, ...auditedDisc(disc, undefined), destination: undefined
+    })
   }
 
   /** However it ended, and however far it came. */
@@ -87,7 +95,11 @@ export class Audit {
   #begin (activity: Activity, given: () => Given): void {
     if (!this.#enabled) return
     this.#given.set(activity, given)
-    const failure = this.#record({ ...this.#about(activity), phase: 'begin', outcome: undefined, code: undefined, sentBytes: undefined, sentInstances: undefined })
+    this.#mustBegin(this.#about(activity))
+  }
+
+  #mustBegin (about: About): void {
+    const failure = this.#record({ ...about, phase: 'begin', outcome: undefined, code: undefined, sentBytes: undefined, sentInstances: undefined })
     if (failure !== undefined && this.#config.required) throw new MkisoError('AUDIT_FAILED', 'nothing leaves that cannot be recorded (audit.required)', { cause: failure })
   }
 
@@ -117,5 +129,13 @@ export class Audit {
       this.#log.error({ err: error, file, request_id: event.requestId }, 'the audit file cannot be written')
       return error instanceof Error ? error : new Error(String(error))
     }
+  }
+}
+
+/** Of one that grows nobody knows yet what it will hold: the archive's word for it, and at the end what it held. */
+function auditedDisc (disc: OpenDisc, range: ByteRange | undefined): Pick<AuditEvent, 'studies'> & { disc: AuditedDisc } {
+  return {
+    studies: disc.contents === undefined ? studiesOf(disc.manifest) : studiesOnDisc(disc.contents),
+    disc: { number: disc.disc, of: disc.discs, format: disc.format, encrypted: disc.encrypted, sizeBytes: disc.image.sizeBytes, etag: disc.etag, range }
   }
 }

@@ -14,6 +14,9 @@ export interface AuditedStudy {
   accessionNumber: string
   description: string
   patient: Patient
+  /** Names of the archives that have told of it, where there are several; `silent`: optional ones that did not answer. */
+  archives: readonly string[]
+  silent: readonly string[]
   /** SOP Class UID to number of instances; the UID is empty where nobody knows it. */
   instances: ReadonlyMap<string, number>
 }
@@ -35,7 +38,8 @@ export interface AuditedDisc {
 }
 
 export interface AuditEvent {
-  kind: Activity['kind']
+  /** `look`: the images were opened in the viewer; has a `begin` only. */
+  kind: Activity['kind'] | 'look'
   phase: AuditPhase
   at: Date
   requestId: string
@@ -62,10 +66,11 @@ export function studiesOf (manifest: Manifest | undefined): AuditedStudy[] {
   return (manifest?.studies ?? []).map(study => audited(study, study.series.flatMap(({ instances }) => instances.map(({ sopClassUid }) => sopClassUid))))
 }
 
-function audited ({ studyInstanceUid, accessionNumber, studyDescription, patient }: Study, sopClassUids: readonly string[]): AuditedStudy {
+function audited ({ studyInstanceUid, accessionNumber, studyDescription, patient, archive, sources = [], silent = [] }: Study, sopClassUids: readonly string[]): AuditedStudy {
   const instances = new Map<string, number>()
   for (const uid of sopClassUids) instances.set(uid, (instances.get(uid) ?? 0) + 1)
-  return { studyInstanceUid, accessionNumber, description: studyDescription, patient, instances }
+  const archives = [archive, ...sources.map(({ archive }) => archive)].filter(name => name !== undefined)
+  return { studyInstanceUid, accessionNumber, description: studyDescription, patient, archives, silent, instances }
 }
 
 /** Each patient once. */

@@ -2,6 +2,8 @@
 import { appendFileSync } from 'node:fs'
 import { instanceCount, patientsOf, type AuditedDisc, type AuditEvent } from './event.ts'
 
+const EVENTS: Record<AuditEvent['kind'], string> = { download: 'export', print: 'transfer', look: 'look' }
+
 /** @throws when the file cannot be written */
 export function appendAuditLine (file: string, event: AuditEvent): void {
   appendFileSync(file, `${JSON.stringify(auditLine(event))}\n`, { mode: 0o600 })
@@ -12,7 +14,7 @@ export function auditLine (event: AuditEvent): Record<string, unknown> {
   const { caller, disc } = event
   return {
     time: event.at.toISOString(),
-    event: event.kind === 'download' ? 'export' : 'transfer',
+    event: EVENTS[event.kind],
     phase: event.phase,
     outcome: event.outcome,
     code: event.code,
@@ -24,7 +26,9 @@ export function auditLine (event: AuditEvent): Record<string, unknown> {
     accession_numbers: event.accessionNumbers,
     patients: patientsOf(event).map(({ patientId: id, issuerOfPatientId: issuer, patientName: name }) => ({ id, ...(issuer === '' ? {} : { issuer }), name })),
     studies: event.studies.map(study => ({
-      uid: study.studyInstanceUid, accession_number: study.accessionNumber, description: study.description, instances: instanceCount(study)
+      uid: study.studyInstanceUid, accession_number: study.accessionNumber, description: study.description, instances: instanceCount(study),
+      ...study.archives.length === 0 ? {} : { archives: study.archives },
+      ...study.silent.length === 0 ? {} : { silent_archives: study.silent }
     })),
     disc: disc === undefined ? undefined : discLine(disc),
     destination: event.destination === undefined ? undefined : `${event.destination.aeTitle} ${event.destination.address}`,

@@ -1,6 +1,6 @@
 /**
  * The audit message of DICOM (PS3.15 A.5): a download is a Data Export (A.5.3.4), a print Begin Transferring (A.5.3.3) and Instances
- * Transferred (A.5.3.7). `begin` of a download has no message in the standard and gets none.
+ * Transferred (A.5.3.7), a look Instances Accessed (A.5.3.5). `begin` of a download has no message in the standard and gets none.
  */
 import { isIP } from 'node:net'
 import { instanceCount, patientsOf, type AuditedStudy, type AuditEvent } from './event.ts'
@@ -20,7 +20,7 @@ const OUTCOMES = { success: 0, aborted: 4, failed: 8 }
 
 /** undefined where the standard has no message for it. */
 export function auditMessage (event: AuditEvent, source: AuditSource): string | undefined {
-  const content = event.kind === 'print' ? transfer(event, source) : event.phase === 'end' ? dataExport(event, source) : undefined
+  const content = event.kind === 'look' ? accessed(event, source) : event.kind === 'print' ? transfer(event, source) : event.phase === 'end' ? dataExport(event, source) : undefined
   if (content === undefined) return undefined
   return `<?xml version="1.0" encoding="UTF-8"?>${element('AuditMessage', {}, ...content,
     element('AuditSourceIdentification', { AuditSourceID: source.sourceId }, element('AuditSourceTypeCode', { 'csd-code': 4 })),
@@ -44,6 +44,10 @@ function dataExport (event: AuditEvent, source: AuditSource): string[] {
     // CID 405: it leaves over the network
     element('MediaIdentifier', {}, element('MediaType', DCM('110037', 'URI'))))
   ]
+}
+
+function accessed (event: AuditEvent, source: AuditSource): string[] {
+  return [identification(event, DCM('110103', 'DICOM Instances Accessed'), 'R'), requestor(event), ourselves(source, DCM('110150', 'Application'))]
 }
 
 function transfer (event: AuditEvent, source: AuditSource): string[] {

@@ -2,13 +2,14 @@
 import { parseArgs } from 'node:util'
 import { PRODUCT } from '../product.ts'
 
-export const COMMANDS = ['serve', 'make', 'doctor'] as const
+export const COMMANDS = ['serve', 'make', 'link', 'doctor'] as const
 export type Command = typeof COMMANDS[number]
 
 export const USAGE = `${PRODUCT.name} ${PRODUCT.version}
 
   mkiso [serve]                               run the service
   mkiso make ACCESSION[,ACCESSION] [-o FILE]  make a disc image, or a ZIP, into a file
+  mkiso link ACCESSION[,ACCESSION] --for 24h  make a link for somebody who has no key, with a QR code
   mkiso doctor                                ask PACS, publisher, HIS, programs, ports and disk, and say what to change
   mkiso COMMAND --help                        more about a command
 
@@ -40,6 +41,22 @@ until then it is FILE.part. Ctrl-C leaves nothing.
   --key-file FILE     file with the service's key, where the configuration does not hold it
   -v, --verbose       the log of a disc that is made here, on standard error
 `,
+  link: `mkiso link ACCESSION[,ACCESSION] [--for 24h] [--once] [--format iso|zip] [--series UID,UID] [--modality CT,SR] [--direct] [-o FILE] [--qr] [--base URL] [--config FILE]
+
+Makes a signed link, good for these accession numbers until its time is over, and prints it; on a terminal with a QR code for a phone.
+Whoever has the link has the images. It needs auth.signed_links.secret; the PACS is not asked.
+
+  --for TIME          how long it is good: 30m, 24h; default and most: auth.signed_links.max_age
+  --once              good for one whole download
+  --format FORMAT     iso, or zip; default: what the site offers
+  --series UID,UID    a part of the study: these series
+  --modality CT,SR    a part of the study: series of these modalities
+  --direct            a link that downloads at once, instead of the page with progress
+  -o, --output FILE   the QR code as a picture, FILE.svg or FILE.png
+  -f, --force         replace FILE when it exists
+  --qr                the QR code, also where the output is not a terminal
+  --base URL          the address by which browsers reach the service; default server.public_url
+`,
   doctor: `mkiso doctor [--accession NUMBER] [--json] [--config FILE]
 
 Asks the real things and prints a line for each: ok, warning, ? (could not be told) or FAIL, with what to change. Exit code 4 when there is
@@ -65,13 +82,27 @@ const OPTIONS = {
   'key-file': { type: 'string' },
   verbose: { type: 'boolean', short: 'v' },
   accession: { type: 'string' },
+  for: { type: 'string' },
+  once: { type: 'boolean' },
+  format: { type: 'string' },
+  series: { type: 'string' },
+  modality: { type: 'string' },
+  direct: { type: 'boolean' },
+  qr: { type: 'boolean' },
+  base: { type: 'string' },
   json: { type: 'boolean' }
 } as const
 
 type Option = keyof typeof OPTIONS
 
 const GENERAL: readonly Option[] = ['config', 'check-config', 'help', 'version']
-const OF_COMMAND: Record<Command, readonly Option[]> = { serve: [], make: ['output', 'disc', 'password-file', 'force', 'key-file', 'verbose'], doctor: ['accession', 'json'] }
+const OF_COMMAND: Record<Command, readonly Option[]> = {
+  serve: [],
+  make: ['output', 'disc', 'password-file', 'force', 'key-file', 'verbose'],
+  link: ['for', 'once', 'format', 'series', 'modality', 'direct', 'output', 'force', 'qr', 'base'],
+  doctor: ['accession', 'json']
+}
+const WITH_OPERANDS: readonly Command[] = ['make', 'link']
 
 export type Arguments = ReturnType<typeof parseArguments>
 
@@ -84,7 +115,7 @@ export function parseArguments (args: readonly string[], env: Record<string, str
   for (const option of Object.keys(values) as Option[]) {
     if (!GENERAL.includes(option) && !OF_COMMAND[command].includes(option)) throw new UsageError(`${command} has no option --${option}`)
   }
-  if (command !== 'make' && operands.length > 0) throw new UsageError(`${command} takes no ${operands.join(' ')}`)
+  if (!WITH_OPERANDS.includes(command) && operands.length > 0) throw new UsageError(`${command} takes no ${operands.join(' ')}`)
   return { command, operands, values, config: values.config ?? env['MKISO_CONFIG'] ?? 'config/mkiso.yaml' }
 }
 

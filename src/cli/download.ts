@@ -64,6 +64,7 @@ export async function download (source: Source, options: DownloadOptions): Promi
     images: count('x-mkiso-images'),
     warnings: [
       ...missing(headers['x-mkiso-missing']),
+      ...(headers['x-mkiso-archive-silent'] === undefined ? [] : [`warning: ${String(headers['x-mkiso-archive-silent'])} did not answer; images that only it holds cannot be ruled out`]),
       ...(count('x-mkiso-not-listed') > 0 ? [`warning: the DICOMDIR does not list ${count('x-mkiso-not-listed')} files; README.TXT names them`] : []),
       ...(count('x-mkiso-discs') > 1 ? [`this is disc ${disc ?? '1'} of ${count('x-mkiso-discs')}`] : [])
     ]

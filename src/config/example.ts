@@ -14,7 +14,12 @@ export function exampleYaml (): string {
     '# Check a file without starting: npm start -- --config FILE --check-config'
   ]
   for (const [sectionName, section] of Object.entries(ConfigSchema.properties)) {
-    lines.push('', `# ${String(section.description)}`, `${sectionName}:`)
+    lines.push('', `# ${String(section.description)}`)
+    if (!('properties' in section)) {
+      lines.push(`#${sectionName}:${defaultOf(section)}`)
+      continue
+    }
+    lines.push(`${sectionName}:`)
     const keys: Record<string, TSchema> = section.properties
     for (const [key, schema] of Object.entries(keys)) {
       const touched = SITE.has(`${sectionName}.${key}`)

@@ -7,12 +7,13 @@ import { delimiter, dirname, join, resolve } from 'node:path'
 import proxyAddr from '@fastify/proxy-addr'
 import { FormatRegistry, Kind, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import { accessionPattern } from './accession-pattern.ts'
 import { readKeys } from './keys.ts'
 import { loadLanguage } from '../language/language.ts'
 import { isAddressOrNetwork } from '../addresses.ts'
 import { readYaml } from '../yaml.ts'
 import { parseDurationMs, parseSizeBytes } from './duration.ts'
-import { ConfigSchema, SECRET_MIN_LENGTH, type Config, type RawConfig } from './schema.ts'
+import { ConfigSchema, SECRET_MIN_LENGTH, type ArchiveSettings, type Config, type RawConfig } from './schema.ts'
 
 FormatRegistry.Set('duration', value => parseDurationMs(value) !== undefined)
 FormatRegistry.Set('size', value => parseSizeBytes(value) !== undefined)
@@ -66,6 +67,8 @@ export function parseConfig (text: string, file: string, { env = process.env }: 
   for (const [path, line] of document.lines) origins.set(path, `${file}:${line}`)
   fillIn(content, ConfigSchema)
   applyEnvironment(content, env, origins, faults)
+  const pacsGiven = isTree(content['pacs']) && Object.keys(content['pacs']).length > 0
+  const both = pacsGiven && Array.isArray(content['archives']) && content['archives'].length > 0
 
   const where = (path: string[]): string => {
     for (let length = path.length; length > 0; length--) {
@@ -76,6 +79,7 @@ export function parseConfig (text: string, file: string, { env = process.env }: 
   }
   const completed = Value.Default(ConfigSchema, content)
   const reported = new Set<string>()
+  if (both) faults.push(`${where(['archives'])}: archives and pacs are both given: move what stands below pacs into an entry of archives, with a name`)
   for (const fault of Value.Errors(ConfigSchema, completed)) {
     const path = fault.path.split('/').slice(1)
     const name = path.join('.')
@@ -94,11 +98,12 @@ function isTree (value: unknown): value is Tree {
 }
 
 /** A section that is written but left empty means its defaults; a duration or a size of 0 needs neither unit nor quotes. */
-function fillIn (tree: Tree, schema: TSchema): void {
+function fillIn (tree: Tree, schema: Record<string, unknown>): void {
   const properties = (schema['properties'] ?? {}) as Record<string, TSchema>
   for (const [name, inner] of Object.entries(properties)) {
     const value = tree[name]
     if (value === 0 && (inner['format'] === 'duration' || inner['format'] === 'size')) tree[name] = '0'
+    if (Array.isArray(value)) for (const item of value) if (isTree(item)) fillIn(item, itemsOf(inner) ?? {})
     if (inner['type'] !== 'object') continue
     if (value === null) tree[name] = {}
     else if (isTree(value)) fillIn(value, inner)
@@ -140,20 +145,37 @@ function applyEnvironment (content: Tree, env: Record<string, string | undefined
 /** The keys of a section, of sections within sections too; none where there is no such section. */
 function propertiesAt (path: readonly string[]): Record<string, TSchema> {
   let schema: TSchema | undefined = ConfigSchema
-  for (const name of path) schema = (schema?.['properties'] as Record<string, TSchema> | undefined)?.[name]
+  for (const name of path) schema = /^\d+$/.test(name) ? itemsOf(schema) : (schema?.['properties'] as Record<string, TSchema> | undefined)?.[name]
   return (schema?.['properties'] as Record<string, TSchema> | undefined) ?? {}
 }
 
-/** The section of the tree, made where it is not yet there; undefined where something else stands in its place. */
+/** What stands in a list; undefined for what is none, and for a list of texts. */
+function itemsOf (schema: Record<string, unknown> | undefined): TSchema | undefined {
+  const items = schema?.['type'] === 'array' ? schema['items'] as TSchema | undefined : undefined
+  return items?.['type'] === 'object' ? items : undefined
+}
+
+/** Entries of a list that the environment may make. */
+const MOST_ENTRIES = 100
+
+/**
+ * The section of the tree, made where it is not yet there; undefined where something else stands in its place. In a list a number is an entry, from
+ * 0 on; those before it are made too, and are told to lack what they must hold.
+ */
 function sectionAt (content: Tree, path: readonly string[]): Tree | undefined {
-  let section = content
-  for (const name of path) {
-    const inner = section[name] ?? {}
-    if (!isTree(inner)) return undefined
-    section[name] = inner
-    section = inner
+  let section: Tree | unknown[] = content
+  for (const [index, name] of path.entries()) {
+    const followedByNumber = /^\d+$/.test(path[index + 1] ?? '')
+    const inner: unknown = (Array.isArray(section) ? section[Number(name)] : section[name]) ?? (followedByNumber ? [] : {})
+    if (Array.isArray(inner) ? !followedByNumber : !isTree(inner) || followedByNumber) return undefined
+    if (Array.isArray(section)) {
+      if (Number(name) >= MOST_ENTRIES) return undefined
+      while (section.length <= Number(name)) section.push({})
+      section[Number(name)] = inner
+    } else section[name] = inner
+    section = inner as Tree | unknown[]
   }
-  return section
+  return Array.isArray(section) ? undefined : section
 }
 
 /** An environment variable is text; the schema says what it means. What does not convert stays text and is reported as such. */
@@ -230,7 +252,12 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
       faults.push(`${at('our_ae.port_range')}: our_ae.base_port + our_ae.port_range goes beyond port 65535`)
     }
   }
-  if (sound('pacs', 'pacs.tls', 'cd_publisher', 'cd_publisher.tls', 'tools.stunnel') && ![...reported].some(name => name.includes('.tls.'))) checkTls(config, at, faults)
+  const archivesSound = ![...reported].some(name => name.startsWith('archives') || name.startsWith('pacs'))
+  if (archivesSound) {
+    checkArchives(config, at, faults)
+    for (const archive of sectionsOf(config)) checkDicomweb(archive, at, faults)
+  }
+  if (archivesSound && sound('cd_publisher', 'cd_publisher.tls', 'tools.stunnel') && ![...reported].some(name => name.includes('.tls.'))) checkTls(config, at, faults)
   if (sound('our_ae.allow_from')) {
     for (const address of config.our_ae.allow_from) {
       if (!isAddressOrNetwork(address)) faults.push(`${at('our_ae.allow_from')}: our_ae.allow_from: ${JSON.stringify(address)} is not an address (10.0.0.1) or a network (10.0.0.0/8)`)
@@ -245,6 +272,9 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
     for (const origin of config.server.trusted_origins) {
       if (!isOrigin(origin)) faults.push(`${at('server.trusted_origins')}: server.trusted_origins: ${JSON.stringify(origin)} is not the address of a web site without a path (https://his.example)`)
     }
+  }
+  if (sound('server.public_url') && config.server.public_url !== '' && !isOrigin(config.server.public_url)) {
+    faults.push(`${at('server.public_url')}: server.public_url ${JSON.stringify(config.server.public_url)} is not an address without a path (https://mkiso.example)`)
   }
   if (sound('relay.state_dir') && config.relay.state_dir !== '' && !writableDirectory(config.relay.state_dir)) {
     faults.push(`${at('relay.state_dir')}: relay.state_dir ${config.relay.state_dir} is not a folder in which this user may write`)
@@ -262,9 +292,12 @@ function checkTogether (tree: unknown, reported: Set<string>, at: (name: string)
   }
   if (sound('dcmtk')) {
     const tools = config.dcmtk
-    const needed: Array<keyof RawConfig['dcmtk']> = ['findscu', 'echoscu']
-    if (config.pacs.retrieve === 'move') needed.push('movescu')
-    needed.push(config.relay.sender === 'storescu' ? 'storescu' : 'dcmsend')
+    const archives = archivesSound ? sectionsOf(config) : []
+    // with DICOMweb alone no program of DCMTK is vital: only a print needs one
+    const needed: Array<keyof RawConfig['dcmtk']> = archives.length > 0 && archives.every(({ keys }) => keys.retrieve === 'wado')
+      ? []
+      : ['findscu', 'echoscu', config.relay.sender === 'storescu' ? 'storescu' : 'dcmsend']
+    if (archives.some(({ keys }) => keys.retrieve === 'move')) needed.push('movescu')
     for (const tool of needed) {
       if (sound(`dcmtk.${tool}`) && findProgram(tools[tool], tools.movescu) === undefined) faults.push(`${at(`dcmtk.${tool}`)}: dcmtk.${tool}: there is no program ${tools[tool]}; apt-get install dcmtk, or give its path`)
     }
@@ -292,8 +325,37 @@ function readableFile (path: string): boolean {
   } catch { return false }
 }
 
-function checkTls ({ pacs, cd_publisher: publisher, tools }: RawConfig, at: (name: string) => string, faults: string[]): void {
-  for (const [section, tls] of [['pacs', pacs.tls], ['cd_publisher', publisher.tls]] as const) {
+/** The archives as they are written, with the path of their keys. */
+function sectionsOf ({ pacs, archives }: RawConfig): Array<{ section: string, keys: RawConfig['pacs'], entry: RawConfig['archives'][number] | undefined }> {
+  if (archives.length === 0) return [{ section: 'pacs', keys: pacs, entry: undefined }]
+  return archives.map((entry, index) => ({ section: `archives.${index}`, keys: entry, entry }))
+}
+
+function checkArchives (config: RawConfig, at: (name: string) => string, faults: string[]): void {
+  const { archives } = config
+  for (const [index, { name, accession_pattern: pattern }] of archives.entries()) {
+    const fault = (key: string, text: string): void => { faults.push(`${at(`archives.${index}.${key}`)}: archives.${index}.${key}${text}`) }
+    if (archives.findIndex(other => other.name.toLowerCase() === name.toLowerCase()) < index) fault('name', `: the name ${name} is there twice`)
+    const read = pattern === '' ? undefined : accessionPattern(pattern)
+    if (typeof read === 'string') fault('accession_pattern', `: ${JSON.stringify(pattern)} ${read}`)
+  }
+  const senders = archives.filter(({ retrieve }) => retrieve === 'move')
+  for (const [index, { name, ae_title: title, retrieve }] of archives.entries()) {
+    if (retrieve !== 'move' || isPerRequest(config.our_ae)) continue
+    const other = senders.find(one => one.ae_title === title)
+    if (other === undefined || other.name === name) continue
+    faults.push(`${at(`archives.${index}.ae_title`)}: archives.${index}.ae_title: ${name} and ${other.name} have the same AE title, by which the one receiver tells who sends: ` +
+      'give one of them another, or retrieve: get, or our_ae.receiver: per-request')
+  }
+  if (archives.length > 0 && archives.every(({ optional }) => optional)) {
+    faults.push(`${at('archives')}: archives: every one is optional, so that a study would be missing without a word where none answers: set optional: false for one`)
+  }
+}
+
+function checkTls (config: RawConfig, at: (name: string) => string, faults: string[]): void {
+  const { cd_publisher: publisher, tools } = config
+  const archives = sectionsOf(config)
+  for (const [section, tls] of [...archives.map(({ section, keys }) => [section, keys.tls] as const), ['cd_publisher', publisher.tls] as const]) {
     if (tls === undefined) continue
     const fault = (key: string, text: string): void => { faults.push(`${at(`${section}.tls.${key}`)}: ${section}.tls.${key}${text}`) }
     if (tls.verify && tls.ca === '') fault('ca', ' is empty: give the certificates that the peer is checked against, or verify: false')
@@ -301,9 +363,51 @@ function checkTls ({ pacs, cd_publisher: publisher, tools }: RawConfig, at: (nam
     for (const key of ['ca', 'cert', 'key'] as const) if (tls[key] !== '' && !readableFile(tls[key])) fault(key, ` ${tls[key]} cannot be read`)
     if (findProgram(tools.stunnel) === undefined) faults.push(`${at('tools.stunnel')}: tools.stunnel: there is no program ${tools.stunnel}, which ${section}.tls needs; apt-get install stunnel4, or give its path`)
   }
-  if (pacs.tls !== undefined && pacs.retrieve === 'move' && pacs.tls.incoming === 'tls' && pacs.tls.cert === '') {
-    faults.push(`${at('pacs.tls.cert')}: pacs.tls.cert is empty: the receiver needs a certificate and its key, or pacs.tls.incoming: plain`)
+  const senders = archives.filter(({ keys }) => keys.retrieve === 'move')
+  for (const { section, keys: { tls } } of senders) {
+    if (tls?.incoming === 'tls' && tls.cert === '') faults.push(`${at(`${section}.tls.cert`)}: ${section}.tls.cert is empty: the receiver needs a certificate and its key, or ${section}.tls.incoming: plain`)
   }
+  const receivers = new Map(senders.map(({ section, keys: { tls } }) =>
+    [JSON.stringify(tls === undefined || tls.incoming === 'plain' ? null : [tls.ca, tls.cert, tls.key, tls.verify]), section]))
+  if (receivers.size > 1 && !isPerRequest(config.our_ae)) {
+    const [first, second] = receivers.values()
+    faults.push(`${at(`${second ?? ''}.tls`)}: ${first ?? ''}.tls and ${second ?? ''}.tls: both send to the one receiver, which takes TLS with one certificate, or no TLS: ` +
+      'give both the same ca, cert, key and verify, or tls.incoming: plain, or our_ae.receiver: per-request')
+  }
+}
+
+function isPerRequest ({ receiver, ae_title: title }: RawConfig['our_ae']): boolean {
+  return (receiver ?? (title.includes('{n}') ? 'per-request' : 'shared')) === 'per-request'
+}
+
+/** What may stand in a header, as a token. */
+const TOKEN = /^[\x21-\x7e]*$/
+
+function checkDicomweb ({ section, keys: { retrieve, dicomweb, tls } }: ReturnType<typeof sectionsOf>[number], at: (name: string) => string, faults: string[]): void {
+  const faultOf = (key: string, text: string): void => { faults.push(`${at(`${section}.${key}`)}: ${section}.${key}${text}`) }
+  const fault = (key: string, text: string): void => { faultOf(`dicomweb.${key}`, text) }
+  if (dicomweb === undefined) {
+    if (retrieve === 'wado') faultOf('retrieve', ` is wado, but ${section}.dicomweb.url is not set: give the base address of the DICOMweb server (https://pacs.example/dicom-web)`)
+    return
+  }
+  if (retrieve !== 'wado') {
+    faultOf('dicomweb', ` is set, but ${section}.retrieve is ${retrieve}: set ${section}.retrieve: wado, or take the section away`)
+    return
+  }
+  const { url, token, token_file: tokenFile, username, password, password_file: passwordFile, cert, key } = dicomweb
+  const { username: nameInUrl, password: passwordInUrl, search, hash } = new URL(url)
+  if (nameInUrl !== '' || passwordInUrl !== '') fault('url', ' holds a user name or password: give them as username and password_file')
+  if (search !== '' || hash !== '') fault('url', ' holds a "?" or a "#": give the address to which /studies is added')
+  if (!TOKEN.test(token)) fault('token', ' holds a blank or another character that no token has')
+  if (token !== '' && tokenFile !== '') fault('token_file', ' and token are both set: give one of them')
+  if (password !== '' && passwordFile !== '') fault('password_file', ' and password are both set: give one of them')
+  if ((token !== '' || tokenFile !== '') && username !== '') fault('username', ' and a token are both set: a request proves who we are in one way')
+  if (username === '' && (password !== '' || passwordFile !== '')) fault('username', ' is empty, but there is a password')
+  if (username.includes(':')) fault('username', ' holds a colon, which Basic authentication cannot carry (RFC 7617 2)')
+  if ((cert === '') !== (key === '')) fault('cert', ' and key go together: give both or none')
+  for (const name of ['ca', 'cert', 'key', 'token_file', 'password_file'] as const) if (dicomweb[name] !== '' && !readableFile(dicomweb[name])) fault(name, ` ${dicomweb[name]} cannot be read`)
+  if (!url.startsWith('https:') && (dicomweb.ca !== '' || cert !== '')) fault('url', ' is not https, but certificates are given: they would not be used')
+  if (tls !== undefined) faultOf('tls', ` is for DICOM over TLS, which retrieve: wado does not speak: give the certificates in ${section}.dicomweb`)
 }
 
 function isProxyAddress (text: string): boolean {
@@ -370,8 +474,27 @@ function finish (raw: RawConfig, faults: string[], at: (name: string) => string)
   }
   const dcmtk = Object.fromEntries(Object.entries(raw.dcmtk).map(([tool, path]) => [tool, findProgram(path, raw.dcmtk.movescu) ?? path])) as RawConfig['dcmtk']
   const { api_key: _key, keys: _keys, signed_links: { secret, max_age: maxAge }, ...auth } = raw.auth
+  const { pacs: _pacs, archives: _archives, ...rest } = raw
+  const archiveOf = ({ section, keys, entry }: ReturnType<typeof sectionsOf>[number]): ArchiveSettings => {
+    const pattern = entry === undefined || entry.accession_pattern === '' ? undefined : accessionPattern(entry.accession_pattern)
+    return {
+      ...keys,
+      name: entry?.name ?? (keys.dicomweb === undefined ? keys.ae_title : new URL(keys.dicomweb.url).host),
+      section,
+      optional: entry?.optional ?? false,
+      accessionPattern: typeof pattern === 'string' ? undefined : pattern,
+      maxAssociations: keys.max_associations ?? keys.max_moves + QUERIES_BESIDE_MOVES,
+      queueTimeoutMs: ms(section, 'queue_timeout', keys.queue_timeout),
+      connectTimeoutMs: ms(section, 'connect_timeout', keys.connect_timeout),
+      findTimeoutMs: ms(section, 'find_timeout', keys.find_timeout),
+      idleTimeoutMs: ms(section, 'idle_timeout', keys.idle_timeout),
+      moveTimeoutMs: ms(section, 'move_timeout', keys.move_timeout),
+      settleTimeoutMs: ms(section, 'settle_timeout', keys.settle_timeout)
+    }
+  }
+  const [first = { section: 'pacs', keys: raw.pacs, entry: undefined }, ...others] = sectionsOf(raw)
   return {
-    ...raw,
+    ...rest,
     dcmtk,
     auth: {
       ...auth,
@@ -391,17 +514,8 @@ function finish (raw: RawConfig, faults: string[], at: (name: string) => string)
       shutdownGraceMs: ms('server', 'shutdown_grace', raw.server.shutdown_grace),
       trusted_origins: raw.server.trusted_origins.map(origin => new URL(origin).origin)
     },
-    pacs: {
-      ...raw.pacs,
-      maxAssociations: raw.pacs.max_associations ?? raw.pacs.max_moves + QUERIES_BESIDE_MOVES,
-      queueTimeoutMs: ms('pacs', 'queue_timeout', raw.pacs.queue_timeout),
-      connectTimeoutMs: ms('pacs', 'connect_timeout', raw.pacs.connect_timeout),
-      findTimeoutMs: ms('pacs', 'find_timeout', raw.pacs.find_timeout),
-      idleTimeoutMs: ms('pacs', 'idle_timeout', raw.pacs.idle_timeout),
-      moveTimeoutMs: ms('pacs', 'move_timeout', raw.pacs.move_timeout),
-      settleTimeoutMs: ms('pacs', 'settle_timeout', raw.pacs.settle_timeout)
-    },
-    our_ae: { ...raw.our_ae, receiver: raw.our_ae.receiver ?? (raw.our_ae.ae_title.includes('{n}') ? 'per-request' : 'shared'), maxUnwantedBytes: parseSizeBytes(raw.our_ae.max_unwanted) ?? 0 },
+    archives: [archiveOf(first), ...others.map(archiveOf)],
+    our_ae: { ...raw.our_ae, receiver: isPerRequest(raw.our_ae) ? 'per-request' : 'shared', maxUnwantedBytes: parseSizeBytes(raw.our_ae.max_unwanted) ?? 0 },
     patient_api: {
       ...raw.patient_api,
       timeoutMs: ms('patient_api', 'timeout', raw.patient_api.timeout),

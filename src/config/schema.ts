@@ -26,7 +26,50 @@ const tls = <P extends Record<string, TSchema>>(who: string, more: P) => Type.Op
   server_name: text('', `Name in the certificate of the ${who}; empty for its host.`),
   ...more
 }, { additionalProperties: false, description: `DICOM over TLS: when this section is there, the ${who} is reached through stunnel or not at all; see docs/security.md.` }))
+const dicomweb = Type.Optional(Type.Object({
+  url: Type.String({ format: 'http-url', description: 'Base address, to which /studies is added: https://pacs.example/dicom-web' }),
+  token: text('', 'Sent as "Authorization: Bearer ..." when not empty. Better from MKISO_PACS__DICOMWEB__TOKEN_FILE or token_file than from here.'),
+  token_file: text('', 'File with the token, read with each request: where something renews it every hour.'),
+  username: text('', 'For servers that take a name and a password (Basic).'),
+  password: text('', 'Better from password_file than from here.'),
+  password_file: text('', 'File with the password, read with each request.'),
+  ca: text('', 'File with the certificates (PEM) that the server is checked against (https); empty for those that Node knows.'),
+  cert: text('', 'File with our certificate (PEM), where the server asks for one.'),
+  key: text('', 'File with the key to it (PEM), without a password.'),
+  verify: flag(true, 'false: take any certificate of the server. Think twice.'),
+  server_name: text('', 'Name in the certificate of the server; empty for its host.'),
+  page_size: whole(200, 1, 10_000, 'Answers that are asked for at once; some servers refuse more than 200.')
+}, { additionalProperties: false, description: 'The PACS as a DICOMweb server, with retrieve: wado. Then no AE title of ours, no receiver and no open port is needed; see docs/pacs.md.' }))
+const ARCHIVE_NAME = '^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$'
+/** Each is asked at every request. */
+export const MOST_ARCHIVES = 16
 const port = (fallback: number, description: string) => whole(fallback, 1, 65_535, description)
+
+/** How an archive is reached, and what it bears. */
+const pacs = {
+  ae_title: aeTitle('ABPACS', 'AE title of the PACS.'),
+  host: text('localhost', 'Host name or address.'),
+  port: port(11112, 'DICOM port.'),
+  tls: tls('PACS', {
+    incoming: choice('tls', ['tls', 'plain'], 'How the PACS sends images to us. tls: the receiver takes nothing else, and cert and key are needed. plain: images arrive unencrypted.')
+  }),
+  retrieve: choice('move', ['move', 'get', 'wado'],
+    'move: C-MOVE to our receiver. get: C-GET, needs no receiver and no open port, for a PACS that supports it. wado: DICOMweb, with the section dicomweb; ae_title, host and port are not used then.'),
+  dicomweb,
+  max_moves: whole(4, 1, 64, 'Most C-MOVE (or C-GET) at the PACS at the same time, over all requests.'),
+  max_associations: Type.Optional(Type.Integer({
+    minimum: 1,
+    maximum: 128,
+    description: 'Most associations at the PACS at the same time, over all requests: queries and moves together; 1 for a PACS that bears one. ' +
+      'A larger max_moves is bounded by it. Default: max_moves and 4 more.'
+  })),
+  queue_timeout: duration('2m', 'Longest wait for a turn at the PACS, and for a PACS that rejects associations since it is busy, before 503.'),
+  connect_timeout: duration('10s', 'Longest wait for a connection and for the association.'),
+  find_timeout: duration('30s', 'Longest wait for the answers to one C-FIND.'),
+  idle_timeout: duration('60s', 'A move in which the PACS neither answers nor sends an image for so long has failed (504).'),
+  move_timeout: duration('30m', 'Longest time for one move, however busy (504).'),
+  settle_timeout: duration('5s', 'After a move has ended with images missing: how long to wait while none arrives, since some PACS answer before they have sent.')
+}
 
 export const ConfigSchema = Type.Object({
   server: section('The HTTP side.', {
@@ -38,6 +81,7 @@ export const ConfigSchema = Type.Object({
     shutdown_grace: duration('30s', 'How long downloads under way may go on after SIGTERM.'),
     max_accessions: whole(20, 1, 500, 'Most accession numbers in one request.'),
     rate_limit: whole(120, 0, 100_000, 'Most requests a minute from one client, beside health, metrics and Swagger UI; 0 for no limit.'),
+    public_url: text('', 'Address by which browsers reach the service, https://mkiso.example, for links that mkiso link and the page make; empty where the page is to take the one that it was opened by.'),
     trusted_origins: Type.Array(Type.String(), { default: [], description: 'Web sites beside our own whose pages may print at once and cancel, those of the HIS: [https://his.example]. A link on another site opens the page that asks.' })
   }),
   auth: section('Who may download. Stage 1: false; stage 2: true, and nginx adds the header.', {
@@ -79,27 +123,17 @@ export const ConfigSchema = Type.Object({
     stunnel: text('stunnel4', 'Carries DICOM over TLS; only used with pacs.tls or cd_publisher.tls.'),
     gdcmconv: text('gdcmconv', 'Decodes JPEG 2000 for pictures and disc.transfer_syntax; only used where it is installed (package libgdcm-tools).')
   }),
-  pacs: section('The PACS.', {
-    ae_title: aeTitle('ABPACS', 'AE title of the PACS.'),
-    host: text('localhost', 'Host name or address.'),
-    port: port(11112, 'DICOM port.'),
-    tls: tls('PACS', {
-      incoming: choice('tls', ['tls', 'plain'], 'How the PACS sends images to us. tls: the receiver takes nothing else, and cert and key are needed. plain: images arrive unencrypted.')
-    }),
-    retrieve: choice('move', ['move', 'get'], 'move: C-MOVE to our receiver. get: C-GET, needs no receiver and no open port, for a PACS that supports it.'),
-    max_moves: whole(4, 1, 64, 'Most C-MOVE (or C-GET) at the PACS at the same time, over all requests.'),
-    max_associations: Type.Optional(Type.Integer({
-      minimum: 1,
-      maximum: 128,
-      description: 'Most associations at the PACS at the same time, over all requests: queries and moves together; 1 for a PACS that bears one. ' +
-        'A larger max_moves is bounded by it. Default: max_moves and 4 more.'
-    })),
-    queue_timeout: duration('2m', 'Longest wait for a turn at the PACS, and for a PACS that rejects associations since it is busy, before 503.'),
-    connect_timeout: duration('10s', 'Longest wait for a connection and for the association.'),
-    find_timeout: duration('30s', 'Longest wait for the answers to one C-FIND.'),
-    idle_timeout: duration('60s', 'A move in which the PACS neither answers nor sends an image for so long has failed (504).'),
-    move_timeout: duration('30m', 'Longest time for one move, however busy (504).'),
-    settle_timeout: duration('5s', 'After a move has ended with images missing: how long to wait while none arrives, since some PACS answer before they have sent.')
+  pacs: section('The PACS.', pacs),
+  archives: Type.Array(Type.Object({
+    name: Type.String({ pattern: ARCHIVE_NAME, patternMeaning: 'a name of 1 to 32 letters, digits, dots, hyphens and underscores', description: 'Stands in messages, log, audit and metrics.' }),
+    optional: flag(false, 'true: where it does not answer and the study was found elsewhere, the disc is made without it, and says so. Think twice: an image that only it holds is then missing.'),
+    accession_pattern: text('', 'Regular expression for the accession numbers that it can have, for the whole number: "CARD[0-9]{6}". It is not asked for others. Empty: any.'),
+    ...pacs
+  }, { additionalProperties: false }), {
+    default: [],
+    maxItems: MOST_ARCHIVES,
+    description: 'Several archives instead of the one pacs section: a list, each entry with a name and the keys of pacs; see docs/pacs.md. ' +
+      'All are asked, and the first that has all of a study sends it: [{name: main, host: pacs1, ae_title: PACS1}, {name: old, host: pacs2, ae_title: OLD, optional: false, accession_pattern: ""}].'
   }),
   our_ae: section('Ourselves, as the PACS knows us.', {
     ae_title: Type.String({
@@ -135,7 +169,7 @@ export const ConfigSchema = Type.Object({
   }),
   relay: section('How images go to the CD publisher.', {
     sender: choice('dcmsend', ['dcmsend', 'storescu'], 'dcmsend sends every transfer syntax; storescu stops at the first compressed image.'),
-    state_dir: text('', 'Folder for the journal of prints, on a disk that survives a restart; empty for /var/lib/mkiso where that can be written, else a folder in iso.temp_dir.'),
+    state_dir: text('', 'Folder for the journal of prints and for links that are used up, on a disk that survives a restart; empty for /var/lib/mkiso where that can be written, else a folder in iso.temp_dir.'),
     retry_for: duration('10m', 'A robot that is off is tried again for so long, for prints that nobody waits for with an open connection; 0 for not at all.'),
     ask_again_within: duration('24h', 'The same studies to the same robot again within this time: a person is asked, a program gets 409 and sends again=true; 0 for never.')
   }),
@@ -160,7 +194,7 @@ export const ConfigSchema = Type.Object({
     language_dir: text('', 'Folder with the site\'s own language files (xx.yaml).'),
     viewer: flag(true, 'The viewer on the first page: works in any browser, nothing is installed. Adds 2 KB an image, and data for what no browser shows by itself.'),
     viewer_max_bytes: size('200M', 'Most that such data may take on a disc (compressed images); beyond it the person picks the folder to see them.'),
-    web_content: choice('thumbnails', ['thumbnails', 'all', 'none'], 'Pictures for people with only a browser: one a series, every image, or none.'),
+    web_content: choice('thumbnails', ['thumbnails', 'all', 'none'], 'Beside the viewer: thumbnails: reports and documents (and a picture of each series where viewer is false); all: every image as a JPEG file too; none.'),
     transfer_syntax: choice('as-stored', ['as-stored', 'uncompressed'], 'uncompressed: decode compressed images, for strict CD readers.'),
     capacity: choice('none', ['none', 'cd', 'dvd', 'bd'], 'Split what is larger than this medium into a set of discs.'),
     viewer_program: text('', 'Program in the viewer folder that Windows may start (AUTORUN.INF); empty for none.'),
@@ -208,14 +242,25 @@ export const SECRET_MIN_LENGTH = 32
 /** The configuration as it is written. */
 export type RawConfig = Static<typeof ConfigSchema>
 
+/** One archive: an entry of `archives`, or the `pacs` section. */
+export type ArchiveSettings = RawConfig['pacs'] & {
+  /** For messages; the AE title for the `pacs` section, which has no name, or the host of its DICOMweb server. */
+  name: string
+  /** Where its keys stand, for messages that say what to change: `pacs`, or `archives.0`. */
+  section: string
+  optional: boolean
+  /** For the whole accession number; undefined for any. */
+  accessionPattern: RegExp | undefined
+  maxAssociations: number
+  queueTimeoutMs: number, connectTimeoutMs: number, findTimeoutMs: number, idleTimeoutMs: number, moveTimeoutMs: number, settleTimeoutMs: number
+}
+
 /** What a key holds once it is read: durations in milliseconds and sizes in bytes under a name with the unit. */
-export interface Config extends Omit<RawConfig, 'auth' | 'server' | 'pacs' | 'our_ae' | 'patient_api' | 'cd_publisher' | 'relay' | 'iso' | 'disc' | 'log'> {
+export interface Config extends Omit<RawConfig, 'auth' | 'server' | 'pacs' | 'archives' | 'our_ae' | 'patient_api' | 'cd_publisher' | 'relay' | 'iso' | 'disc' | 'log'> {
   server: RawConfig['server'] & { readTimeoutMs: number, writeTimeoutMs: number, shutdownGraceMs: number }
   auth: Omit<RawConfig['auth'], 'api_key' | 'keys' | 'signed_links'> & { keys: readonly NamedKey[], signedLinks: SignedLinkSettings | undefined }
-  pacs: RawConfig['pacs'] & {
-    maxAssociations: number
-    queueTimeoutMs: number, connectTimeoutMs: number, findTimeoutMs: number, idleTimeoutMs: number, moveTimeoutMs: number, settleTimeoutMs: number
-  }
+  /** In the order in which they are preferred: the entries of `archives`, or the one of `pacs`. Never empty. */
+  archives: readonly [ArchiveSettings, ...ArchiveSettings[]]
   our_ae: RawConfig['our_ae'] & { receiver: 'shared' | 'per-request', maxUnwantedBytes: number }
   patient_api: RawConfig['patient_api'] & { timeoutMs: number, slowAfterMs: number }
   cd_publisher: RawConfig['cd_publisher'] & { connectTimeoutMs: number, sendTimeoutMs: number }

@@ -50,19 +50,19 @@ export interface ToolContext {
   onOperation?: ((operation: Operation) => void) | undefined
 }
 
-/** One association with its request and its answers, as its program saw it. */
+/** One association with its request and its answers, as its program saw it; or one question over HTTP. */
 export interface Operation {
-  name: 'C-ECHO' | 'C-FIND' | 'C-MOVE' | 'C-GET' | 'C-STORE'
-  /** AE title of the peer. */
+  name: 'C-ECHO' | 'C-FIND' | 'C-MOVE' | 'C-GET' | 'C-STORE' | 'QIDO-RS' | 'WADO-RS'
+  /** AE title of the peer, or the name of a DICOMweb server. */
   peer: string
-  /** From the start of the program to its end. */
+  /** From the start of the program, or of the request, to its end. */
   durationMs: number
   /** The peer did all that it was asked. */
   ok: boolean
 }
 
 /** `host:port`, as an administrator knows it. */
-export function addressOf (peer: Peer): string {
+export function addressOf (peer: Pick<Peer, 'host' | 'port'>): string {
   return `${peer.host}:${peer.port}`
 }
 

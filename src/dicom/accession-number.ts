@@ -36,13 +36,13 @@ export function checkAccessionNumber (text: string): string {
 /**
  * A list as it stands in a link: `X,Y,Z`. Empty items are ignored, and one that comes twice counts once.
  * @param max most accession numbers in one request
- * @throws MkisoError INVALID_ACCESSION_NUMBER
+ * @throws MkisoError INVALID_ACCESSION_NUMBER, TOO_MANY_ACCESSION_NUMBERS
  */
 export function parseAccessionNumbers (list: string, max: number): string[] {
   const items = list.split(',').filter(item => item.trim() !== '').map(checkAccessionNumber)
   const distinct = [...new Set(items)]
   if (distinct.length === 0) throw new MkisoError('INVALID_ACCESSION_NUMBER', 'accession_number is empty')
   if (distinct.length === 1 && items.length > 1) throw new MkisoError('INVALID_ACCESSION_NUMBER', 'the list holds the same accession number again and again')
-  if (distinct.length > max) throw new MkisoError('INVALID_ACCESSION_NUMBER', `the list holds ${distinct.length} accession numbers, at most ${max} are allowed`)
+  if (distinct.length > max) throw new MkisoError('TOO_MANY_ACCESSION_NUMBERS', `the list holds ${distinct.length} accession numbers, at most ${max} are allowed`)
   return distinct
 }

@@ -7,6 +7,7 @@ import { ElementWriter } from './element-writer.ts'
 import {
   DELIMITER_BYTES, Headers, isLikelyGroup, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED_LENGTH, type Encoding, type Header, type Place
 } from './headers.ts'
+import { ENCAPSULATED_DOCUMENT, LARGEST_DOCUMENT_BYTES } from './encapsulated-document.ts'
 import { LARGEST_PALETTE_BYTES, PALETTE_TABLES } from './picture-tags.ts'
 import { LostError, WINDOW_BYTES, type Source } from './source.ts'
 
@@ -206,7 +207,7 @@ export class DataSetReader {
         this.#writer.truncate(start)
       }
     } else if (!defined) return this.#fragments(valueAt, end, encoding)
-    if (depth === 0 && length > (PALETTE_TABLES.includes(tag) ? LARGEST_PALETTE_BYTES : WINDOW_BYTES)) throw new LeftOutError(`${length} bytes are more than a key has`)
+    if (depth === 0 && length > largestValueBytes(tag)) throw new LeftOutError(`${length} bytes are more than a key has`)
     if (tag % 0x10000 === 0) return valueAt + length
     const written = !unknown ? vr : known === undefined || known === 'SQ' ? 'UN' : known
     this.#writer.value(tag, written, this.#source, valueAt, length, encoding.littleEndian || vr === 'UN')
@@ -465,4 +466,8 @@ export class DataSetReader {
 
 function text (value: Buffer): string {
   return value.toString('latin1').replace(/[ \0]+$/, '')
+}
+
+function largestValueBytes (tag: number): number {
+  return PALETTE_TABLES.includes(tag) ? LARGEST_PALETTE_BYTES : tag === ENCAPSULATED_DOCUMENT ? LARGEST_DOCUMENT_BYTES : WINDOW_BYTES
 }

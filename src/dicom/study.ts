@@ -57,6 +57,15 @@ export interface Study {
   /** `cut`: the archive says that it has more series than it lists. */
   seriesListing: 'cut' | 'whole'
   series: readonly Series[]
+  /** Name of the archive that says so, where there are several. */
+  archive?: string | undefined
+  /**
+   * What each archive says of it, where more than one has it, in the order in which they are preferred. The study itself is then what they say together: a
+   * description, and no witness; whether everything has come is judged by each of these.
+   */
+  sources?: readonly Study[] | undefined
+  /** Optional archives that could have images of it, and did not answer. */
+  silent?: readonly string[] | undefined
 }
 
 /** A study, a series, or some instances of a series, as it is asked for; always named by unique keys. */

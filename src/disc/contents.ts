@@ -31,11 +31,26 @@ export interface DiscPatient {
   studies: DiscStudy[]
 }
 
+/** How much of the studies is on a disc, or on the discs of a set, where not all was asked for. */
+export interface Part {
+  series: number
+  ofSeries: number
+  images: number
+  ofImages: number
+}
+
 export interface DiscContents {
   patients: DiscPatient[]
   /** This disc's place in a set, from 1; a single disc is 1 of 1. */
   disc: number
   discs: number
+  /** Absent where the studies are there as a whole. */
+  part?: Part | undefined
+}
+
+/** Names of the optional archives that could have had images of it, and did not answer. */
+export function silentArchives ({ patients }: Pick<DiscContents, 'patients'>): string[] {
+  return [...new Set(patients.flatMap(({ studies }) => studies.flatMap(({ study }) => study.silent ?? [])))]
 }
 
 /** Every file of the disc, in the disc's order. */

@@ -10,6 +10,7 @@ import type { NotListed } from './dicomdir/dicomdir.ts'
 import { authorImage } from './image/author.ts'
 import type { Image } from './image/image.ts'
 import { linkFiles } from './layout.ts'
+import type { ShownDisc } from './look/shown-disc.ts'
 import { filesOfRoot, fillRoot, type RootOptions } from './root.ts'
 import { PIXELS_FOLDER } from './viewer/plan.ts'
 
@@ -26,6 +27,8 @@ export interface Disc {
   /** A strong validator of the image's bytes, in quotes (RFC 9110 8.8.3). */
   etag: string
   notListed: NotListed[]
+  /** What a browser may be shown of it; undefined where it has no viewer. */
+  shown: ShownDisc | undefined
 }
 
 /** @throws MkisoError ISO_CREATION_FAILED */
@@ -35,7 +38,7 @@ export async function makeDisc (context: ToolContext, options: DiscOptions): Pro
   await rm(folder, { recursive: true, force: true })
   await mkdir(root, { recursive: true, mode: 0o700 })
   linkFiles(contents, root)
-  const { shown, grafts, notListed } = await fillRoot(context, root, { ...options, headers: 'before' })
+  const { shown, page, grafts, notListed } = await fillRoot(context, root, { ...options, headers: 'before' })
   const files = filesOf(contents)
   if (checksums !== undefined) {
     // the images' sums are those of the files that they are links to, which were read while others arrived
@@ -51,7 +54,7 @@ export async function makeDisc (context: ToolContext, options: DiscOptions): Pro
   const source = { root, grafts, sortFile, largestFileBytes: Math.max(0, ...files.map(({ sizeBytes }) => sizeBytes)), spans: shown?.spans ?? [] }
   const image = await authorImage({ programs: context.programs, tools: config.tools, iso: config.iso, log: context.log }, source, join(folder, 'head'), signal)
   guardAllOnImage(image, root, contents)
-  return { root, image, etag: `"${randomUUID()}"`, notListed }
+  return { root, image, etag: `"${randomUUID()}"`, notListed, shown: shown === undefined ? undefined : { root, spans: shown.spans, page } }
 }
 
 /**

@@ -13,9 +13,11 @@ import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
 import type { Holding } from '../studies/holding.ts'
 import type { StudyStore } from '../studies/study-store.ts'
-import { filesOf, type DiscContents } from './contents.ts'
+import { choiceKey, guardChoice, knowsEverySeries, type Choice } from './choice.ts'
+import { filesOf, type DiscContents, type Part } from './contents.ts'
 import type { NotListed } from './dicomdir/dicomdir.ts'
 import type { GrowingImage, Image } from './image/image.ts'
+import type { ShownDisc } from './look/shown-disc.ts'
 import { Material } from './material.ts'
 
 export interface DiscsOptions extends ToolContext {
@@ -41,6 +43,8 @@ export interface DiscRequest {
   disc: number | undefined
   /** The set of which a disc is asked for, as its links name it; undefined when none was named. */
   set: string | undefined
+  /** Which part of the studies; undefined for all. They are fetched and judged as a whole in any case. */
+  choice?: Choice | undefined
   /** The link to a disc of a set. */
   linkOf: (disc: number, set: string) => string
   signal: AbortSignal
@@ -72,9 +76,20 @@ export interface OpenDisc {
   set: string
   /** Images that are missing, with disc.allow_incomplete: 0 for none, undefined where nobody can tell. */
   readonly missing: number | undefined
+  /** How much of the studies is on the set; undefined for all, and while it grows. */
+  readonly part: Part | undefined
   /** Was made before this request, which may go on with bytes that an earlier one got. */
   kept: boolean
   close (): void
+  /** What a browser may be shown of it; undefined where the disc has no viewer. */
+  shown: ShownDisc | undefined
+  /**
+   * Holds it once more, also when it was closed.
+   * @returns the way to let go; undefined where it is not kept any more
+   */
+  again (): (() => void) | undefined
+  /** Aborts when it is not kept any more. */
+  gone: AbortSignal
 }
 
 interface Shared {
@@ -83,6 +98,7 @@ interface Shared {
   users: number
   /** The studies' files have gone, or one has failed: nobody may join. */
   closed: boolean
+  gone: AbortController
 }
 
 const SET_NAME_LENGTH = 16
@@ -100,16 +116,16 @@ export class Discs {
 
   /**
    * Fetches, makes, and holds a disc.
-   * @throws MkisoError as StudyStore.hold, DISC_TOO_SMALL, SET_CHANGED, ISO_CREATION_FAILED
+   * @throws MkisoError as StudyStore.hold, NO_SUCH_SERIES, DISC_TOO_SMALL, SET_CHANGED, ISO_CREATION_FAILED
    * @throws the signal's reason
    */
   async open (request: DiscRequest): Promise<OpenDisc> {
-    return await this.#open(request, await this.#options.studies.hold(request.accessionNumbers, request))
+    return await this.#open(request, await this.#options.studies.hold(request.accessionNumbers, withChoice(request)))
   }
 
   /** As {@link open} where nothing must be moved for it; @returns undefined where something must. */
   async openKept (request: DiscRequest): Promise<OpenDisc | undefined> {
-    const holding = await this.#options.studies.holdKept(request.accessionNumbers, request)
+    const holding = await this.#options.studies.holdKept(request.accessionNumbers, withChoice(request))
     return holding === undefined ? undefined : await this.#open({ ...request, whole: true }, holding)
   }
 
@@ -121,32 +137,44 @@ export class Discs {
 
   async #open (request: DiscRequest, holding: Holding): Promise<OpenDisc> {
     const startedAt = performance.now()
-    const { signal, log } = request
-    const shared = this.#join(holding, log)
+    const { signal, log, choice } = request
+    // a part is a disc of its own, whoever else has the whole
+    const identity = `${holding.identity} ${choiceKey(choice)}`
+    const shared = this.#join(identity, holding, choice, log)
     let closed = false
     const close = (): void => {
       if (closed) return
       closed = true
       // first the files' owner: with nothing kept it tells us that they go
       holding.release()
-      this.#leave(holding.identity, shared)
+      this.#leave(identity, shared)
+    }
+    const again = (): (() => void) | undefined => {
+      const letGo = shared.closed ? undefined : holding.again()
+      if (letGo === undefined) return undefined
+      shared.users++
+      return () => {
+        letGo()
+        this.#leave(identity, shared)
+      }
     }
     try {
-      if (request.format === 'zip') return await this.#openZip(request, holding, shared, close)
+      if (request.format === 'zip') return await this.#openZip(request, holding, shared, { close, again })
       shared.material.expectImage()
       const { contents: set, missing } = await abortable(shared.material.ready, signal)
       const name = nameOfSet(set)
       const contents = choose(set, name, request)
       request.watch?.onComplete()
       const kept = shared.material.has(contents.disc)
-      const { image, notListed, etag, root } = await abortable(shared.material.disc(contents.disc), signal)
+      const { image, notListed, etag, root, shown } = await abortable(shared.material.disc(contents.disc), signal)
       const instances = filesOf(contents).length
       log.info({
         path: root, size_bytes: image.sizeBytes, instances, disc: contents.disc, discs: contents.discs, kept, duration_ms: Math.round(performance.now() - startedAt)
       }, 'iso created')
-      const { disc, discs, patients: [first] } = contents
+      const { disc, discs, part, patients: [first] } = contents
       return {
-        format: 'iso', encrypted: false, contents, image, etag, manifest: holding.manifest, patient: first?.patient ?? NOBODY, disc, discs, instances, notListed, set: name, missing, kept, close
+        format: 'iso', encrypted: false, contents, image, etag, manifest: holding.manifest, patient: first?.patient ?? NOBODY, disc, discs, instances, notListed, set: name, part, missing, kept, shown,
+        close, again, gone: shared.gone.signal
       }
     } catch (error) {
       close()
@@ -155,12 +183,13 @@ export class Discs {
   }
 
   /** Resolves with the first image; with the last byte where it must be whole. */
-  async #openZip (request: DiscRequest, { manifest }: Holding, { material }: Shared, close: () => void): Promise<OpenDisc> {
+  async #openZip (request: DiscRequest, { manifest }: Holding, { material, gone }: Shared, holds: Pick<OpenDisc, 'close' | 'again'>): Promise<OpenDisc> {
     const { disc = 1, password, whole = false, signal, log } = request
     if (disc !== 1) throw new MkisoError('INVALID_REQUEST', 'a ZIP is not split into a set: leave the number of the disc out')
     const made = material.zip()
     const kept = made.facts !== undefined
-    await abortable(whole ? made.zip.done : made.zip.begun, signal)
+    // a part says of how much it is a part, which is known in the end
+    await abortable(whole || request.choice !== undefined ? made.zip.done : made.zip.begun, signal)
     if (material.planned) request.watch?.onComplete()
     log.info({ kept, whole: made.facts !== undefined, encrypted: password !== undefined }, 'zip begun')
     const patient = (): Patient => made.facts?.contents.patients[0]?.patient ?? manifest.studies[0]?.patient ?? NOBODY
@@ -179,20 +208,27 @@ export class Discs {
       set: '',
       // while it grows nobody can tell; its pages do
       get missing () { return made.facts === undefined ? 0 : made.facts.missing },
+      get part () { return made.facts?.contents.part },
       kept,
-      close
+      shown: undefined,
+      ...holds,
+      gone: gone.signal
     }
   }
 
-  #join (holding: Holding, log: Log): Shared {
-    let shared = this.#shared.get(holding.identity)
+  #join (identity: string, holding: Holding, choice: Choice | undefined, log: Log): Shared {
+    let shared = this.#shared.get(identity)
     if (shared === undefined || shared.closed) {
       const { config, workDir, studies } = this.#options
       const created: Shared = {
-        material: new Material({ ...this.#options, log }, config, holding, join(workDir, `disc_${randomUUID()}`), studies.disk), studyIds: holding.studyIds, users: 0, closed: false
+        material: new Material({ ...this.#options, log }, config, holding, choice, join(workDir, `disc_${randomUUID()}`), studies.disk),
+        studyIds: holding.studyIds,
+        users: 0,
+        closed: false,
+        gone: new AbortController()
       }
-      created.material.ready.catch(() => { created.closed = true })
-      this.#shared.set(holding.identity, shared = created)
+      created.material.ready.catch(() => { close(created) })
+      this.#shared.set(identity, shared = created)
     }
     shared.users++
     return shared
@@ -209,19 +245,38 @@ export class Discs {
   #forget (studyId: string): void {
     for (const [identity, shared] of this.#shared) {
       if (!shared.studyIds.includes(studyId)) continue
-      shared.closed = true
+      close(shared)
       if (shared.users === 0) this.#end(identity, shared)
     }
   }
 
   #end (identity: string, shared: Shared): void {
-    shared.closed = true
+    close(shared)
     if (this.#shared.get(identity) === shared) this.#shared.delete(identity)
     const ending = shared.material.end()
       .catch((error: unknown) => { this.#options.log.error({ err: error }, 'a disc could not be cleaned up') })
       .finally(() => { this.#ending.delete(ending) })
     this.#ending.add(ending)
   }
+}
+
+/** What was chosen is looked for as soon as the archive has named its series, before anything is fetched, and again when all is here. */
+function withChoice (request: DiscRequest): DiscRequest {
+  const { choice, check } = request
+  if (choice === undefined) return request
+  return {
+    ...request,
+    check: async manifest => {
+      await check?.(manifest)
+      if (knowsEverySeries(manifest)) guardChoice(choice, manifest)
+    }
+  }
+}
+
+/** From now on nobody joins, or comes back. */
+function close (shared: Shared): void {
+  shared.closed = true
+  shared.gone.abort()
 }
 
 /** What is on each disc of a set, in few characters: a study that has changed at the archive makes another set. */

@@ -11,10 +11,10 @@ import { identityKey, type Manifest } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { DiskSpace } from '../studies/disk-space.ts'
 import type { HeldFile } from '../studies/complete-studies.ts'
-import { filesOfStudies } from '../studies/complete-studies.ts'
 import type { Holding } from '../studies/holding.ts'
 import { Checksums } from './checksums.ts'
-import { filesOf, type DiscContents } from './contents.ts'
+import { choosePart, chosenFiles, isChosen, type Choice } from './choice.ts'
+import { filesOf, type DiscContents, type Part } from './contents.ts'
 import { CAPACITY_BYTES, planSet, roomBytes, type SetOptions } from './disc-set.ts'
 import { makeDisc, type Disc } from './disc.ts'
 import { inReadingOrder, layOut, type StudySources } from './layout.ts'
@@ -27,7 +27,9 @@ import { DiscZip } from './zip/disc-zip.ts'
 
 interface Received {
   studies: StudySources[]
+  /** What must be on the discs. */
   received: HeldFile[]
+  part: Part | undefined
   /** undefined where nobody can tell. */
   missing: number | undefined
 }
@@ -43,6 +45,9 @@ export class Material {
   readonly #config: Config
   readonly #context: ToolContext
   readonly #folder: string
+  readonly #choice: Choice | undefined
+  /** Series that are not on the discs, as far as the archive has named them beforehand. */
+  readonly #leftOut: ReadonlySet<string>
   readonly #ended = new AbortController()
   readonly #renderer: Renderer | undefined
   readonly #checksums: Checksums | undefined
@@ -59,18 +64,26 @@ export class Material {
   readonly #unread: string[] = []
   #images = false
 
-  /** @param folder one that does not exist yet, on the file system of the images; {@link end} removes it */
-  constructor (context: ToolContext, config: Config, holding: Holding, folder: string, disk: DiskSpace) {
+  /**
+   * @param choice undefined for the whole studies
+   * @param folder one that does not exist yet, on the file system of the images; {@link end} removes it
+   */
+  constructor (context: ToolContext, config: Config, holding: Holding, choice: Choice | undefined, folder: string, disk: DiskSpace) {
     this.#config = config
+    this.#choice = choice
+    this.#leftOut = new Set(holding.manifest.studies.flatMap(({ series }) => series)
+      .filter(series => series.modality !== '' && !isChosen(choice, series)).map(({ seriesInstanceUid }) => seriesInstanceUid))
     this.#context = context
     this.#folder = folder
     const signal = this.#ended.signal
     mkdirSync(folder, { mode: 0o700 })
     const { programs, dcmtk, log } = context
-    const { web_content: mode } = config.disc
+    const { web_content: mode, viewer } = config.disc
+    // the viewer draws the pictures of the series from the images themselves
+    const pictures = mode === 'thumbnails' && viewer ? 'none' : mode
     this.#renderer = mode === 'none'
       ? undefined
-      : new Renderer({ programs, dcmtk, tools: config.tools, mode, folder: join(folder, 'pictures'), log, signal }, thumbnailsOf(holding.manifest))
+      : new Renderer({ programs, dcmtk, tools: config.tools, pictures, folder: join(folder, 'pictures'), log, signal }, middlesOf(holding.manifest))
     this.#checksums = config.iso.checksums ? new Checksums() : undefined
     this.#decoder = config.disc.transfer_syntax === 'uncompressed' ? new Decoder(context, config.tools, join(folder, 'uncompressed'), disk) : undefined
     this.#holding = holding
@@ -97,8 +110,8 @@ export class Material {
     const made = new DiscZip({
       holding: this.#holding,
       received: this.#received,
-      // a transform comes before anything of a file leaves
-      asTheyCome: this.#decoder === undefined,
+      // a transform comes before anything of a file leaves; and how much a part is of the whole, which the file's name says, is known in the end
+      asTheyCome: this.#decoder === undefined && this.#choice === undefined,
       pictures: disc.viewer,
       checksums: iso.checksums,
       folder: join(this.#folder, `zip_${this.#zips.size + 1}`),
@@ -142,7 +155,8 @@ export class Material {
   }
 
   #take (file: HeldFile): void {
-    this.#renderer?.add({ ...file, transferSyntaxUid: file.object.transferSyntaxUid })
+    if (this.#leftOut.has(file.object.seriesInstanceUid)) return
+    this.#renderer?.add(file)
     if (this.#checksums === undefined || this.#decoder !== undefined) return
     if (this.#images) this.#checksums.add(file.path)
     else this.#unread.push(file.path)
@@ -150,19 +164,21 @@ export class Material {
 
   async #receive (holding: Holding): Promise<Received> {
     const complete = await holding.complete(this.#ended.signal)
-    const studies = await Promise.all(withNamesFromFiles(complete.studies).map(async (one): Promise<StudySources> => ({
+    const { studies: chosen, part } = choosePart(this.#choice, complete.studies)
+    const studies = await Promise.all(withNamesFromFiles(chosen).map(async (one): Promise<StudySources> => ({
       ...one,
       files: this.#decoder === undefined ? one.files.map(asItCame) : await this.#decoder.uncompress(one.files, this.#ended.signal)
     })))
-    guardAllLaidOut(filesOfStudies(complete), [layOut(studies)])
+    const received = chosenFiles(this.#choice, complete)
+    guardAllLaidOut(received, [layOut(studies)])
     this.#planned = true
-    return { studies, received: filesOfStudies(complete), missing: complete.missing }
+    return { studies, received, part, missing: complete.missing }
   }
 
   async #plan (): Promise<Ready> {
-    const { studies, received, missing } = await this.#received
+    const { studies, received, part, missing } = await this.#received
     const viewer = await findViewer(this.#config.iso.microdicom_path)
-    const contents = planSet(studies, this.#setOptions(viewer))
+    const contents = planSet(studies, this.#setOptions(viewer)).map(one => ({ ...one, part }))
     guardAllLaidOut(received, contents)
     return { contents, viewer, missing }
   }
@@ -199,7 +215,8 @@ export class Material {
 }
 
 /**
- * The last guard but one: what is laid out is what was received, each object once.
+ * The last guard but one: what is laid out is what was received, or what was chosen of it, each object once.
+ * @param received what must be on the discs
  * @throws MkisoError INTERNAL, which is a fault of ours
  */
 export function guardAllLaidOut (received: readonly HeldFile[], contents: readonly DiscContents[]): void {
@@ -210,7 +227,7 @@ export function guardAllLaidOut (received: readonly HeldFile[], contents: readon
 }
 
 /** The image that stands for each series, by {@link identityKey}: the middle one. */
-function thumbnailsOf (manifest: Manifest): Set<string> {
+function middlesOf (manifest: Manifest): Set<string> {
   return new Set(manifest.studies.flatMap(({ studyInstanceUid, series }) => series.flatMap(({ seriesInstanceUid, instances }) => {
     const middle = inReadingOrder(instances)[Math.floor(instances.length / 2)]
     return middle === undefined ? [] : [identityKey({ studyInstanceUid, seriesInstanceUid, sopInstanceUid: middle.sopInstanceUid })]

@@ -8,7 +8,7 @@ import type { Config } from '../config/schema.ts'
 import type { ToolContext } from '../dcmtk/peer.ts'
 import { filesOf, type DiscContents, type DiscFile } from './contents.ts'
 import { buildDicomdir, type NotListed } from './dicomdir/dicomdir.ts'
-import { renderPages } from './pages/pages.ts'
+import { renderPages, type PageInput } from './pages/pages.ts'
 import { profileOf } from './profile.ts'
 import { placeViewer, type ShownPictures } from './viewer/disc-viewer.ts'
 import { PIXELS_FOLDER, type ViewerOptions } from './viewer/plan.ts'
@@ -36,6 +36,8 @@ export interface Graft { path: string, folder: string }
 
 export interface Root {
   shown: ShownPictures | undefined
+  /** What the first page was made from. */
+  page: PageInput
   grafts: Graft[]
   notListed: NotListed[]
 }
@@ -58,7 +60,7 @@ export async function fillRoot (context: ToolContext, root: string, options: Roo
   await writeFile(join(root, 'DICOMDIR'), bytes)
   for (const { fileId, reason } of notListed) context.log.warn({ file: fileId, reason }, 'the DICOMDIR does not list a file')
   const program = config.disc.viewer_program !== '' && await viewerFault(config.iso.microdicom_path, config.disc.viewer_program) === undefined ? config.disc.viewer_program : ''
-  const pages = renderPages({
+  const page: PageInput = {
     contents,
     disc: config.disc,
     web,
@@ -68,12 +70,12 @@ export async function fillRoot (context: ToolContext, root: string, options: Roo
     profile: profileOf(filesOf(contents)),
     viewer: viewer === undefined ? undefined : { folder: VIEWER_FOLDER, program },
     pictures: shown?.data
-  })
-  for (const { path, text } of pages) {
+  }
+  for (const { path, text } of renderPages(page)) {
     await mkdir(dirname(join(root, path)), { recursive: true })
     await writeFile(join(root, path), text)
   }
-  return { shown, grafts: viewer === undefined ? [] : [{ path: viewer.path, folder: VIEWER_FOLDER }], notListed }
+  return { shown, page, grafts: viewer === undefined ? [] : [{ path: viewer.path, folder: VIEWER_FOLDER }], notListed }
 }
 
 /** @returns undefined without the viewer; its failure is no reason to have no disc */

@@ -1,4 +1,5 @@
 /** `mkiso doctor`: everything that a disc needs, asked of the real things, and for each fault what to change. */
+import { sendsToSharedReceiver } from '../archive/create-archive.ts'
 import { silentLog, Programs } from '../process.ts'
 import type { Config } from '../config/schema.ts'
 import { publisherOf } from '../print/relay.ts'
@@ -9,6 +10,7 @@ import { createProbes, type Check } from '../health/probes.ts'
 import { createWorkDir, removeWorkDir } from '../work-dir.ts'
 import { ok, type Finding } from './finding.ts'
 import { checkConfiguration, checkDisk, checkPorts, checkPrograms } from './machine.ts'
+import { checkDicomweb } from './dicomweb.ts'
 import { checkPacs } from './pacs.ts'
 import { checkPatientRecord } from './patient-record.ts'
 
@@ -50,8 +52,13 @@ export async function examine (config: Config, { file, accessionNumber, serviceU
     if (accessionNumber !== undefined && patientApi.status === 'ok') add(await checkPatientRecord(patientClient, accessionNumber, signal))
     const publisher = publisherOf(config)
     add(...await settled('CD publisher', async () => [fromCheck('CD publisher', await probes.cd_publisher(), `${publisher.aeTitle} at ${addressOf(publisher)}`)]))
-    const receivingService = config.pacs.retrieve === 'move' && config.our_ae.receiver === 'shared' ? serviceUrl : undefined
-    add(...await settled('PACS', async () => await checkPacs({ ...context, config, workDir, accessionNumber, receivingService, signal })))
+    for (const archive of config.archives) {
+      const receivingService = sendsToSharedReceiver(config.our_ae)(archive) ? serviceUrl : undefined
+      const name = config.archives.length > 1 ? archive.name : 'PACS'
+      add(...await settled(name, async () => archive.retrieve === 'wado'
+        ? await checkDicomweb({ config, archive, name, workDir, accessionNumber, signal })
+        : await checkPacs({ ...context, config, archive, name, workDir, accessionNumber, receivingService, signal })))
+    }
     return findings
   } finally {
     signal.removeEventListener('abort', endAll)

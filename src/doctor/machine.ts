@@ -16,11 +16,19 @@ const GIB = 1_024 ** 3
 export async function checkConfiguration (config: Config, file: string): Promise<Finding[]> {
   const findings: Finding[] = []
   const warn = (detail: string, ...advice: string[]): void => { findings.push({ name: 'configuration', status: 'warning', detail, advice }) }
-  const secret = config.auth.keys.length > 0 || config.auth.signedLinks !== undefined || config.patient_api.token !== ''
+  const secret = config.auth.keys.length > 0 || config.auth.signedLinks !== undefined || config.patient_api.token !== '' ||
+    config.archives.some(({ dicomweb }) => dicomweb !== undefined && (dicomweb.token !== '' || dicomweb.password !== ''))
   const mode = await stat(file).then(({ mode }) => mode, () => 0)
   if (secret && (mode & READABLE_BY_OTHERS) !== 0) warn(`every user of this machine may read ${file}, and a key may stand in it`, `chmod o= ${file}`)
   if (!config.auth.enabled && !LOOPBACK.test(config.server.host)) {
     warn(`whoever reaches port ${config.server.port} may download without a key`, 'set auth.enabled: true and a key, or server.host: 127.0.0.1 behind nginx')
+  }
+  for (const { section, dicomweb } of config.archives) {
+    if (dicomweb === undefined) continue
+    const { protocol, hostname } = new URL(dicomweb.url)
+    const path = `${section}.dicomweb`
+    if (protocol === 'http:' && !LOOPBACK.test(hostname)) warn(`${path}.url is not https: images, names and what proves who we are go unencrypted`, `set ${path}.url to an https address`)
+    if (!dicomweb.verify) warn(`${path}.verify is false: whoever stands on the way can pretend to be the PACS`, `give its certificates in ${path}.ca`)
   }
   if (config.disc.allow_mixed_patients) warn('disc.allow_mixed_patients is true: a disc may hold images of two patients', 'set it to false')
   if (config.disc.allow_reassigned) warn('disc.allow_reassigned is true: a disc may hold images that name another patient than the PACS does', 'set it to false')
@@ -31,7 +39,9 @@ export async function checkConfiguration (config: Config, file: string): Promise
 
 /** @returns one line for DCMTK and one for each other program */
 export async function checkPrograms (config: Config, programs: Programs): Promise<Finding[]> {
-  const vital = new Set(['findscu', 'echoscu', config.relay.sender, ...config.pacs.retrieve === 'get' ? [] : ['movescu']])
+  const speaks = (...kinds: string[]): boolean => config.archives.some(({ retrieve }) => kinds.includes(retrieve))
+  // with DICOMweb alone they make pictures and prints; a disc comes without them
+  const vital = new Set([...speaks('move', 'get') ? ['findscu', 'echoscu', config.relay.sender] : [], ...speaks('move') ? ['movescu'] : []])
   const describe = (section: 'dcmtk' | 'tools', tool: string): string => {
     const keys: Record<string, { description?: string }> = ConfigSchema.properties[section].properties
     return keys[tool]?.description ?? ''
@@ -54,7 +64,7 @@ export async function checkPrograms (config: Config, programs: Programs): Promis
       ? ok(tool, version)
       : { name: tool, status: tool === 'genisoimage' ? 'down' : 'warning', detail: `${path} cannot be run: ${describe('tools', tool)}`, advice: [`apt-get install ${tool === 'gdcmconv' ? 'libgdcm-tools' : tool.replace('xorrisofs', 'xorriso')}, or set tools.${tool}`] })
   }
-  if (config.pacs.tls !== undefined || config.cd_publisher.tls !== undefined) {
+  if (config.archives.some(({ tls }) => tls !== undefined) || config.cd_publisher.tls !== undefined) {
     const version = await versionOf(programs, config.tools.stunnel, /stunnel (\S+)/, ['-version'])
     findings.push(version !== undefined
       ? ok('stunnel', version)
@@ -73,7 +83,7 @@ async function versionOf (programs: Programs, path: string, pattern: RegExp, arg
 export async function checkPorts (config: Config, running: boolean): Promise<Finding[]> {
   const { host, port } = config.server
   const findings = [running ? ok('HTTP port', `${port}: the service runs`) : await checkPort('HTTP port', port, 'server.port', host)]
-  if (config.pacs.retrieve === 'get') return [...findings, ok('receiver port', 'none is needed for C-GET')]
+  if (config.archives.every(({ retrieve }) => retrieve !== 'move')) return [...findings, ok('receiver port', `none is needed for ${config.archives.every(({ retrieve }) => retrieve === 'wado') ? 'DICOMweb' : 'C-GET'}`)]
   const { base_port: first, port_range: range, receiver } = config.our_ae
   if (receiver === 'shared') return [...findings, running ? ok('receiver port', `${first}: the service has it`) : await checkPort('receiver port', first, 'our_ae.base_port')]
   const all = await Promise.all(Array.from({ length: range }, async (_, n) => await checkPort('receiver port', first + n, 'our_ae.base_port')))

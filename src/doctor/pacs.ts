@@ -4,7 +4,7 @@
  * that exists is asked for, where there is one; it is thrown away.
  */
 import { randomBytes } from 'node:crypto'
-import type { Config } from '../config/schema.ts'
+import type { ArchiveSettings, Config } from '../config/schema.ts'
 import { echoscu } from '../dcmtk/echoscu.ts'
 import { sentOf } from '../dcmtk/fetch.ts'
 import type { FetchPart } from '../dicom/study.ts'
@@ -17,7 +17,7 @@ import { MkisoError } from '../errors.ts'
 import { until } from '../process.ts'
 import type { FetchAnswer } from '../archive/dimse/fetch-outcome.ts'
 import { createGetTransport } from '../archive/dimse/get-transport.ts'
-import { pacsOf, type Pacs } from '../archive/dimse/pacs.ts'
+import { pacsOf, receiverTlsOf, type Pacs } from '../archive/dimse/pacs.ts'
 import { createPerRequestScp } from '../archive/dimse/per-request-scp.ts'
 import { PortPool } from '../archive/dimse/port-pool.ts'
 import { ok, type Finding } from './finding.ts'
@@ -26,6 +26,9 @@ import { droppedImages } from './running-service.ts'
 
 export interface PacsCheckContext extends ToolContext {
   config: Config
+  archive: ArchiveSettings
+  /** What the lines begin with. */
+  name: string
   workDir: string
   /** An accession number that the PACS has, for the image that is asked for; undefined for one of the last days. */
   accessionNumber: string | undefined
@@ -41,18 +44,19 @@ const RECENT_DAYS = 7
 const UNKNOWN_DESTINATION = 0xA801
 
 export async function checkPacs (context: PacsCheckContext): Promise<Finding[]> {
-  const pacs = quick(pacsOf(context.config))
-  const callingAeTitle = aeTitleAt(context.config, 0)
+  const { config, archive, name } = context
+  const pacs = quick(pacsOf(archive))
+  const callingAeTitle = aeTitleAt(config, 0)
   const who = `${pacs.aeTitle} at ${addressOf(pacs)}`
   const startedAt = performance.now()
   const fault = await echoscu(context, pacs, callingAeTitle)
   if (fault?.kind === 'unreachable') {
-    return [{ name: 'PACS C-ECHO', status: 'down', detail: `${who}: ${fault.reason}`, advice: ['is it up? check pacs.host and pacs.port, and the firewall between the two'] }]
+    return [{ name: `${name} C-ECHO`, status: 'down', detail: `${who}: ${fault.reason}`, advice: [`is it up? check ${archive.section}.host and ${archive.section}.port, and the firewall between the two`] }]
   }
-  const entry = entryAdvice(context.config, await addressTowards(pacs.host, pacs.port, pacs.connectTimeoutMs))
+  const entry = entryAdvice(config, archive, await addressTowards(pacs.host, pacs.port, pacs.connectTimeoutMs))
   const echo: Finding = fault === undefined
-    ? ok('PACS C-ECHO', `${who} answers ${callingAeTitle} in ${Math.round(performance.now() - startedAt)} ms`)
-    : { name: 'PACS C-ECHO', status: 'down', detail: `${who}: ${fault.reason}`, advice: associationAdvice(fault, pacs, callingAeTitle, entry) }
+    ? ok(`${name} C-ECHO`, `${who} answers ${callingAeTitle} in ${Math.round(performance.now() - startedAt)} ms`)
+    : { name: `${name} C-ECHO`, status: 'down', detail: `${who}: ${fault.reason}`, advice: associationAdvice(fault, pacs, callingAeTitle, entry) }
   // a PACS may refuse C-ECHO and still allow the rest, but not when it refuses the association
   if (fault !== undefined && fault.kind !== 'broken') return [echo]
   const find = await checkFind(context, pacs, callingAeTitle, entry)
@@ -75,14 +79,14 @@ function quick (pacs: Pacs): Pacs {
 function associationAdvice (fault: AssociationFault, pacs: Pacs, callingAeTitle: string, entry: readonly string[]): readonly string[] {
   switch (fault.kind) {
     // dcmqrscp says the same when its AETable does not list the caller among the peers (measured)
-    case 'called-title-unknown': return [`set pacs.ae_title to what the PACS has; or the PACS has ${pacs.aeTitle} but does not let ${callingAeTitle} in, then:`, ...entry]
-    case 'busy': return ['it bears no more associations just now: try again, or raise its limit of associations; pacs.max_associations']
+    case 'called-title-unknown': return [`set ${pacs.section}.ae_title to what the PACS has; or the PACS has ${pacs.aeTitle} but does not let ${callingAeTitle} in, then:`, ...entry]
+    case 'busy': return [`it bears no more associations just now: try again, or raise its limit of associations; ${pacs.section}.max_associations`]
     default: return entry
   }
 }
 
 async function checkFind (context: PacsCheckContext, pacs: Pacs, callingAeTitle: string, entry: readonly string[]): Promise<Finding> {
-  const name = 'PACS C-FIND'
+  const name = `${context.name} C-FIND`
   const startedAt = performance.now()
   // nobody has it
   const accessionNumber = `NONE-${randomBytes(5).toString('hex').toUpperCase()}`
@@ -97,7 +101,7 @@ async function checkFind (context: PacsCheckContext, pacs: Pacs, callingAeTitle:
       const detail = `${result.answers.length} studies for an accession number that does not exist: the PACS ignores the key`
       return { name, status: 'warning', detail, advice: ['such studies are left out, but each query is slow: index the Accession Number at the PACS'] }
     }
-    case 'timeout': return { name, status: 'down', detail: `no answer within ${pacs.findTimeoutMs / 1_000} s`, advice: ['the PACS is slow or stuck; pacs.find_timeout'] }
+    case 'timeout': return { name, status: 'down', detail: `no answer within ${pacs.findTimeoutMs / 1_000} s`, advice: ['the PACS is slow or stuck; find_timeout'] }
     case 'refused': return { name, status: 'down', detail: `refused: ${result.reason}`, advice: entry }
     case 'too-many': {
       const detail = `more than ${result.most} studies for an accession number that does not exist: the PACS ignores the key`
@@ -128,7 +132,7 @@ async function sampleOf (context: PacsCheckContext, pacs: Pacs, callingAeTitle: 
   const day = new Date(Date.now() - RECENT_DAYS * 86_400_000).toISOString().slice(0, 10).replaceAll('-', '')
   const studyInstanceUid = await first('STUDY', accessionNumber === undefined ? { '0008,0020': `${day}-` } : { '0008,0050': accessionNumber }, '0020,000d')
   if (studyInstanceUid === undefined) {
-    return accessionNumber === undefined ? undefined : { name: 'PACS C-FIND', status: 'down', detail: `the PACS holds no study for ${accessionNumber}`, advice: ['give --accession a number that the PACS has'] }
+    return accessionNumber === undefined ? undefined : { name: `${context.name} C-FIND`, status: context.config.archives.length > 1 ? 'unknown' : 'down', detail: `the PACS holds no study for ${accessionNumber}`, advice: ['give --accession a number that the PACS has'] }
   }
   const seriesInstanceUid = await first('SERIES', { '0020,000d': studyInstanceUid }, '0020,000e')
   if (seriesInstanceUid === undefined) return undefined
@@ -137,8 +141,8 @@ async function sampleOf (context: PacsCheckContext, pacs: Pacs, callingAeTitle: 
 }
 
 async function checkRetrieve (context: PacsCheckContext, pacs: Pacs, callingAeTitle: string, entry: readonly string[], sample: FetchPart | undefined): Promise<Finding> {
-  const get = context.config.pacs.retrieve === 'get'
-  const name = get ? 'PACS C-GET' : 'PACS C-MOVE'
+  const get = context.archive.retrieve === 'get'
+  const name = `${context.name} ${get ? 'C-GET' : 'C-MOVE'}`
   const port = context.config.our_ae.base_port
   const retrieved = { name, pacs, callingAeTitle, entry, sample, port, get }
   // `2.25.` and a random number: a UID that nobody has (PS3.5 B.2)
@@ -165,9 +169,9 @@ async function checkRetrieve (context: PacsCheckContext, pacs: Pacs, callingAeTi
  * @throws MkisoError TOO_MANY_CONCURRENT when the port is taken
  */
 async function retrieve (context: PacsCheckContext, pacs: Pacs, part: FetchPart): Promise<Pick<Retrieved, 'answer' | 'arrived' | 'turnedAway'>> {
-  const { config, log, signal } = context
-  const options = { ...context, pacs, pool: new PortPool(1), read: async (path: string) => await readObject(path) }
-  const session = await (config.pacs.retrieve === 'get' ? createGetTransport(options) : createPerRequestScp(options)).open({ signal, log })
+  const { archive, log, signal } = context
+  const options = { ...context, pacs, receiverTls: receiverTlsOf(archive), pool: new PortPool(1), read: async (path: string) => await readObject(path) }
+  const session = await (archive.retrieve === 'get' ? createGetTransport(options) : createPerRequestScp(options)).open({ signal, log })
   try {
     let arrived = false
     session.wanted.add(part.studyInstanceUid, {

@@ -1,4 +1,5 @@
 /** Is everything there that a disc needs? Asked of the real things, at most once in a few seconds. */
+import type { ArchiveSettings } from '../config/schema.ts'
 import type { PortPool } from '../archive/dimse/port-pool.ts'
 import { lookAtTheRobot, type PrintRecord } from '../print/print-job.ts'
 import { createProbes, type Check, type ProbeContext } from './probes.ts'
@@ -11,6 +12,8 @@ const VITAL: readonly CheckName[] = ['pacs', 'receiver', 'tools', 'disk']
 
 export interface Health {
   status: 'ok' | 'degraded' | 'down'
+  /** Each by its name; `pacs` among the checks is all of them. */
+  archives: Record<string, Check>
   checks: Record<CheckName, Check>
 }
 
@@ -26,8 +29,10 @@ const CACHE_MS = 3_000
 export function createHealth (context: HealthContext) {
   let last: { at: number, health: Promise<Health> } | undefined
   let seen: Health | undefined
-  const probes: Record<CheckName, () => Check | Promise<Check>> = {
-    ...createProbes(context),
+  const { archive: probeArchive, ...others } = createProbes(context)
+  const { archives: configured } = context.config
+  const probes: Record<Exclude<CheckName, 'pacs'>, () => Check | Promise<Check>> = {
+    ...others,
     receiver: () => {
       const fault = context.receiverFault()
       return fault === undefined ? { status: 'ok' } : { status: 'down', detail: `${fault}; free the port, or change our_ae.base_port here and at the PACS` }
@@ -43,14 +48,12 @@ export function createHealth (context: HealthContext) {
   }
 
   const ask = async (): Promise<Health> => {
-    const answers = await Promise.all(CHECKS.map(async (name): Promise<[CheckName, Check]> => {
-      try {
-        return [name, await probes[name]()]
-      } catch (error) { return [name, { status: 'down', detail: error instanceof Error ? error.message : String(error) }] }
-    }))
+    const asked = Promise.all(configured.map(async settings => [settings, await settled(async () => await probeArchive(settings))] as const))
+    const answers = await Promise.all(CHECKS.map(async (name): Promise<[CheckName, Check]> =>
+      [name, name === 'pacs' ? archivesTogether(await asked) : await settled(probes[name])]))
     const checks = Object.fromEntries(answers) as Record<CheckName, Check>
     const status = VITAL.some(name => checks[name].status === 'down') ? 'down' : answers.every(([, check]) => check.status === 'ok') ? 'ok' : 'degraded'
-    return { status, checks }
+    return { status, checks, archives: Object.fromEntries((await asked).map(([{ name }, check]) => [name, check])) }
   }
 
   return {
@@ -63,4 +66,19 @@ export function createHealth (context: HealthContext) {
       return seen
     }
   }
+}
+
+async function settled (probe: () => Check | Promise<Check>): Promise<Check> {
+  try {
+    return await probe()
+  } catch (error) { return { status: 'down', detail: error instanceof Error ? error.message : String(error) } }
+}
+
+/** Without an archive that is not optional no disc can be made: what only it has nobody knows. */
+function archivesTogether (asked: ReadonlyArray<readonly [Pick<ArchiveSettings, 'optional'>, Check]>): Check {
+  const faults = asked.filter(([, { status }]) => status !== 'ok')
+  const status = faults.some(([{ optional }, check]) => check.status === 'down' && !optional) ? 'down' : faults.length > 0 ? 'warning' : 'ok'
+  const details = faults.flatMap(([, { detail }]) => detail ?? [])
+  const latencies = asked.flatMap(([, { latency_ms: latencyMs }]) => latencyMs ?? [])
+  return { status, ...details.length === 0 ? {} : { detail: details.join('; ') }, ...latencies.length === 0 ? {} : { latency_ms: Math.max(...latencies) } }
 }

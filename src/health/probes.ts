@@ -1,6 +1,6 @@
 /** Questions to the real things that a disc needs, each with what to do about a bad answer. The service's health and `mkiso doctor` share them. */
 import { accessSync, constants } from 'node:fs'
-import { dcmtkInUse, type Config } from '../config/schema.ts'
+import { dcmtkInUse, type ArchiveSettings, type Config } from '../config/schema.ts'
 import { echoscu } from '../dcmtk/echoscu.ts'
 import { addressOf, type Peer, type ToolContext } from '../dcmtk/peer.ts'
 import { diskOf } from '../disk.ts'
@@ -9,6 +9,8 @@ import type { PatientClient } from '../patient/patient-client.ts'
 import { publisherOf } from '../print/relay.ts'
 import { aeTitleAt } from '../dcmtk/ae-title.ts'
 import { pacsOf } from '../archive/dimse/pacs.ts'
+import { probeDicomweb } from '../archive/dicomweb/probe.ts'
+import { dicomwebServerOf } from '../archive/dicomweb/server.ts'
 
 export interface Check {
   status: 'ok' | 'warning' | 'down'
@@ -27,24 +29,39 @@ export interface ProbeContext {
 const PROBE_TIMEOUT_MS = 4_000
 
 export function createProbes ({ config, dcmtk, patientClient, workDir }: ProbeContext) {
-  const echo = async (peer: Peer, whatToDo: string): Promise<Check> => {
+  const echo = async (peer: Peer & { name?: string }, whatToDo: string): Promise<Check> => {
+    const name = peer.name ?? peer.aeTitle
     const startedAt = performance.now()
     const fault = await echoscu(dcmtk, { ...peer, connectTimeoutMs: Math.min(peer.connectTimeoutMs, PROBE_TIMEOUT_MS) }, aeTitleAt(config, 0))
     const latencyMs = Math.round(performance.now() - startedAt)
     if (fault?.kind === 'busy') {
-      const detail = `${peer.aeTitle} at ${addressOf(peer)} is busy and rejects associations for now (${fault.reason})`
+      const detail = `${name} at ${addressOf(peer)} is busy and rejects associations for now (${fault.reason})`
       return { status: 'warning', detail, latency_ms: latencyMs }
     }
     return fault === undefined
       ? { status: 'ok', latency_ms: latencyMs }
-      : { status: 'down', detail: `${peer.aeTitle} at ${addressOf(peer)}: ${fault.reason}; ${whatToDo}`, latency_ms: latencyMs }
+      : { status: 'down', detail: `${name} at ${addressOf(peer)}: ${fault.reason}; ${whatToDo}`, latency_ms: latencyMs }
+  }
+  const web = async (settings: ArchiveSettings): Promise<Check> => {
+    const server = dicomwebServerOf(settings)
+    const startedAt = performance.now()
+    const hurried = { ...server, connectTimeoutMs: Math.min(server.connectTimeoutMs, PROBE_TIMEOUT_MS), findTimeoutMs: PROBE_TIMEOUT_MS }
+    const probed = await probeDicomweb(hurried, AbortSignal.timeout(2 * PROBE_TIMEOUT_MS))
+    const latencyMs = Math.round(performance.now() - startedAt)
+    if (probed.kind === 'ok') return { status: 'ok', latency_ms: latencyMs }
+    if (probed.kind === 'busy') return { status: 'warning', detail: `${server.name} is busy (${probed.reason})`, latency_ms: latencyMs }
+    return { status: 'down', detail: `${server.name} at ${server.url}: ${probed.reason}; check ${settings.section}.dicomweb.*`, latency_ms: latencyMs }
   }
   return {
-    pacs: async (): Promise<Check> => await echo(pacsOf(config), `check pacs.* and that the PACS knows the AE title ${aeTitleAt(config, 0)}`),
+    archive: async (settings: ArchiveSettings): Promise<Check> => settings.retrieve === 'wado'
+      ? await web(settings)
+      : await echo(pacsOf(settings), `check ${settings.section}.* and that the PACS knows the AE title ${aeTitleAt(config, 0)}`),
     cd_publisher: async (): Promise<Check> => await echo(publisherOf(config), 'check cd_publisher.* and that the robot is switched on'),
     tools: (): Check => {
       const missing = [...Object.values(dcmtkInUse(config)).filter(path => path.includes('/')), config.tools.genisoimage].filter(path => !runs(path))
-      return missing.length === 0 ? { status: 'ok' } : { status: 'down', detail: `cannot be run: ${missing.join(', ')}; apt-get install dcmtk genisoimage` }
+      // with DICOMweb alone they make pictures and prints; a disc comes without them
+      const isVital = missing.includes(config.tools.genisoimage) || config.archives.some(({ retrieve }) => retrieve !== 'wado')
+      return missing.length === 0 ? { status: 'ok' } : { status: isVital ? 'down' : 'warning', detail: `cannot be run: ${missing.join(', ')}; apt-get install dcmtk genisoimage` }
     },
     disk: async (): Promise<Check> => {
       const { freeBytes } = await diskOf(workDir)

@@ -1,5 +1,6 @@
 /** An activity as it goes over the wire, to pages and programs. */
 import { Type, type Static } from '@sinclair/typebox'
+import type { Manifest } from '../dicom/study.ts'
 import { EXAMPLE_REQUEST_ID } from './error-examples.ts'
 import { ERRORS, type ErrorCode } from '../errors.ts'
 import { PHASES, type Activity } from '../work/activity.ts'
@@ -9,10 +10,10 @@ export const StudyState = Type.Object({
   date: Type.String({ description: 'DICOM date, YYYYMMDD, or empty.' }),
   description: Type.String(),
   modalities: Type.Array(Type.String())
-})
+}, { title: 'Study' })
 
 export const StudiesState = Type.Object({ patient_name: Type.String({ description: 'Empty while it is not known, or where it is not shown.' }), studies: Type.Array(StudyState) },
-  { examples: [{ patient_name: 'DOE JOHN', studies: [{ accession_number: 'MR.2024.001', date: '20240506', description: 'MRI Brain', modalities: ['MR'] }] }] })
+  { title: 'Studies', examples: [{ patient_name: 'DOE JOHN', studies: [{ accession_number: 'MR.2024.001', date: '20240506', description: 'MRI Brain', modalities: ['MR'] }] }] })
 
 export const ErrorState = Type.Object({
   error: Type.String(),
@@ -21,7 +22,7 @@ export const ErrorState = Type.Object({
   destination: Type.Optional(Type.String()),
   discs: Type.Optional(Type.Array(Type.String())),
   request_id: Type.String()
-})
+}, { title: 'Failure' })
 
 export const ActivityState = Type.Object({
   id: Type.String(),
@@ -41,7 +42,46 @@ export const ActivityState = Type.Object({
   outcome: Type.Optional(Type.Union([Type.Literal('success'), Type.Literal('failed'), Type.Literal('cancelled')], { description: 'Absent while it runs.' })),
   cancelled_by: Type.Optional(Type.Union([Type.Literal('client'), Type.Literal('operator')])),
   error: Type.Optional(ErrorState)
+}, { title: 'Activity' })
+
+const SeriesState = Type.Object({
+  uid: Type.String({ description: 'Series Instance UID.' }),
+  number: Type.Optional(Type.Integer()),
+  modality: Type.String({ description: 'Empty where the archive does not say.' }),
+  description: Type.String(),
+  images: Type.Optional(Type.Integer({ description: 'Absent where the archive does not say.' }))
 })
+
+/** With the series of each study, for who takes a part. */
+export const StudiesOfArchive = Type.Object({
+  patient_name: StudiesState.properties.patient_name,
+  studies: Type.Array(Type.Object({ ...StudyState.properties, series: Type.Array(SeriesState) }))
+}, {
+  examples: [{
+    patient_name: 'DOE JOHN',
+    studies: [{
+      accession_number: 'MR.2024.001', date: '20240506', description: 'MRI Brain', modalities: ['MR'],
+      series: [{ uid: '1.2.840.113619.2.5.1', number: 1, modality: 'MR', description: 'T1', images: 120 }]
+    }]
+  }]
+})
+
+export function studiesOfArchive (summary: Pick<Activity, 'patientName' | 'studies'>, { studies }: Manifest): Static<typeof StudiesOfArchive> {
+  const state = studiesState(summary)
+  return {
+    patient_name: state.patient_name,
+    studies: state.studies.map((study, index) => ({
+      ...study,
+      series: (studies[index]?.series ?? []).map(({ seriesInstanceUid, seriesNumber, modality, seriesDescription, instanceCount }) => ({
+        uid: seriesInstanceUid,
+        ...(seriesNumber === undefined ? {} : { number: seriesNumber }),
+        modality,
+        description: seriesDescription,
+        ...(instanceCount === undefined ? {} : { images: instanceCount })
+      }))
+    }))
+  }
+}
 
 export type ActivityState = Static<typeof ActivityState>
 

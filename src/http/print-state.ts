@@ -36,7 +36,7 @@ export const PrintState = Type.Object({
   cancelled_by: Type.Optional(Type.Union([Type.Literal('client'), Type.Literal('operator')])),
   acknowledged: Type.Optional(Type.Object({ at: Type.String(), by: Person }, { description: 'Of an unknown print: who has looked at the robot, or printed again.' })),
   error: Type.Optional(ErrorState)
-})
+}, { title: 'Print' })
 
 export type PrintState = Static<typeof PrintState>
 

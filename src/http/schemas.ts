@@ -1,6 +1,7 @@
 /** Schema atoms, composed per route: one schema gives validation, types, the error map and OpenAPI. */
 import { Type, type TObject } from '@sinclair/typebox'
 import { ACCESSION_NUMBER_MAX_LENGTH, ACCESSION_NUMBER_PATTERN } from '../dicom/accession-number.ts'
+import { MODALITY_PATTERN, SERIES_MAX_LENGTH, SERIES_PATTERN } from '../disc/choice.ts'
 import { errorExample } from './error-examples.ts'
 import { PRINT_EXAMPLE, PrintState } from './print-state.ts'
 import { ERRORS, type ErrorCode, type MkisoError } from '../errors.ts'
@@ -31,16 +32,20 @@ export function errorBody (error: MkisoError, requestId: string): ErrorBody {
 /** What any route can answer. */
 const ALWAYS: ErrorCode[] = ['INVALID_REQUEST', 'INTERNAL', 'SHUTTING_DOWN', 'OVERLOADED']
 
+/** What every route that a signed link opens can answer. */
+export const SIGNED_LINK_ERRORS: ErrorCode[] = ['UNAUTHORIZED', 'LINK_EXPIRED', 'LINK_USED']
+
 /** What every route that retrieves can answer. */
 export const RETRIEVAL_ERRORS: ErrorCode[] = [
-  'INVALID_ACCESSION_NUMBER', 'UNAUTHORIZED', 'TOO_MANY_REQUESTS', 'NO_DICOM_DATA', 'DIFFERENT_PATIENTS', 'PATIENT_MISMATCH', 'PACS_UNREACHABLE', 'PACS_REFUSED', 'PACS_REFUSED_MOVE',
+  'INVALID_ACCESSION_NUMBER', ...SIGNED_LINK_ERRORS, 'TOO_MANY_REQUESTS', 'NO_DICOM_DATA', 'DIFFERENT_PATIENTS', 'PATIENT_MISMATCH', 'PACS_UNREACHABLE', 'PACS_REFUSED', 'PACS_REFUSED_MOVE',
   'INCOMPLETE_RETRIEVAL', 'TOO_MANY_CONCURRENT', 'RECEIVER_DOWN', 'CANCELLED', 'PACS_TIMEOUT', 'INSUFFICIENT_DISK_SPACE'
 ]
 
 /** The response map for a list of codes: one schema a status, with the sentences and codes that can stand in it. */
 export function errorResponses (...codes: ErrorCode[]): Record<number, TObject> {
   const byStatus = new Map<number, ErrorCode[]>()
-  for (const code of new Set([...codes, ...ALWAYS])) byStatus.set(ERRORS[code].status, [...byStatus.get(ERRORS[code].status) ?? [], code])
+  const more = codes.includes('INVALID_ACCESSION_NUMBER') ? ['TOO_MANY_ACCESSION_NUMBERS'] as const : []
+  for (const code of new Set([...codes, ...more, ...ALWAYS])) byStatus.set(ERRORS[code].status, [...byStatus.get(ERRORS[code].status) ?? [], code])
   return Object.fromEntries([...byStatus].sort(([a], [b]) => a - b).map(([status, codes]) => [status, Type.Object({
     error: Type.String({ description: 'What happened.', enum: [...new Set(codes.map(code => ERRORS[code].error))] }),
     code: Type.String({ description: 'The same for a program; never changes.', enum: codes }),
@@ -74,7 +79,14 @@ export const AccessionNumberList = Type.String({
 /** What a link that the HIS has signed holds beside (auth.signed_links). */
 export const SIGNED_LINK_QUERY = {
   expires: Type.Optional(Type.String({ pattern: '^[0-9]{1,12}$', description: 'Signed link: end of its validity, seconds since 1970.' })),
-  signature: Type.Optional(Type.String({ pattern: '^[0-9a-fA-F]{64}$', description: 'Signed link: HMAC-SHA256 in hexadecimal; see docs/security.md.' }))
+  signature: Type.Optional(Type.String({ pattern: '^[0-9a-fA-F]{64}$', description: 'Signed link: HMAC-SHA256 in hexadecimal; see docs/security.md.' })),
+  once: Type.Optional(Type.String({ pattern: '^[0-9a-f]{32}$', description: 'Signed link that is good for one whole download: a number that nobody can guess.' }))
+}
+
+/** A part of the studies; a disc of it says so. */
+export const CHOICE_QUERY = {
+  series: Type.Optional(Type.String({ maxLength: SERIES_MAX_LENGTH, pattern: SERIES_PATTERN, description: 'A part of the studies: Series Instance UIDs, separated by commas.', examples: ['1.2.840.113619.2.5.1'] })),
+  modality: Type.Optional(Type.String({ maxLength: 256, pattern: MODALITY_PATTERN, description: 'A part of the studies: series of these modalities, separated by commas. With series, what both let through.', examples: ['CT,SR'] }))
 }
 
 /** A query is text, and nothing is coerced. */
@@ -91,7 +103,7 @@ export function discNumber (text: string | undefined): number | undefined {
 
 /** An answer that goes on: Server-Sent Events. @param example one event's data */
 export function eventStream (description: string, example: object) {
-  return { description, content: { 'text/event-stream': { schema: Type.String({ description: 'Lines "data: {...}", each a whole state.', examples: [`data: ${example}\n\n`] }) } } }
+  return { description, content: { 'text/event-stream': { schema: Type.String({ description: 'Lines "data: {...}", each a whole state.', examples: [`data: ${JSON.stringify(example)}\n\n`] }) } } }
 }
 
 /** An answer for people. */

@@ -16,13 +16,13 @@ import type { PrintRecord } from '../print/print-job.ts'
 import { PRODUCT } from '../product.ts'
 import type { PortPool } from '../archive/dimse/port-pool.ts'
 import type { StudyStore } from '../studies/study-store.ts'
-import type { AssociationLimit } from '../archive/dimse/association-limit.ts'
+import type { ConfiguredArchive } from '../archive/create-archive.ts'
 
 export interface MetricsSources {
   config: Config
   activities: Activities
   studies: StudyStore
-  associationLimit: Pick<AssociationLimit, 'moves' | 'queries'>
+  archives: readonly ConfiguredArchive[]
   portPool: Pick<PortPool, 'inUse' | 'size'>
   operations: EventEmitter<{ ended: [Operation] }>
   patientClient: Pick<PatientClient, 'answers'>
@@ -112,8 +112,11 @@ function watchOperations (registers: Registry[], { operations, config }: Metrics
   const labelNames = ['operation', 'peer']
   const seconds = new Histogram({ name: 'mkiso_dicom_operation_seconds', help: 'DICOM operations, from the start of the program to its end.', labelNames, buckets: SHORT_SECONDS, registers })
   const failures = new Counter({ name: 'mkiso_dicom_operation_failures_total', help: 'DICOM operations that did not do all that they were asked.', labelNames, registers })
-  const fetch = config.pacs.retrieve === 'get' ? 'C-GET' : 'C-MOVE'
-  for (const operation of ['C-ECHO', 'C-FIND', fetch]) failures.inc({ operation, peer: config.pacs.ae_title }, 0)
+  for (const { retrieve, ae_title: aeTitle, name } of config.archives) {
+    const isWeb = retrieve === 'wado'
+    const operations = isWeb ? ['QIDO-RS', 'WADO-RS'] : ['C-ECHO', 'C-FIND', retrieve === 'get' ? 'C-GET' : 'C-MOVE']
+    for (const operation of operations) failures.inc({ operation, peer: isWeb ? name : aeTitle }, 0)
+  }
   for (const operation of ['C-ECHO', 'C-STORE']) failures.inc({ operation, peer: config.cd_publisher.ae_title }, 0)
   operations.on('ended', ({ name: operation, peer, durationMs, ok }) => {
     seconds.observe({ operation, peer }, durationMs / 1_000)
@@ -136,13 +139,22 @@ function watchPrints (registers: Registry[], { prints }: MetricsSources): void {
   gauge(registers, 'mkiso_prints_unknown', 'Prints of which nobody knows what the CD publisher has, and nobody has looked yet.', () => prints.unresolved.length)
 }
 
-function watchState (registers: Registry[], { config, associationLimit, portPool, receiverFault, sharedReceiver, workDir }: MetricsSources): void {
+function watchState (registers: Registry[], { archives, portPool, receiverFault, sharedReceiver, workDir }: MetricsSources): void {
   new Gauge({ name: 'mkiso_build_info', help: 'Always 1; the version is the label.', labelNames: ['version'], registers }).set({ version: PRODUCT.version }, 1)
   gauge(registers, 'mkiso_receive_slots', 'Receive slots (our_ae.port_range).', () => portPool.size)
   gauge(registers, 'mkiso_receive_slots_used', 'Receive slots in use.', () => portPool.inUse)
-  gauge(registers, 'mkiso_pacs_turns', 'Moves that may run at the PACS at the same time (pacs.max_moves).', () => Math.min(config.pacs.max_moves, config.pacs.maxAssociations))
-  gauge(registers, 'mkiso_pacs_turns_used', 'Moves that run at the PACS.', () => associationLimit.moves.active)
-  gauge(registers, 'mkiso_pacs_turns_waiting', 'Moves that wait for a turn at the PACS.', () => associationLimit.moves.waiting)
+  const byArchive = (name: string, help: string, read: (archive: ConfiguredArchive) => number): void => {
+    const one = new Gauge({
+      name,
+      help,
+      labelNames: ['archive'],
+      registers,
+      collect () { for (const archive of archives) one.set({ archive: archive.settings.name }, read(archive)) }
+    })
+  }
+  byArchive('mkiso_pacs_turns', 'Moves that may run at an archive at the same time (max_moves).', ({ settings }) => Math.min(settings.max_moves, settings.maxAssociations))
+  byArchive('mkiso_pacs_turns_used', 'Moves that run at an archive.', ({ limit }) => limit.moves.active)
+  byArchive('mkiso_pacs_turns_waiting', 'Moves that wait for a turn at an archive.', ({ limit }) => limit.moves.waiting)
   gauge(registers, 'mkiso_receiver_up', '1 while images can be received.', () => receiverFault() === undefined ? 1 : 0)
   counted(registers, 'mkiso_receiver_restarts_total', 'How often the shared receiver had to be started again.', () => sharedReceiver?.restarts ?? 0)
   counted(registers, 'mkiso_receiver_dropped_instances_total', 'Images that the shared receiver got and nobody had asked for.', () => sharedReceiver?.dropped ?? 0)
@@ -152,6 +164,7 @@ function watchState (registers: Registry[], { config, associationLimit, portPool
 
 function watchHealth (registers: Registry[], { health }: MetricsSources): void {
   let asked = 0
+  const archiveUp = new Gauge({ name: 'mkiso_archive_up', help: 'Each archive as /api/health sees it: 1 ok, 0.5 warning, 0 down; as seen at the scrape before.', labelNames: ['archive'], registers })
   const up = new Gauge({
     name: 'mkiso_check_up',
     help: 'The checks of /api/health: 1 ok, 0.5 warning, 0 down; as seen at the scrape before.',
@@ -160,7 +173,8 @@ function watchHealth (registers: Registry[], { health }: MetricsSources): void {
     collect () {
       if (performance.now() - asked < HEALTH_EVERY_MS && asked > 0) return
       asked = performance.now()
-      void health.check().then(({ checks }) => {
+      void health.check().then(({ checks, archives }) => {
+        for (const [archive, { status }] of Object.entries(archives)) archiveUp.set({ archive }, { ok: 1, warning: 0.5, down: 0 }[status])
         for (const check of CHECKS) up.set({ check }, { ok: 1, warning: 0.5, down: 0 }[checks[check].status])
       }, () => { /* every check tells its own fault */ })
     }

@@ -1,20 +1,17 @@
 /** Where the journal of prints lies. */
-import { lstatSync, mkdirSync } from 'node:fs'
 import { rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writableDirectory } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
+import { stateFolders, stateInTempDir } from '../config/state-folder.ts'
 import type { Log } from '../process.ts'
 import { Journal } from './journal.ts'
 
-/** As package and image make it (StateDirectory=, VOLUME). */
-const DEFAULT = '/var/lib/mkiso'
-const IN_TEMP_DIR = 'mkiso-state'
 const JOURNAL = 'prints'
 
 /** After the journal was closed: one that was never used leaves nothing in the folder for temporary files. */
-export async function tidyUp ({ iso: { temp_dir: tempDir } }: Config): Promise<void> {
-  for (const path of [join(tempDir, IN_TEMP_DIR, JOURNAL), join(tempDir, IN_TEMP_DIR)]) {
+export async function tidyUp (config: Config): Promise<void> {
+  const folder = stateInTempDir(config)
+  for (const path of [join(folder, JOURNAL), folder]) {
     await rmdir(path).catch(() => { /* it is not there, or in use */ })
   }
 }
@@ -25,14 +22,12 @@ export async function tidyUp ({ iso: { temp_dir: tempDir } }: Config): Promise<v
  * @throws Error of the file system when `relay.state_dir` is set and of no use
  */
 export async function openJournal (config: Config, workDir: string, log: Log): Promise<Journal> {
-  const { relay: { state_dir: given }, iso: { temp_dir: tempDir } } = config
+  const { relay: { state_dir: given } } = config
   if (given !== '') return await Journal.open(join(given, JOURNAL), log)
-  const inTempDir = join(tempDir, IN_TEMP_DIR)
-  for (const folder of [DEFAULT, inTempDir]) {
-    if (folder === DEFAULT ? !writableDirectory(folder) : !isOurs(folder)) continue
+  for (const folder of stateFolders(config)) {
     try {
       const journal = await Journal.open(join(folder, JOURNAL), log)
-      if (folder === inTempDir) {
+      if (folder === stateInTempDir(config)) {
         log.warn({ folder }, 'the journal of prints lies in iso.temp_dir; give it a folder that nobody clears away: relay.state_dir')
       }
       return journal
@@ -42,13 +37,4 @@ export async function openJournal (config: Config, workDir: string, log: Log): P
   }
   log.warn({ folder: workDir }, 'the journal of prints goes with this service: after a restart nobody knows what the robot has; set relay.state_dir')
   return await Journal.open(join(workDir, JOURNAL), log, true)
-}
-
-/** In a folder that everybody may write to, somebody else may have made it, or a link in its place. */
-function isOurs (folder: string): boolean {
-  try { mkdirSync(folder, { mode: 0o700 }) } catch { /* it is there, or cannot be */ }
-  try {
-    const found = lstatSync(folder)
-    return found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o077) === 0
-  } catch { return false }
 }

@@ -6,6 +6,8 @@ import type { Manifest, Patient, Study } from '../dicom/study.ts'
 export interface HeldFile {
   readonly path: string
   readonly object: DicomObject
+  /** Name of the archive that it came from, where there are several. */
+  readonly archive?: string | undefined
 }
 
 export interface CompleteStudies {

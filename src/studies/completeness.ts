@@ -13,6 +13,8 @@ import { identityKey, type InstanceIdentity, type Series, type Study } from '../
 export interface Witnessed extends InstanceIdentity {
   /** It came on an association that belongs to our request: nobody else can have sent it. */
   ours: boolean
+  /** It came from another archive, and this one names it too: it need not send it. */
+  adopted?: boolean | undefined
 }
 
 /** What the archive said of a part that it was asked to send: the last answer that counted. Parts of single instances say nothing that their list does not. */
@@ -108,9 +110,10 @@ interface Count {
 /** Who counts, and for which series. */
 function countFiles ({ study, claims, files: all, contested, marks }: Evidence): Count {
   // an archive that marks what it sends for us marks all of it
-  const marked = marks || all.some(({ ours }) => ours)
+  const marked = marks || all.some(({ ours, adopted }) => ours && adopted !== true)
   const disputed = new Set(contested.map(identityKey))
-  const files = all.filter(file => (!marked || file.ours) && !disputed.has(identityKey(file)))
+  const isForeign = ({ ours, adopted }: Witnessed): boolean => marked && !ours && adopted !== true
+  const files = all.filter(file => !isForeign(file) && !disputed.has(identityKey(file)))
   const own = new Map<string, Witnessed[]>(study.series.map(({ seriesInstanceUid }) => [seriesInstanceUid, []]))
   const strays = new Map<string, Witnessed[]>()
   for (const file of files) {
@@ -140,7 +143,7 @@ function countFiles ({ study, claims, files: all, contested, marks }: Evidence):
   const lists = study.series.map(listedOf)
   return {
     files,
-    foreign: all.filter(file => marked && !file.ours),
+    foreign: all.filter(isForeign),
     missing,
     strays: [...strays.values()].flat(),
     series: study.series.map(series => ({

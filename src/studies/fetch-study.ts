@@ -28,6 +28,8 @@ export interface FetchStudyOptions {
   allowIncomplete: boolean
   /** Resolves when the instances have been listed; the study is judged after that. */
   listing: Promise<void>
+  /** What is asked for first; undefined for {@link firstParts}. */
+  first?: readonly FetchPart[] | undefined
   /** The files' disk is full: what did not come could not be written. */
   isDiskFull: () => Promise<boolean>
   signal: AbortSignal
@@ -38,7 +40,7 @@ export interface FetchStudyOptions {
 export interface Fetched { missing: number | undefined }
 
 /** UIDs in one question; each has up to 64 characters. */
-const UIDS_PER_PART = 100
+export const UIDS_PER_PART = 100
 /** Up to so many missing images are asked for one by one in the end: Orthanc gives a list up at the first that it cannot send (measured). */
 const ONE_BY_ONE_UP_TO = 64
 /** So often missing images are asked for without anything new: a list, then one by one. */
@@ -61,7 +63,7 @@ export async function fetchStudy (held: HeldStudy, options: FetchStudyOptions): 
   const { session, archive, signal, log, listing } = options
   const stop = session.receive(held.studyInstanceUid, held)
   try {
-    let parts = firstParts(held.study)
+    let parts = options.first ?? firstParts(held.study)
     let inVain = 0
     // series, or the study, that the archive has never sent to the end: what it counts while it sends is a witness that has not spoken
     let askedForAnswers = 0
@@ -158,7 +160,7 @@ interface Answered extends FetchOutcome { part: FetchPart }
  * stranger's. What is the archive's comes again when it is asked for again.
  */
 function cameUnasked (held: HeldStudy, outcomes: readonly Answered[]): FetchPart[] {
-  const { files } = held.evidence(true)
+  const files = held.evidence(true).files.filter(({ adopted }) => adopted !== true)
   return outcomes.filter(({ end, total, sent, part: { seriesInstanceUid } }) => {
     const came = files.filter(file => seriesInstanceUid === undefined || file.seriesInstanceUid === seriesInstanceUid)
     if (came.length === 0 || came.some(({ ours }) => ours)) return false

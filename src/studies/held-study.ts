@@ -25,6 +25,8 @@ export interface Progress {
 
 interface Entry extends HeldFile {
   provenance: Provenance
+  /** Another holding's, of another archive, which owns the file. */
+  adopted?: boolean
 }
 
 interface PartClaim {
@@ -47,21 +49,25 @@ export interface HeldStudyOptions {
   marks?: { known: boolean }
   files?: StudyFiles
   clock?: Clock
+  /** Name of the archive that the files come from, where there are several. */
+  archive?: string | undefined
 }
 
 export class HeldStudy implements StudySink {
   readonly id = randomUUID()
   readonly folder: string
   readonly onFile: Listeners<HeldFile>
-  /** A file that had come counts no more, and goes. */
-  readonly onWithdrawn: Listeners<HeldFile>
   readonly onProgress: Listeners<Progress>
+  /** A file that has come does not count any more. */
+  readonly onGone: Listeners<HeldFile>
   /** What the archive has been asked for of it. */
   readonly questions = { running: 0, ended: 0 }
-  readonly #options: Required<HeldStudyOptions>
+  readonly #options: Required<Omit<HeldStudyOptions, 'archive'>> & Pick<HeldStudyOptions, 'archive'>
   readonly #files = new Map<string, Entry>()
   /** By identity: the highest provenance of those that differ. */
   readonly #contested = new Map<string, { instance: InstanceIdentity, rank: number }>()
+  /** What the archive has sent, and is not what another archive sent under the same UIDs. */
+  readonly #disagreements = new Map<string, InstanceIdentity>()
   readonly #cutOff = new Map<string, string>()
   readonly #claims = new Map<string | undefined, PartClaim>()
   /** Objects that came whole, also those that came twice; by series, undefined for all. */
@@ -84,8 +90,8 @@ export class HeldStudy implements StudySink {
     this.#options = { files: filesOnDisk, clock: machineClock, marks: { known: false }, ...options }
     this.#lastActivityMs = this.clock.nowMs()
     this.onFile = new Listeners(options.log)
-    this.onWithdrawn = new Listeners(options.log)
     this.onProgress = new Listeners(options.log)
+    this.onGone = new Listeners(options.log)
     this.folder = join(options.workDir, `study_${this.id}`)
     this.#options.files.createFolder(this.folder)
   }
@@ -172,18 +178,59 @@ export class HeldStudy implements StudySink {
 
   /** An archive may mark no more what it sends for us: after an update, or behind a new router. The next study is taken as it comes. */
   unlearnMarks (): void {
-    const entries = [...this.#files.values()]
+    const entries = [...this.#files.values()].filter(({ adopted }) => adopted !== true)
     if (entries.length > 0 && entries.every(({ provenance }) => provenance !== 'ours')) this.#options.marks.known = false
   }
 
   /** What two objects dispute is asked for anew: what comes now counts. */
   askAgain (): void { this.#contested.clear() }
 
+  /** Somebody begins to fetch it, in holdings of its own for each archive. */
+  begin (): void {
+    this.#asked = true
+    this.onProgress.tell(this.progress)
+  }
+
+  /** Takes a file that another archive has sent, and that this one names too. It belongs to the other holding. */
+  adopt (file: HeldFile): void {
+    const key = identityKey(file.object)
+    if (this.#files.has(key) || this.#contested.has(key)) return
+    this.#files.set(key, { ...file, provenance: 'unknown', adopted: true })
+    this.#bytes += file.object.sizeBytes
+  }
+
+  /** Counts a file that lies in a holding of one archive, within this one's folder. @returns false when it has one under these UIDs */
+  include (file: HeldFile): boolean {
+    if (this.#files.has(identityKey(file.object))) return false
+    this.#hold({ ...file, provenance: 'unknown' })
+    return true
+  }
+
+  /** Compares a file that lies in a holding of one archive with the one that counts under its UIDs; where they are the same, it goes. */
+  async isSameAsHeld (file: HeldFile): Promise<boolean> {
+    const here = this.#files.get(identityKey(file.object))
+    const isSame = here !== undefined && await this.#options.files.same(here, file)
+    if (isSame) await this.#options.files.remove(file.path)
+    return isSame
+  }
+
+  /** Counts a file no more that was {@link include}d. */
+  exclude (file: HeldFile): void {
+    const key = identityKey(file.object)
+    const here = this.#files.get(key)
+    if (here?.path === file.path) this.#forget(key, here)
+  }
+
+  /** The holding of what one archive says of the study and sends of it; its files lie in this one's folder. */
+  of (source: Study, marks: { known: boolean }): HeldStudy {
+    return new HeldStudy(source, { ...this.#options, workDir: this.folder, marks, archive: source.archive }, true)
+  }
+
   /** Leaves out what has come of a part: it counts when it comes again. */
   async doubt ({ seriesInstanceUid }: FetchPart): Promise<void> {
     await this.#offering
     for (const [key, entry] of [...this.#files]) {
-      if (entry.provenance === 'ours' || (seriesInstanceUid !== undefined && entry.object.seriesInstanceUid !== seriesInstanceUid)) continue
+      if (entry.provenance === 'ours' || entry.adopted === true || (seriesInstanceUid !== undefined && entry.object.seriesInstanceUid !== seriesInstanceUid)) continue
       this.#forget(key, entry)
       await this.#options.files.remove(entry.path)
     }
@@ -195,13 +242,14 @@ export class HeldStudy implements StudySink {
     return {
       study: this.#study,
       claims,
-      files: [...this.#files.values()].map(({ object, provenance }) => ({
+      files: [...this.#files.values()].map(({ object, provenance, adopted }) => ({
         studyInstanceUid: object.studyInstanceUid,
         seriesInstanceUid: object.seriesInstanceUid,
         sopInstanceUid: object.sopInstanceUid,
-        ours: provenance === 'ours'
+        ours: provenance === 'ours',
+        adopted
       })),
-      contested: [...this.#contested.values()].map(({ instance }) => instance),
+      contested: [...[...this.#contested.values()].map(({ instance }) => instance), ...this.#disagreements.values()],
       marks: this.#options.marks.known,
       quiet
     }
@@ -259,7 +307,7 @@ export class HeldStudy implements StudySink {
       this.#contested.delete(key)
       const target = this.#newPath()
       files.move(path, target)
-      this.#hold({ path: target, object, provenance })
+      this.#hold({ path: target, object, provenance, archive: this.#options.archive })
       return
     }
     if (here === undefined) {
@@ -269,6 +317,12 @@ export class HeldStudy implements StudySink {
     if (await files.same(here, { path, object })) {
       this.#count(seriesInstanceUid)
       if (rank > RANK[here.provenance]) this.#files.set(key, { ...here, provenance })
+      return
+    }
+    if (here.adopted === true) {
+      if (rank === RANK.unknown && this.#options.marks.known) return
+      log.error({ ...fields, archive: this.#options.archive, other: here.archive }, 'two archives hold different objects under the same UIDs')
+      this.#disagreements.set(key, { studyInstanceUid, seriesInstanceUid, sopInstanceUid })
       return
     }
     if (rank < RANK[here.provenance]) {
@@ -281,7 +335,7 @@ export class HeldStudy implements StudySink {
       log.error(fields, 'an object came from elsewhere under the UIDs of one that the archive sends for us; the archive\'s is taken')
       const target = this.#newPath()
       files.move(path, target)
-      this.#hold({ path: target, object, provenance })
+      this.#hold({ path: target, object, provenance, archive: this.#options.archive })
       return
     }
     log.error(fields, 'two different objects came under the same UIDs; neither is taken before it is asked for again')
@@ -301,7 +355,7 @@ export class HeldStudy implements StudySink {
   #forget (key: string, entry: Entry): void {
     this.#files.delete(key)
     this.#bytes -= entry.object.sizeBytes
-    this.onWithdrawn.tell(entry)
+    this.onGone.tell(entry)
     this.onProgress.tell(this.progress)
   }
 

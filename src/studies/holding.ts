@@ -26,10 +26,15 @@ export interface Holding {
   onWithdrawn (listener: (file: HeldFile) => void): () => void
   /** True when a file may be handed out before {@link complete} has resolved (StoredStudy.mayLeave). */
   mayLeave (file: HeldFile): boolean
+  /**
+   * Holds the same once more, also when this holding was released. What is kept is kept anew from when the last one lets go.
+   * @returns the way to let go; undefined where the files of a study have gone, or are not all here
+   */
+  again (): (() => void) | undefined
   release (): void
 }
 
-export function createHolding (manifest: Manifest, stored: readonly StoredStudy[], release: () => void): Holding {
+export function createHolding (manifest: Manifest, stored: readonly StoredStudy[], again: () => (() => void) | undefined, release: () => void): Holding {
   const studyIds = stored.map(({ id }) => id).sort()
   return {
     manifest,
@@ -53,10 +58,11 @@ export function createHolding (manifest: Manifest, stored: readonly StoredStudy[
       return () => { for (const end of ends) end() }
     },
     onWithdrawn: listener => {
-      const ends = stored.map(({ held }) => held.onWithdrawn.add(listener))
+      const ends = stored.map(({ held }) => held.onGone.add(listener))
       return () => { for (const end of ends) end() }
     },
     mayLeave: file => stored.some(one => one.studyInstanceUid === file.object.studyInstanceUid && one.mayLeave(file)),
+    again,
     release
   }
 }

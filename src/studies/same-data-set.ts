@@ -1,15 +1,23 @@
-/** Whether two files hold the same object, byte for byte. What the receiver writes before the data set (PS3.10 7.1) tells of the way, not of the object. */
+/** Whether two files hold the same object, byte for byte. What stands before the data set (PS3.10 7.1) tells of the way, not of the object. */
 import { open, type FileHandle } from 'node:fs/promises'
 import type { HeldFile } from './complete-studies.ts'
 
 const CHUNK_BYTES = 256 * 1_024
-/** Preamble, prefix, and the element (0002,0000), whose value is the length of the rest of the group. */
-const HEADER_BYTES = 144
-const GROUP_LENGTH_OFFSET = 140
+/** Preamble and prefix. */
+const PREFIX_BYTES = 132
+const META_GROUP = 0x0002
+/** As much of a file as the meta information is looked for in. */
+const META_BYTES = 16 * 1_024
+/** VRs of group 0002 whose length has four bytes (PS3.5 7.1.2). */
+const LONG_VRS: ReadonlySet<string> = new Set(['OB', 'UN', 'UT'])
 
 export async function sameDataSet (a: HeldFile, b: HeldFile): Promise<boolean> {
   if (a.object.transferSyntaxUid !== b.object.transferSyntaxUid) return false
-  const [one, other] = await Promise.all([open(a.path), open(b.path)])
+  const one = await open(a.path)
+  const other = await open(b.path).catch(async (error: unknown) => {
+    await one.close()
+    throw error
+  })
   try {
     const [start, otherStart] = await Promise.all([dataSetOffset(one), dataSetOffset(other)])
     const [size, otherSize] = await Promise.all([one, other].map(async file => (await file.stat()).size))
@@ -27,8 +35,17 @@ export async function sameDataSet (a: HeldFile, b: HeldFile): Promise<boolean> {
   }
 }
 
-/** Where the data set begins; the files are written by our receiver, always with (0002,0000). */
+/**
+ * Where the data set begins. A file that came over HTTP has the meta information of whoever wrote it, which may lack its length (0002,0000): so it is
+ * followed element by element. 0, so that everything is compared, where that leads nowhere.
+ */
 async function dataSetOffset (file: FileHandle): Promise<number> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(HEADER_BYTES), 0, HEADER_BYTES, 0)
-  return bytesRead < HEADER_BYTES ? bytesRead : HEADER_BYTES + buffer.readUInt32LE(GROUP_LENGTH_OFFSET)
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(META_BYTES), 0, META_BYTES, 0)
+  const bytes = buffer.subarray(0, bytesRead)
+  let at = PREFIX_BYTES
+  while (at + 12 <= bytes.length && bytes.readUInt16LE(at) === META_GROUP) {
+    const isLong = LONG_VRS.has(bytes.toString('latin1', at + 4, at + 6))
+    at += isLong ? 12 + bytes.readUInt32LE(at + 8) : 8 + bytes.readUInt16LE(at + 6)
+  }
+  return at + 12 <= bytes.length ? at : 0
 }

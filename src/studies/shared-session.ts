@@ -1,16 +1,14 @@
-/** The receiving of one request: all its studies come through one session, which takes one slot. */
+/** The receiving of one request: all its studies come through one session of each archive, which takes one slot. */
 import { abortable } from '../abort.ts'
 import type { Archive, FetchSession } from '../archive/archive.ts'
 import type { Log } from '../process.ts'
 
 export class SharedSession {
-  readonly #archive: Archive
   readonly #log: Log
-  #session: Promise<FetchSession> | undefined
+  readonly #sessions = new Map<Archive, Promise<FetchSession>>()
   #studies = 0
 
-  constructor (archive: Archive, log: Log) {
-    this.#archive = archive
+  constructor (log: Log) {
     this.#log = log
   }
 
@@ -22,17 +20,18 @@ export class SharedSession {
    * @throws MkisoError as Archive.open
    * @throws the signal's reason
    */
-  async open (signal: AbortSignal): Promise<FetchSession> {
+  async open (archive: Archive, signal: AbortSignal): Promise<FetchSession> {
     // others of the request may still need it when this study is given up
-    this.#session ??= this.#archive.open({ signal: new AbortController().signal, log: this.#log })
-    return await abortable(this.#session, signal)
+    const opening = this.#sessions.get(archive) ?? archive.open({ signal: new AbortController().signal, log: this.#log })
+    this.#sessions.set(archive, opening)
+    return await abortable(opening, signal)
   }
 
-  /** The last study closes it. */
+  /** The last study closes them. */
   async leave (): Promise<void> {
-    if (--this.#studies > 0 || this.#session === undefined) return
-    const ending = this.#session
-    this.#session = undefined
-    await ending.then(async opened => { await opened.close() }, () => {})
+    if (--this.#studies > 0) return
+    const ending = [...this.#sessions.values()]
+    this.#sessions.clear()
+    await Promise.all(ending.map(async opening => { await opening.then(async opened => { await opened.close() }, () => {}) }))
   }
 }

@@ -3,13 +3,14 @@ import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { isDeepStrictEqual } from 'node:util'
 import { abortable } from '../abort.ts'
-import type { Archive } from '../archive/archive.ts'
+import type { Archives } from '../archive/archive.ts'
 import type { DicomObject } from '../dicom/part10.ts'
 import { identityKey, type Study } from '../dicom/study.ts'
 import { isDiskFull } from '../disk.ts'
-import { MkisoError } from '../errors.ts'
+import { MkisoError, withName } from '../errors.ts'
 import { until, type Log } from '../process.ts'
 import type { Claim, DiskSpace } from './disk-space.ts'
+import { fetchFromSeveral, OF_ONE_ARCHIVE } from './fetch-from-several.ts'
 import { fetchStudy, type FetchLimits } from './fetch-study.ts'
 import { HeldStudy } from './held-study.ts'
 import type { CompleteStudy, HeldFile } from './complete-studies.ts'
@@ -22,12 +23,13 @@ const PROBE_POLL_MS = 20
 
 /** What every study is fetched with. */
 export interface StudyContext {
-  archive: Archive
-  limits: FetchLimits
+  archives: Archives
+  /** Of the archive of that name; of the only one for undefined. */
+  limitsOf: (archive: string | undefined) => FetchLimits
   rules: PatientRules & { allowIncomplete: boolean }
   disk: DiskSpace
-  /** As HeldStudyOptions.marks. */
-  marks: { known: boolean }
+  /** As HeldStudyOptions.marks, of the archive of that name. */
+  marksOf: (archive: string | undefined) => { known: boolean }
   workDir: string
   log: Log
 }
@@ -74,7 +76,8 @@ export class StoredStudy {
   constructor (study: Study, context: StudyContext, { session, listed, onFetched, onFailed }: StoredStudyOptions) {
     this.#context = context
     setMaxListeners(0, this.#controller.signal)
-    this.held = new HeldStudy(study, context, listed)
+    const { workDir, log } = context
+    this.held = new HeldStudy(study, { workDir, log, marks: context.marksOf(study.archive), archive: study.archive }, listed)
     this.listed = listed ? Promise.resolve() : this.#list()
     // images of a study that cannot be judged are of no use
     this.listed.catch((error: unknown) => { this.end(error) })
@@ -118,8 +121,8 @@ export class StoredStudy {
    */
   mayLeave (file: HeldFile): boolean {
     const { rules } = this.#context
-    // whose folder a file belongs in is only known when all persons are
-    if (rules.allowMixedPatients || !this.held.vouchesFor(file)) return false
+    // whose folder a file belongs in is only known when all persons are; and of two archives' copies one is chosen in the end
+    if (rules.allowMixedPatients || this.held.study.sources !== undefined || !this.held.vouchesFor(file)) return false
     const { patientId, issuerOfPatientId, patientName, birthDate, sex } = file.object.patient
     const spelling = JSON.stringify([patientId, issuerOfPatientId, patientName, birthDate, sex])
     if (this.#spellingsLeft.has(spelling)) return true
@@ -159,14 +162,23 @@ export class StoredStudy {
     }
   }
 
+  /** Of each archive that has sent some of it. */
   async #probe (session: SharedSession, signal: AbortSignal): Promise<boolean> {
-    const files = [...this.held.files.values()]
+    const byArchive = new Map<string | undefined, HeldFile[]>()
+    for (const file of this.held.files.values()) byArchive.set(file.archive, [...byArchive.get(file.archive) ?? [], file])
+    // one after the other: all may send to one receiver
+    for (const [archive, files] of byArchive) if (!await this.#isUnchangedAt(archive, files, session, signal)) return false
+    return byArchive.size > 0
+  }
+
+  async #isUnchangedAt (archiveName: string | undefined, files: readonly HeldFile[], session: SharedSession, signal: AbortSignal): Promise<boolean> {
     const sample = files[Math.floor(Math.random() * files.length)]
     if (sample === undefined) return false
-    const { limits, log } = this.#context
+    const { archives, limitsOf, log } = this.#context
+    const limits = limitsOf(archiveName)
     const { studyInstanceUid, seriesInstanceUid, sopInstanceUid } = sample.object
     const answers: boolean[] = []
-    const opened = await session.open(signal)
+    const opened = await session.open(archives.at(archiveName), signal)
     const stop = opened.receive(studyInstanceUid, {
       offer: async ({ path, object }) => {
         if (identityKey(object) === identityKey(sample.object)) answers.push(await sameDataSet(sample, { path, object }))
@@ -193,16 +205,16 @@ export class StoredStudy {
 
   /** An archive may answer no question while it sends (dcmqrscp locks its index, measured): that it takes longer than a query may is no fault then. */
   async #askForInstances (): Promise<Study> {
-    const { archive, log } = this.#context
+    const { archives, log } = this.#context
     for (;;) {
       const { ended } = this.held.questions
       try {
-        return await archive.listInstances(this.held.study, { signal: this.#controller.signal, log })
+        return await archives.listInstances(this.held.study, { signal: this.#controller.signal, log })
       } catch (error) {
         const { questions } = this.held
         const fetched = questions.running > 0 || questions.ended > ended
         if (!fetched || !(error instanceof MkisoError) || error.code !== 'PACS_TIMEOUT') throw error
-        log.warn({ study: this.studyInstanceUid, pacs: archive.name }, 'the PACS answers no query while it sends; it is asked again')
+        log.warn({ study: this.studyInstanceUid, pacs: this.held.study.archive ?? archives.name }, 'the PACS answers no query while it sends; it is asked again')
       }
     }
   }
@@ -232,30 +244,42 @@ export class StoredStudy {
 
   async #receive (session: SharedSession, claim: Claim): Promise<number | undefined> {
     const { signal } = this.#controller
-    const { archive, limits, rules, log } = this.#context
+    const { archives, limitsOf, marksOf, rules, log } = this.#context
     const fits = this.listed.then(async () => { await claim.expect(this.held.study) })
     fits.catch((error: unknown) => { this.end(error) })
-    const { missing } = await fetchStudy(this.held, {
-      archive,
-      session: await session.open(signal),
-      limits,
-      allowIncomplete: rules.allowIncomplete,
-      listing: fits,
-      isDiskFull: async () => await isDiskFull(this.held.folder),
-      signal,
-      log
-    })
-    return missing
+    const common = { allowIncomplete: rules.allowIncomplete, isDiskFull: async () => await isDiskFull(this.held.folder), signal, log }
+    const { sources, archive: name } = this.held.study
+    if (sources !== undefined) {
+      // from whom, is known by what each of them lists
+      await abortable(fits, signal)
+      const { missing } = await fetchFromSeveral(this.held, {
+        ...common,
+        sourceOf: ({ archive: name }) => {
+          const archive = archives.at(name)
+          return { archive, limits: limitsOf(name), marks: marksOf(name), open: async signal => await session.open(archive, signal) }
+        }
+      })
+      return missing
+    }
+    const archive = archives.at(name)
+    try {
+      const { missing } = await fetchStudy(this.held, { ...common, archive, session: await session.open(archive, signal), limits: limitsOf(name), listing: fits })
+      return missing
+    } catch (error) {
+      throw error instanceof MkisoError && OF_ONE_ARCHIVE.has(error.code) ? withName(error, name) : error
+    }
   }
 }
 
 /** What a study is compared by: lists in one order, and without how they ended. */
 function comparable (study: Study): object {
+  const sources = study.sources?.map(comparable)
   const series = study.series.map(one => ({ ...one, listing: undefined, instances: one.instances.map(({ sopInstanceUid }) => sopInstanceUid).sort() }))
-  return { ...study, series: series.sort((a, b) => a.seriesInstanceUid < b.seriesInstanceUid ? -1 : 1) }
+  return { ...study, sources, series: series.sort((a, b) => a.seriesInstanceUid < b.seriesInstanceUid ? -1 : 1) }
 }
 
 /** Without a list and without counts nobody can tell whether a study has changed. */
-function canTellChange ({ instanceCount, series }: Study): boolean {
+function canTellChange ({ instanceCount, series, sources }: Study): boolean {
+  if (sources !== undefined) return sources.every(canTellChange)
   return instanceCount !== undefined || (series.length > 0 && series.every(one => one.listing === 'whole' || one.instanceCount !== undefined))
 }

@@ -5,6 +5,7 @@
 import { EventEmitter } from 'node:events'
 import { abortable } from '../abort.ts'
 import type { Asking } from '../archive/archive.ts'
+import { mergedStudies } from '../dicom/merged-study.ts'
 import type { Manifest, Study } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
@@ -15,7 +16,7 @@ import { SharedSession } from './shared-session.ts'
 import { StoredStudy, type FetchedStudy, type StudyContext } from './stored-study.ts'
 import type { Watch } from './watch.ts'
 
-export interface StudyStoreOptions extends Omit<StudyContext, 'disk' | 'marks'> {
+export interface StudyStoreOptions extends Omit<StudyContext, 'disk' | 'marksOf'> {
   /** How long a finished study is kept, and how much of them. */
   keepForMs: number
   keepMaxBytes: number
@@ -51,7 +52,8 @@ type Starter = (study: Study, listed: boolean) => StoredStudy
 export class StudyStore extends EventEmitter<StudyStoreEvents> {
   readonly disk: DiskSpace
   readonly #options: StudyStoreOptions
-  readonly #marks = { known: false }
+  /** By the name of the archive. */
+  readonly #marks = new Map<string | undefined, { known: boolean }>()
   /** By Study Instance UID. */
   readonly #current = new Map<string, StoredStudy>()
   /** Those that still work or are still held, also when a newer one has taken their place in the table. */
@@ -81,11 +83,11 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
    * @throws the signal's reason
    */
   async find (accessionNumbers: readonly string[], asking: Asking): Promise<Manifest> {
-    const { archive, rules } = this.#options
-    const found = await archive.findStudies(accessionNumbers, asking)
+    const { archives, rules } = this.#options
+    const found = await archives.findStudies(accessionNumbers, asking)
     // before they are merged: one Study Instance UID may be answered for two patients
     if (!rules.allowMixedPatients) guardOnePatient(found)
-    const studies = [...new Map([...found].reverse().map(study => [study.studyInstanceUid, study])).values()].reverse()
+    const studies = mergedStudies(found)
     // a disc of it would look whole, and be empty
     const empty = studies.filter(({ series, seriesCount = 0, instanceCount = 0, seriesListing }) =>
       series.length === 0 && seriesListing === 'whole' && seriesCount === 0 && instanceCount === 0)
@@ -119,7 +121,8 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
       const manifest = await this.#hold(found, held, options, follow)
       watch?.onManifest(manifest)
       follow()
-      return createHolding(manifest, [...held], release)
+      const all = [...held]
+      return createHolding(manifest, all, () => this.#again(all), release)
     } catch (error) {
       release()
       throw error
@@ -143,7 +146,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
     const held = [...kept]
     const manifest = { studies }
     options.watch?.onManifest(manifest)
-    return createHolding(manifest, kept, () => { for (const stored of held.splice(0)) this.#release(stored) })
+    return createHolding(manifest, kept, () => this.#again(kept), () => { for (const stored of held.splice(0)) this.#release(stored) })
   }
 
   /** Ends what runs and removes what is kept. */
@@ -154,7 +157,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
   }
 
   async #list (studies: readonly Study[], asking: Asking): Promise<Study[]> {
-    return await Promise.all(studies.map(async study => await this.#options.archive.listInstances(study, asking)))
+    return await Promise.all(studies.map(async study => await this.#options.archives.listInstances(study, asking)))
   }
 
   /**
@@ -163,7 +166,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
    * @returns what the studies consist of
    */
   async #hold ({ studies: found }: Manifest, held: StoredStudy[], asking: HoldOptions, onFresh: () => void): Promise<Manifest> {
-    const session = new SharedSession(this.#options.archive, asking.log)
+    const session = new SharedSession(asking.log)
     // until everything is joined or begun: a study that is kept may be compared through it
     session.join()
     try {
@@ -234,7 +237,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
   /** Starts studies of one request, which holds them. */
   #starter (session: SharedSession, log: Log): Starter {
     return (study, listed) => {
-      const stored = new StoredStudy(study, { ...this.#options, log, disk: this.disk, marks: this.#marks }, {
+      const stored = new StoredStudy(study, { ...this.#options, log, disk: this.disk, marksOf: archive => this.#marksOf(archive) }, {
         session,
         listed,
         onFetched: fetched => { this.emit('fetched', fetched) },
@@ -248,6 +251,19 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
       this.#use(stored)
       return stored
     }
+  }
+
+  #marksOf (archive: string | undefined): { known: boolean } {
+    const marks = this.#marks.get(archive) ?? { known: false }
+    this.#marks.set(archive, marks)
+    return marks
+  }
+
+  #again (held: readonly StoredStudy[]): (() => void) | undefined {
+    if (!held.every(stored => stored.finished && this.#all.has(stored))) return undefined
+    for (const stored of held) this.#use(stored)
+    const open = [...held]
+    return () => { for (const stored of open.splice(0)) this.#release(stored) }
   }
 
   #use (stored: StoredStudy): void {

@@ -56,6 +56,7 @@ export class Activity implements Watch {
   #phaseSinceMs = this.#startedMs
   #endedMs: number | undefined
   #outcome: Outcome | undefined
+  #stopped = false
   /** For people with the key only: never for log or metrics. Empty until the PACS has told. */
   patientName = ''
   studies: readonly StudySummary[] = []
@@ -133,9 +134,22 @@ export class Activity implements Watch {
   /** True from the first image that goes to the CD publisher: half a disc at the robot is worse than one that nobody waits for. */
   get committed (): boolean { return this.kind === 'print' && this.#phase === 'sending' }
 
-  /** Ends the work, as far as nobody else waits for it. @returns false when it cannot be ended any more */
+  /** Somebody has said that it shall end: a browser that goes on by itself has no more of it. */
+  get stopped (): boolean { return this.#stopped }
+
+  /** Somebody says that it shall end; it does, as far as nobody else waits for it. @returns false when it cannot be ended any more */
   cancel (by: 'client' | 'operator'): boolean {
     if (this.#outcome !== undefined || this.committed) return false
+    this.#stopped = true
+    return this.#cancel(by)
+  }
+
+  /** Nobody waits for it any more, or its connection broke: who comes back may go on. @returns as {@link cancel} */
+  leave (): boolean {
+    return this.#outcome === undefined && !this.committed && this.#cancel('client')
+  }
+
+  #cancel (by: 'client' | 'operator'): boolean {
     this.end({ kind: 'cancelled', by })
     this.#cancelled.abort(new MkisoError('CANCELLED'))
     return true

@@ -2,7 +2,9 @@
  * Discs that are made for a page: begun by it, followed by it, fetched by the download that it starts. A page that is loaded again, or whose
  * connection broke, finds its own again; one that is closed is given up after a moment.
  */
+import { LRUCache } from 'lru-cache'
 import type { Caller } from './caller.ts'
+import { choiceKey, type Choice } from '../disc/choice.ts'
 import type { DiscFormat, Discs, OpenDisc } from '../disc/discs.ts'
 import type { Manifest } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
@@ -29,13 +31,16 @@ export interface PreparationRequest {
   caller: Caller
   accessionNumbers: readonly string[]
   disc: number | undefined
+  /** A part of the studies; undefined for all. */
+  choice?: Choice | undefined
   /** The set that the disc belongs to, as a link names it. */
   set: string | undefined
   linkOf: (disc: number, set: string) => string
   log: Log
 }
 
-type Wanted = Pick<PreparationRequest, 'accessionNumbers' | 'disc' | 'format'>
+/** By what a download finds its preparation beside its id. */
+export type Asked = Pick<PreparationRequest, 'accessionNumbers' | 'disc' | 'choice' | 'format'>
 
 export interface Preparation {
   readonly activity: Activity
@@ -47,10 +52,15 @@ export interface Preparation {
   follow (): () => void
 }
 
+/** So many that were cancelled are remembered, and so long, in milliseconds: a browser may try to go on after a night. */
+const REMEMBERED = 10_000
+const REMEMBERED_MS = 7 * 24 * 3_600_000
+
 interface Entry {
   activity: Activity
   format: DiscFormat
   disc: number | undefined
+  choice: Choice | undefined
   discs: number | undefined
   error: MkisoError | undefined
   followers: number
@@ -63,6 +73,8 @@ interface Entry {
 export class Preparations {
   readonly #options: PreparationsOptions
   readonly #entries = new Map<string, Entry>()
+  /** Ids of those that somebody has cancelled. */
+  readonly #cancelled = new LRUCache<string, true>({ max: REMEMBERED, ttl: REMEMBERED_MS })
 
   constructor (options: PreparationsOptions) {
     this.#options = options
@@ -81,13 +93,23 @@ export class Preparations {
     return entry !== undefined && same(entry.activity.accessionNumbers, accessionNumbers) && entry.activity.cancel('client')
   }
 
-  /** The activity of a preparation goes on with its download; undefined when another download has it already. */
-  take (id: string | undefined, wanted: Wanted): Activity | undefined {
-    const entry = this.#find(id, wanted)
+  /**
+   * The activity of a preparation goes on with its download; undefined when another download has it already.
+   * @throws MkisoError DOWNLOAD_CANCELLED: Chromium goes on by itself with what was cut off on purpose, and would have all of it (measured)
+   */
+  take (id: string | undefined, asked: Asked): Activity | undefined {
+    if (id !== undefined && this.#cancelled.has(id)) throw new MkisoError('DOWNLOAD_CANCELLED')
+    const entry = this.#find(id, asked)
     if (entry === undefined || entry.taken) return undefined
     entry.taken = true
     clearTimeout(entry.timer)
     return entry.activity
+  }
+
+  /** What the archive has told of these studies while their disc is made: dcmqrscp answers no query while it sends (measured). */
+  manifestOf (id: string | undefined, accessionNumbers: readonly string[]): Manifest | undefined {
+    const activity = id === undefined ? undefined : this.#entries.get(id)?.activity
+    return activity !== undefined && same(activity.accessionNumbers, accessionNumbers) ? activity.manifest : undefined
   }
 
   /** @returns true once a download has it */
@@ -98,15 +120,17 @@ export class Preparations {
     for (const { activity } of this.#entries.values()) activity.abort(new MkisoError('SHUTTING_DOWN'))
   }
 
-  #find (id: string | undefined, { accessionNumbers, disc, format }: Wanted): Entry | undefined {
+  #find (id: string | undefined, { accessionNumbers, disc, choice, format }: Asked): Entry | undefined {
     const entry = id === undefined ? undefined : this.#entries.get(id)
-    return entry !== undefined && entry.disc === disc && entry.format === format && same(entry.activity.accessionNumbers, accessionNumbers) ? entry : undefined
+    const isAsked = entry !== undefined && entry.disc === disc && entry.format === format && choiceKey(entry.choice) === choiceKey(choice) &&
+      same(entry.activity.accessionNumbers, accessionNumbers)
+    return isAsked ? entry : undefined
   }
 
-  #begin ({ format, requestId, caller, accessionNumbers, disc, set, linkOf, log }: PreparationRequest): Entry {
+  #begin ({ format, requestId, caller, accessionNumbers, disc, choice, set, linkOf, log }: PreparationRequest): Entry {
     const activity = this.#options.activities.begin({ requestId, kind: 'download', accessionNumbers, caller })
     const entry: Entry = {
-      activity, format, disc, discs: undefined, error: undefined, followers: 0, taken: false, opened: undefined, timer: undefined,
+      activity, format, disc, choice, discs: undefined, error: undefined, followers: 0, taken: false, opened: undefined, timer: undefined,
       follow: () => {
         entry.followers++
         this.#schedule(entry)
@@ -123,11 +147,11 @@ export class Preparations {
 
   async #make (entry: Entry, set: string | undefined, linkOf: PreparationRequest['linkOf'], log: Log): Promise<void> {
     const { discs, check, toMkisoError } = this.#options
-    const { activity, format, disc } = entry
+    const { activity, format, disc, choice } = entry
     const { accessionNumbers, signal } = activity
     try {
       const checkStudies = await check(accessionNumbers, signal, log)
-      const opened = await discs.open({ format, accessionNumbers, disc, set, linkOf, signal, log, check: checkStudies, watch: activity })
+      const opened = await discs.open({ format, accessionNumbers, disc, choice, set, linkOf, signal, log, check: checkStudies, watch: activity })
       if (activity.outcome !== undefined) { opened.close(); return }
       entry.opened = opened
       entry.discs = opened.discs
@@ -152,7 +176,7 @@ export class Preparations {
     clearTimeout(entry.timer)
     if (entry.taken || entry.activity.outcome !== undefined || (entry.followers > 0 && entry.activity.phase !== 'ready')) return
     // nobody may hold the disk for ever with a page that is left open
-    entry.timer = setTimeout(() => { entry.activity.cancel('client') }, entry.followers > 0 ? waitMs : lingerMs)
+    entry.timer = setTimeout(() => { entry.activity.leave() }, entry.followers > 0 ? waitMs : lingerMs)
     entry.timer.unref()
   }
 
@@ -162,6 +186,7 @@ export class Preparations {
     clearTimeout(entry.timer)
     entry.opened?.close()
     this.#entries.delete(activity.id)
+    if (activity.stopped) this.#cancelled.set(activity.id, true)
   }
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { nameOfKey } from '../../src/auth/keys.ts'
 import { readKeys } from '../../src/config/keys.ts'
-import { checkSignedLink, signatureOf } from '../../src/auth/signed-links.ts'
+import { checkSignedLink, expiryFault, signatureOf } from '../../src/auth/signed-links.ts'
 import { ConfigError, parseConfig } from '../../src/config/load.ts'
 import { MkisoError } from '../../src/errors.ts'
 import { freePort } from '../../demo/ports.ts'
@@ -73,25 +73,49 @@ t.test('signed links: what is signed cannot be changed', async t => {
   const settings = { secret: SECRET, maxAgeMs: 3_600_000 }
   const now = 1_700_000_000_000
   const signed = (path: string, accessionNumbers: string, expires: string, secret = SECRET) =>
-    ({ path, accessionNumbers, expires, signature: signatureOf(secret, { path, accessionNumbers, expires }) })
+    ({ paths: [path], accessionNumbers, expires, signature: signatureOf(secret, { path, accessionNumbers, expires }) })
   const good = signed('/api/iso/download', 'A', '1700000060')
   t.doesNotThrow(() => { checkSignedLink(settings, good, now) })
   t.doesNotThrow(() => { checkSignedLink(settings, { ...good, signature: good.signature.toUpperCase() }, now) })
   const bad: Array<[object, RegExp]> = [
-    [{ ...good, path: '/api/iso/print' }, /signature/], [{ ...good, accessionNumbers: 'B' }, /signature/], [{ ...good, accessionNumbers: 'A,B' }, /signature/],
+    [{ ...good, paths: ['/api/iso/print'] }, /signature/], [{ ...good, accessionNumbers: 'B' }, /signature/], [{ ...good, accessionNumbers: 'A,B' }, /signature/],
     [{ ...good, expires: '1700000061' }, /signature/], [{ ...good, signature: '' }, /signature/], [{ ...good, signature: good.signature.slice(2) }, /signature/],
     [{ ...good, signature: `${good.signature}00` }, /signature/], [signed('/api/iso/download', 'A', '1700000060', `${SECRET}x`), /signature/],
-    [signed('/api/iso/download', 'A', '1700000000'), /expired/], [signed('/api/iso/download', 'A', '1e10'), /expired/], [signed('/api/iso/download', 'A', ''), /expired/],
+    [signed('/api/iso/download', 'A', '1700000000'), /good until 2023-11-14T22:13:20.000Z/], [signed('/api/iso/download', 'A', '1e10'), /signature/], [signed('/api/iso/download', 'A', ''), /signature/],
+    [{ ...good, once: 'f'.repeat(32) }, /signature/],
     [signed('/api/iso/download', 'A', '1700003601'), /longer than/]
   ]
   for (const [link, reason] of bad) {
     try {
       checkSignedLink(settings, { ...good, ...link }, now)
+      const expired = expiryFault({ ...good, ...link }, now)
+      if (expired !== undefined) throw expired
       t.fail(JSON.stringify(link))
     } catch (error) {
       t.match(error instanceof MkisoError ? error.detail : error, reason, JSON.stringify(link))
     }
   }
+})
+
+t.test('signed links: a link to a whole study opens a part of it, one to a part no more than that', async t => {
+  const settings = { secret: SECRET, maxAgeMs: 3_600_000 }
+  const now = 1_700_000_000_000
+  const terms = { path: '/api/iso/download', accessionNumbers: 'A', expires: '1700000060' }
+  const opens = (signed: object, asked: object): boolean => {
+    try {
+      checkSignedLink(settings, { paths: ['/download', terms.path], ...terms, ...asked, signature: signatureOf(SECRET, { ...terms, ...signed }) }, now)
+      return true
+    } catch { return false }
+  }
+  t.ok(opens({}, { modality: 'SR' }))
+  t.ok(opens({ path: '/download' }, { series: '1.2,1.3' }), 'the page, too')
+  t.ok(opens({ modality: 'SR' }, { modality: 'SR' }))
+  t.ok(opens({ once: 'a' }, { once: 'a', series: '1.2' }))
+  for (const asked of [{}, { modality: 'CT' }, { modality: 'SR,CT' }, { series: '1.2' }]) t.notOk(opens({ modality: 'SR' }, asked), JSON.stringify(asked))
+  t.notOk(opens({ modality: 'SR', series: '1.2' }, { modality: 'SR' }))
+  t.notOk(opens({ once: 'a' }, {}), 'that it is good once cannot be left out')
+  t.notOk(opens({ once: 'a' }, { once: 'b' }))
+  t.notOk(opens({ path: '/print' }, {}))
 })
 
 t.test('the service: keys, links, and the examples that a HIS can take over', async t => {
@@ -127,6 +151,12 @@ t.test('the service: keys, links, and the examples that a HIS can take over', as
     t.equal(await status(one.replace('/api/iso/download', '/download')), 200, 'the page of the download')
     t.equal(await status(one.replace('/api/iso/download', '/api/iso/progress')), 200, 'and its progress')
     t.equal(await status(one.replace('/api/iso/download', '/api/iso/studies')), 401, 'not what belongs to a print')
+    const page = await link(program, file, '', '/download', 'RAD 2024/1 (a)+b')
+    t.equal(await status(page), 200, `${file}: a link to the page`)
+    t.equal(await status(page.replace('/download', '/api/iso/progress')), 200, 'its progress')
+    t.equal(await status(page.replace('/download', '/api/iso/download')), 502, 'the download that it leads to')
+    t.equal(await status(page.replace('/download', '/api/iso/download').replace('accession_number=', 'accession_number=X')), 401, 'and of nothing else')
+    t.equal(await status(page.replace('/download', '/api/iso/print')), 401, 'nor a print')
     const list = await link(program, file, '', '/api/iso/download-multiple', 'A,B')
     t.equal(await status(list), 502, `${file}: a list`)
     t.equal(await status(list.replace('accession_number=', 'accession_numbers=')), 502, 'under the other name')

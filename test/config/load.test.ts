@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { nameOfKey } from '../../src/auth/keys.ts'
+import { accessionPattern } from '../../src/config/accession-pattern.ts'
 import { ConfigError, loadConfig, parseConfig } from '../../src/config/load.ts'
 import { exampleYaml } from '../../src/config/example.ts'
 import { parseDurationMs, parseSizeBytes } from '../../src/config/duration.ts'
@@ -28,7 +29,7 @@ const MINIMAL = `iso: {temp_dir: ${folder}}\n`
 t.test('the original configuration loads unchanged', async t => {
   const config = parseConfig(ORIGINAL, 'mkiso.yaml', { env: {} })
   t.equal(config.server.readTimeoutMs, 300_000)
-  t.equal(config.pacs.ae_title, 'ABPACS')
+  t.equal(config.archives[0].ae_title, 'ABPACS')
   t.equal(config.our_ae.port_range, 100)
   t.equal(config.our_ae.receiver, 'shared', 'a plain AE title means the shared receiver')
   t.equal(config.patient_api.timeoutMs, 10_000)
@@ -39,7 +40,7 @@ t.test('the original configuration loads unchanged', async t => {
 t.test('an empty file means the defaults', async t => {
   const config = parseConfig(MINIMAL, 'mkiso.yaml', { env: {} })
   t.equal(config.server.port, 8080)
-  t.equal(config.pacs.retrieve, 'move')
+  t.equal(config.archives[0].retrieve, 'move')
   t.equal(config.iso.keepForMs, 600_000)
 })
 
@@ -97,8 +98,8 @@ t.test('the environment overrides the file, and _FILE reads a secret', async t =
   const config = parseConfig(`${MINIMAL}pacs:\n  host: one`, 'mkiso.yaml', {
     env: { MKISO_PACS__HOST: 'two', MKISO_PACS__PORT: '104', MKISO_AUTH__ENABLED: 'true', MKISO_AUTH__API_KEY_FILE: secret, MKISO_SERVER__TRUST_PROXY: '10.0.0.1, 10.0.0.2', OTHER: 'x' }
   })
-  t.equal(config.pacs.host, 'two')
-  t.equal(config.pacs.port, 104)
+  t.equal(config.archives[0].host, 'two')
+  t.equal(config.archives[0].port, 104)
   t.equal(config.auth.enabled, true)
   t.equal(nameOfKey(config.auth.keys, 'from a file'), 'api_key')
   t.strictSame(config.server.trust_proxy, ['10.0.0.1', '10.0.0.2'])
@@ -149,9 +150,9 @@ t.test('what YAML 1.1 took for something else is what it looks like', async t =>
 pacs: {ae_title: NO, host: on, port: 0104}
 disc: {institution: 2024-05-06, contact: 12:30:45, privacy_note: "no"}
 `, 'mkiso.yaml', { env: {} })
-    t.equal(config.pacs.ae_title, 'NO')
-    t.equal(config.pacs.host, 'on')
-    t.equal(config.pacs.port, 104, 'a port with a zero before it is not octal')
+    t.equal(config.archives[0].ae_title, 'NO')
+    t.equal(config.archives[0].host, 'on')
+    t.equal(config.archives[0].port, 104, 'a port with a zero before it is not octal')
     t.equal(config.disc.institution, '2024-05-06', 'a date is a text')
     t.equal(config.disc.contact, '12:30:45', 'a time is not a number of base 60')
     t.strictSame(faultsOf(`${directive}${MINIMAL}auth: {enabled: yes}\nserver: {port: 8_080}\n`).map(fault => fault.replace(/^mkiso.yaml:\d+/, '')), [
@@ -202,7 +203,7 @@ t.test('durations and sizes', async t => {
 })
 
 t.test('associations at the PACS: those of the moves and four for queries, or what is set', async t => {
-  const associations = (text: string): number => parseConfig(`${MINIMAL}pacs: {${text}}`, 'mkiso.yaml', { env: {} }).pacs.maxAssociations
+  const associations = (text: string): number => parseConfig(`${MINIMAL}pacs: {${text}}`, 'mkiso.yaml', { env: {} }).archives[0].maxAssociations
   t.equal(associations(''), 8)
   t.equal(associations('max_moves: 16'), 20, 'a file from before has what it had')
   t.equal(associations('max_moves: 16, max_associations: 1'), 1, 'fewer than moves is no fault')
@@ -214,4 +215,70 @@ t.test('the example holds every key, loads, and is what the schema says', async 
   const config = parseConfig(example, 'mkiso.example.yaml', { env: {} })
   const everything = example.replace(/^ {2}#([a-z_]+:)/gm, '  $1').replace(/^ {2}(receiver|pretty|tls|max_associations):$/gm, '')
   t.strictSame(parseConfig(everything, 'all.yaml', { env: {} }), config, 'what is commented out is the default')
+})
+
+t.test('several archives: each a whole pacs section with a name', async t => {
+  const text = `${MINIMAL}archives:
+  - name: main
+    host: one
+    max_moves: 8
+  - name: old
+    host: two
+    ae_title: OLD
+    retrieve: get
+    idle_timeout: 0
+    accession_pattern: "OLD[0-9]{6}|[0-9]{4,8}"
+    optional: true
+`
+  const { archives } = parseConfig(text, 'mkiso.yaml', { env: {} })
+  t.match(archives, [
+    { name: 'main', section: 'archives.0', host: 'one', ae_title: 'ABPACS', retrieve: 'move', maxAssociations: 12, queueTimeoutMs: 120_000, optional: false },
+    { name: 'old', section: 'archives.1', host: 'two', ae_title: 'OLD', retrieve: 'get', idleTimeoutMs: 0, optional: true }
+  ])
+  const [main, old] = archives
+  t.equal(main.accessionPattern, undefined)
+  t.strictSame(['OLD123456', '1234', 'XOLD123456', 'OLD1234567', '123456789', ''].map(number => old?.accessionPattern?.test(number)), [true, true, false, false, false, false])
+  t.match(parseConfig(MINIMAL, 'mkiso.yaml', { env: {} }).archives, { length: 1, 0: { name: 'ABPACS', section: 'pacs' } }, 'the one of the pacs section has its AE title for a name')
+
+  const env = parseConfig(text, 'mkiso.yaml', { env: { MKISO_ARCHIVES__1__HOST: 'elsewhere', MKISO_ARCHIVES__2__NAME: 'third', MKISO_ARCHIVES__2__AE_TITLE: 'THREE', MKISO_ARCHIVES__2__TLS__VERIFY: 'false', MKISO_ARCHIVES__2__TLS__INCOMING: 'plain' } })
+  t.match(env.archives, { length: 3, 1: { host: 'elsewhere' }, 2: { name: 'third', section: 'archives.2', tls: { verify: false } } }, 'from the environment too')
+  t.match(parseConfig(MINIMAL, 'mkiso.yaml', { env: { MKISO_ARCHIVES__1__NAME: 'b', MKISO_ARCHIVES__1__AE_TITLE: 'B', MKISO_ARCHIVES__0__NAME: 'a' } }).archives, { length: 2, 0: { name: 'a' }, 1: { name: 'b' } })
+})
+
+t.test('faults of several archives', async t => {
+  for (const [text, ...faults] of [
+    ['pacs: {host: x}\narchives: [{name: main}]', 'mkiso.yaml:3: archives and pacs are both given: move what stands below pacs into an entry of archives, with a name'],
+    ['archives:\n  - host: x', 'mkiso.yaml:3: archives.0.name: undefined is not a name of 1 to 32 letters, digits, dots, hyphens and underscores'],
+    ['archives:\n  - name: a\n    hots: x', 'mkiso.yaml:4: unknown key archives.0.hots; did you mean host?'],
+    ['archives:\n  - name: a\n  - name: b\n    ae_title: X\n    port: x', 'mkiso.yaml:6: archives.1.port: "x" is not a whole number from 1 to 65535'],
+    ['archives:\n  - name: a\n    ae_title: X\n  - name: A', 'mkiso.yaml:5: archives.1.name: the name A is there twice'],
+    ['archives:\n  - {name: a, optional: true}\n', 'mkiso.yaml:2: archives: every one is optional, so that a study would be missing without a word where none answers: set optional: false for one'],
+    ['archives:\n  - name: a\n  - name: b', 'mkiso.yaml:4: archives.1.ae_title: b and a have the same AE title, by which the one receiver tells who sends: ' +
+      'give one of them another, or retrieve: get, or our_ae.receiver: per-request'],
+    ['archives:\n  - name: a\n    tls: {}', 'mkiso.yaml:4: archives.0.tls.ca is empty: give the certificates that the peer is checked against, or verify: false',
+      'mkiso.yaml:4: archives.0.tls.cert is empty: the receiver needs a certificate and its key, or archives.0.tls.incoming: plain']
+  ] as const) t.strictSame(faultsOf(`${MINIMAL}${text}`), faults, text)
+  t.match(faultsOf(`${MINIMAL}archives: [{name: a, tls: {verify: false, cert: /etc/hostname, key: /etc/hostname}}, {name: b, ae_title: B}]`), [/archives\.0\.tls and archives\.1\.tls: both send to the one receiver/])
+  t.strictSame(faultsOf(`${MINIMAL}our_ae: {ae_title: "CD{n}"}\narchives: [{name: a, tls: {verify: false, cert: /etc/hostname, key: /etc/hostname}}, {name: b, ae_title: B}]`), [], 'a receiver for each')
+  t.match(faultsOf(`${MINIMAL}archives: [{name: a, tls: {verify: false, incoming: plain}}, {name: b, ae_title: B}]`), [], 'both plain')
+  t.strictSame(faultsOf(MINIMAL, { MKISO_ARCHIVES__0__HOTS: 'x', MKISO_SERVER__TRUST_PROXY__0: '10.0.0.1' }), [
+    'MKISO_ARCHIVES__0__HOTS: unknown key archives.0.hots; did you mean host?', 'MKISO_SERVER__TRUST_PROXY__0: unknown key server.trust_proxy.0'
+  ])
+})
+
+t.test('a pattern for accession numbers is for the whole number, and none runs for long', async t => {
+  for (const [pattern, yes, no] of [
+    ['CARD[0-9]{6}', 'CARD123456', 'XCARD123456'], ['\\d+-\\w{2}', '12-AB', '12-ABC'], ['A.*|B', 'A', 'AB\n'], ['[^-]+', 'x', 'a-b'], ['A\\.B', 'A.B', 'AxB'], ['\\|', '|', '']
+  ] as const) {
+    const expression = accessionPattern(pattern)
+    t.ok(expression instanceof RegExp && expression.test(yes) && !expression.test(no), pattern)
+  }
+  for (const pattern of ['(a+)+', '(a|a)*', 'a**', 'a*?', 'a+b+c+d+', '^a', 'a$', 'a|', '|a', '[', ']', 'a{', '\\1', '(?=a)', '\\p{L}', '[b-a]', 'x'.repeat(201)]) {
+    t.type(accessionPattern(pattern), 'string', pattern)
+  }
+  // what is let through takes no time that anybody could notice: the worst that it lets through
+  const worst = accessionPattern('[a-z]*[a-z]*[a-z]*0')
+  const startedAt = process.cpuUsage()
+  t.equal(worst instanceof RegExp && worst.test('a'.repeat(64)), false)
+  t.ok(process.cpuUsage(startedAt).user < 1_000_000)
 })

@@ -25,8 +25,8 @@ const signal = new AbortController().signal
 
 /** The parts of the service, without the service. @param port the PACS's, and our receiver's */
 function options (t: Test, port: number): TransportOptions {
-  const config = { ...DEFAULTS, pacs: { ...DEFAULTS.pacs, host: '127.0.0.1', port }, our_ae: { ...DEFAULTS.our_ae, base_port: port } }
-  return { programs: programsOf(t), dcmtk: config.dcmtk, log: silentLog, config, pacs: pacsOf(config), pool: new PortPool(1), workDir: temporaryFolder(t), read: readObject }
+  const config = { ...DEFAULTS, our_ae: { ...DEFAULTS.our_ae, base_port: port } }
+  return { programs: programsOf(t), dcmtk: config.dcmtk, log: silentLog, config, pacs: pacsOf({ ...DEFAULTS.archives[0], host: '127.0.0.1', port }), receiverTls: undefined, pool: new PortPool(1), workDir: temporaryFolder(t), read: readObject }
 }
 
 t.test('presentation contexts that are proposed', async t => {

@@ -41,7 +41,7 @@ t.test('metrics', async t => {
     t.equal(value('mkiso_dicom_operation_failures_total{operation="C-MOVE",peer="ABPACS"}'), 0)
     t.equal(value('mkiso_receiver_up'), 1)
     t.equal(value('mkiso_receive_slots'), 20)
-    t.equal(value('mkiso_pacs_turns'), 4)
+    t.equal(value('mkiso_pacs_turns{archive="ABPACS"}'), 4)
   })
 
   t.test('what has happened is counted', async t => {
@@ -72,7 +72,7 @@ t.test('metrics', async t => {
       'mkiso_requests_active{kind="download"}': 0,
       mkiso_retrievals_active: 0,
       mkiso_receive_slots_used: 0,
-      mkiso_pacs_turns_used: 0,
+      'mkiso_pacs_turns_used{archive="ABPACS"}': 0,
       'mkiso_retrieval_failures_total{code="INCOMPLETE_RETRIEVAL"}': 1,
       'mkiso_dicom_operation_seconds_count{operation="C-STORE",peer="CDPUBLISHER"}': 1,
       'mkiso_http_responses_total{route="/api/iso/download",status="200"}': 1,

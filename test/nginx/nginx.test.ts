@@ -54,17 +54,19 @@ t.test('what is passed on', async t => {
     t.match(headers['x-request-id'], /^[0-9a-f]{32}$/)
   })
 
-  t.test('by choice the PHP links open the pages', async t => {
-    const pages = await startNginx(t, { upstreams: [echo.address], key: KEY, links: 'pages' })
-    for (const [link, page] of [
-      ['/mkiso.php?accession_number=X', '/download?accession_number=X'],
-      ['/mkiso_multiple.php?accession_number=X,Y', '/download?accession_number=X,Y'],
-      ['/send_rimage_multiple.php?accession_number=X,Y', '/print?accession_number=X,Y']
+  t.test('in a browser the PHP links open the pages, or by choice do not; a program gets what it asked for', async t => {
+    const direct = await startNginx(t, { upstreams: [echo.address], key: KEY, links: 'direct' })
+    for (const [link, page, route] of [
+      ['/mkiso.php?accession_number=X', '/download?accession_number=X', '/api/iso/download?accession_number=X'],
+      ['/mkiso_multiple.php?accession_number=X,Y', '/download?accession_number=X,Y', '/api/iso/download-multiple?accession_number=X,Y'],
+      ['/send_rimage_multiple.php?accession_number=X,Y', '/print?accession_number=X,Y', '/api/iso/print?accession_number=X,Y']
     ] as const) {
-      const answer = await request(pages.url + link)
+      const answer = await request(nginx.url + link, { headers: HTML })
       t.equal(answer.statusCode, 302)
-      t.equal(new URL(String(answer.headers.location), pages.url).href, pages.url + page)
+      t.equal(new URL(String(answer.headers.location), nginx.url).href, nginx.url + page)
       await answer.body.dump()
+      t.equal((await ask(link, HTML, direct.url)).url, route, 'direct')
+      for (const accept of ['*/*', 'application/json']) t.equal((await ask(link, { accept })).url, route, accept)
     }
   })
 
@@ -139,10 +141,15 @@ t.test('nobody answers', async t => {
   t.equal(json.statusCode, 503)
   t.equal(json.headers['retry-after'], '30')
   t.match(await json.body.json(), { error: 'service unavailable', code: 'SERVICE_UNAVAILABLE', request_id: json.headers['x-request-id'] })
-  const page = await request(`${nginx.url}/mkiso.php?accession_number=X`, { headers: HTML })
+  const page = await request(`${nginx.url}/download?accession_number=X`, { headers: HTML })
   t.equal(page.statusCode, 503)
   t.match(page.headers['content-type'], 'text/html')
-  t.match(await page.body.text(), /does not answer/)
+  const text = await page.body.text()
+  t.match(text, /does not answer/)
+  t.match(text, /http-equiv="refresh"/, 'it goes on by itself')
+  t.match(text, /href="">Try again/)
+  const print = await request(`${nginx.url}/print?accession_number=X`, { headers: HTML })
+  t.notMatch(await print.body.text(), /http-equiv/, 'not a print')
 })
 
 t.test('too much from one address', async t => {

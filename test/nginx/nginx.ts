@@ -14,7 +14,7 @@ export interface NginxOptions {
   upstreams: readonly string[]
   /** Stage 2: the key that nginx adds. */
   key?: string
-  /** The PHP links download at once (default) or open the pages. */
+  /** In a browser the PHP links open the pages (as shipped), or download at once. */
   links?: 'direct' | 'pages'
   /** Certificate and its key, for the HTTPS server as well. */
   tls?: { certificate: string, key: string }
@@ -66,7 +66,7 @@ async function check (programs: Programs, args: readonly string[]): Promise<{ ex
   return { exitCode, stderr }
 }
 
-function install (folder: string, { upstreams, key, links = 'direct', tls, limits = false }: NginxOptions, { port, tlsPort }: { port: number, tlsPort: number }): void {
+function install (folder: string, { upstreams, key, links = 'pages', tls, limits = false }: NginxOptions, { port, tlsPort }: { port: number, tlsPort: number }): void {
   cpSync(join(CONFIG, 'nginx'), join(folder, 'mkiso'), { recursive: true })
   mkdirSync(join(folder, 'temp'))
   const edit = (name: string, target: string, ...changes: Array<[RegExp, string]>): void => {
@@ -84,7 +84,7 @@ function install (folder: string, { upstreams, key, links = 'direct', tls, limit
     edit('nginx/tls.conf', 'mkiso/tls.conf', [/^ {4}listen 443 ssl default_server/m, `    listen 127.0.0.1:${tlsPort} ssl`], ...own,
       [/\/etc\/nginx\/mkiso\/tls\/fullchain\.pem/, tls.certificate], [/\/etc\/nginx\/mkiso\/tls\/privkey\.pem/, tls.key])
   }
-  if (links === 'pages') edit('nginx/locations.conf', 'mkiso/locations.conf', [/^(include mkiso\/links-direct)/m, '# $1'], [/^# (include mkiso\/links-pages)/m, '$1'])
+  if (links === 'direct') edit('nginx/locations.conf', 'mkiso/locations.conf', [/^(include mkiso\/links-pages)/m, '# $1'], [/^# (include mkiso\/links-direct)/m, '$1'])
   if (!limits) edit('nginx/http.conf', 'mkiso/http.conf', [/rate=2r\/s/, 'rate=1000r/s'])
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(kind => `${kind}_temp_path ${join(folder, 'temp', kind)};`).join(' ')
   // what Debian's /etc/nginx/nginx.conf has around a site, and nothing that would need root

@@ -29,7 +29,8 @@ t.test('pages in Chromium', async t => {
   const mkiso = await service(t, here.pacs, receiverPort, {
     auth: { enabled: true, api_key: KEY }, cd_publisher: { host: publisher.host, port: publisher.port }, disc: { institution: 'Rumah Sakit Uji', capacity: 'cd', web_content: 'none' }
   })
-  const nginx = await startNginx(t, { upstreams: [new URL(mkiso.url).host], key: KEY })
+  const upstreams = [new URL(mkiso.url).host]
+  const nginx = await startNginx(t, { upstreams, key: KEY, links: 'direct' })
   const browser = await startBrowser()
   t.teardown(async () => { await browser.close() })
   const context = await browser.newContext({ acceptDownloads: true, locale: 'en-GB' })
@@ -59,7 +60,7 @@ t.test('pages in Chromium', async t => {
     })
   }
 
-  t.test('the three links of the PHP scripts', async t => {
+  t.test('the three links of the PHP scripts, which download and print at once by choice', async t => {
     const single = await click(page, `${nginx.url}/mkiso.php?accession_number=MR.2024.001`)
     t.equal(single.suggestedFilename(), 'MR.2024.001.iso')
     t.strictSame(await contentOf(single), uids('MR.2024.001'))
@@ -71,6 +72,20 @@ t.test('pages in Chromium', async t => {
     t.match(await page.locator('main').innerText(), /24 images were sent/)
     t.strictSame((await publisher.received()).sort(), uids('MR.2024.001'))
     t.strictSame(await violations(page), [])
+  })
+
+  t.test('as shipped they open the pages, which download by themselves and ask before a print', async t => {
+    const shipped = await startNginx(t, { upstreams, key: KEY })
+    const inside = await browser.newContext({ acceptDownloads: true, locale: 'en-GB' })
+    const tab = await inside.newPage()
+    const download = await click(tab, `${shipped.url}/mkiso_multiple.php?accession_number=MR.2024.001,CR.2024.002`)
+    t.equal(new URL(tab.url()).pathname, '/download')
+    t.equal(download.suggestedFilename(), 'RAHAYU SITI-MR.2024.001_CR.2024.002.iso')
+    t.strictSame(await contentOf(download), [...uids('MR.2024.001'), ...uids('CR.2024.002')].sort())
+    await tab.goto(`${shipped.url}/send_rimage_multiple.php?accession_number=CR.2024.002`)
+    t.equal(new URL(tab.url()).pathname, '/print')
+    await tab.getByRole('button', { name: 'Send to the robot' }).waitFor()
+    await inside.close()
   })
 
   t.test('the progress page counts up, survives a reload, and saves the disc', async t => {
@@ -119,6 +134,37 @@ t.test('pages in Chromium', async t => {
     t.match(mkiso.app.activities.finished[0], { outcome: { kind: 'cancelled', by: 'client' } })
   })
 
+  t.test('a part of the study: ticks, all of them at first', async t => {
+    gate.allow(1_000_000)
+    await page.goto(`${nginx.url}/download?accession_number=CT.2024.200`)
+    await page.locator('#images', { hasText: /^[1-9]/ }).waitFor()
+    const moves = here.pacs.moves()
+    await page.getByText('Only a part of the study').click()
+    const second = page.getByLabel(/CT · Series 2/)
+    await second.waitFor()
+    t.equal(await page.locator('#choices input').count(), 2)
+    t.equal(await page.locator('#choices input:checked').count(), 2)
+    t.strictSame(await violations(page), [])
+    await page.getByRole('button', { name: 'Make a disc of these' }).click()
+    await page.getByText('This is the whole study').waitFor()
+    await second.uncheck()
+    await page.getByLabel(/CT · Series 1/).uncheck()
+    await page.getByRole('button', { name: 'Make a disc of these' }).click()
+    await page.getByText('Tick at least one series.').waitFor()
+    await second.check()
+    const saving = page.waitForEvent('download')
+    await page.getByRole('button', { name: 'Make a disc of these' }).click()
+    await page.getByText('Part of the study · 1 series').waitFor()
+    t.strictSame(await violations(page), [])
+    gate.open()
+    const download = await saving
+    t.equal(download.suggestedFilename(), 'CT.2024.200-part.iso')
+    t.equal((await contentOf(download)).length, 100)
+    t.equal(here.pacs.moves(), moves, 'the retrieval that runs is joined')
+    await page.getByRole('link', { name: 'The whole study' }).waitFor()
+    t.strictSame(await nothingLeft(mkiso, 15_000), [])
+  })
+
   t.test('a set of discs: a link for each', async t => {
     const whole = CAPACITY_BYTES.cd
     t.teardown(() => { CAPACITY_BYTES.cd = whole })
@@ -165,7 +211,7 @@ t.test('pages in Chromium', async t => {
     t.equal((await publisher.received()).length, before + 200)
     t.match(mkiso.app.activities.finished[0], { kind: 'print', outcome: { kind: 'success' }, sentImages: 200 })
     await page.goto(`${nginx.url}/print?accession_number=DUP.2024.001`)
-    await page.getByRole('heading', { name: 'These accession numbers belong to different patients.' }).waitFor()
+    await page.getByRole('heading', { name: 'These images belong to more than one patient.' }).waitFor()
     t.equal(await page.getByRole('button', { name: 'Send to the robot' }).isVisible(), false)
   })
 
@@ -204,7 +250,7 @@ t.test('pages in Chromium', async t => {
     await page.locator('.auth-container input').fill(KEY)
     await page.locator('.auth-container').getByRole('button', { name: 'Apply credentials' }).click()
     await page.locator('.modal-ux').getByRole('button', { name: 'Close' }).first().click()
-    const operation = page.locator('.opblock', { hasText: '/status/state' })
+    const operation = page.locator('.opblock-get', { hasText: '/status/state' })
     await operation.locator('.opblock-summary-control').click()
     await operation.getByRole('button', { name: 'Execute' }).click()
     await operation.locator('.live-responses-table .response .response-col_status', { hasText: '200' }).waitFor()

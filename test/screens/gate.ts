@@ -43,3 +43,37 @@ export async function startGate (t: Pick<Test, 'teardown'>, port: number, target
   })
   return { allow, open: () => { allow(Infinity) } }
 }
+
+/** A way on which each connection carries so many bytes of answers and then stands still, until it is opened: the middle of a download, for as long as a test wants. */
+export async function startNarrowWay (t: Pick<Test, 'teardown'>, port: number, target: number, bytesPerConnection: number): Promise<Pick<Gate, 'open'>> {
+  let most = bytesPerConnection
+  const sockets = new Set<Socket>()
+  const server = createServer(from => {
+    const to = connect(target, '127.0.0.1')
+    for (const socket of [from, to]) {
+      sockets.add(socket)
+      socket.once('close', () => { sockets.delete(socket) })
+    }
+    let carried = 0
+    from.pipe(to)
+    to.on('data', chunk => {
+      carried += chunk.length
+      from.write(chunk)
+      if (carried > most) to.pause()
+    })
+    from.on('error', () => { to.destroy() }).on('close', () => { to.destroy() })
+    // a connection that stands still is cut all the same
+    to.on('error', () => { from.destroy() }).on('end', () => { from.end() }).on('close', () => { from.destroy() })
+  })
+  await new Promise<void>(resolve => { server.listen(port, '127.0.0.1', resolve) })
+  t.teardown(async () => {
+    for (const socket of sockets) socket.destroy()
+    await new Promise(resolve => { server.close(resolve) })
+  })
+  return {
+    open: () => {
+      most = Infinity
+      for (const socket of sockets) socket.resume()
+    }
+  }
+}

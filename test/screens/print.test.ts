@@ -29,7 +29,7 @@ t.test('a print in Chromium', async t => {
     cd_publisher: { host: '127.0.0.1', port: robot.port },
     relay: { state_dir: unknownPrint(stateDir, `127.0.0.1:${robot.port}`) }
   })
-  const nginx = await startNginx(t, { upstreams: [new URL(mkiso.url).host], key: KEY })
+  const nginx = await startNginx(t, { upstreams: [new URL(mkiso.url).host], key: KEY, links: 'direct' })
   const browser = await startBrowser()
   t.teardown(async () => { await browser.close() })
   const context = await browser.newContext({ locale: 'en-GB' })

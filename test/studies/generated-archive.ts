@@ -82,6 +82,17 @@ const GOOD: Mood = {
   seriesListing: ['whole', 'whole', 'cut'],
   breaks: [false, false, false, false, true]
 }
+/** Nearly nothing goes wrong in one, so that several at once can be right. */
+const BEST: Mood = {
+  ...GOOD,
+  listing: ['whole', 'whole', 'whole', 'whole', 'cut'],
+  count: ['right', 'right', 'absent'],
+  lost: [...Array.from({ length: 40 }, () => 0), 1],
+  refused: [...Array.from({ length: 20 }, () => 0), 1],
+  answers: ['after', 'after', 'after', 'after', 'early'],
+  seriesListing: ['whole', 'whole', 'whole', 'whole', 'cut'],
+  breaks: [...Array.from({ length: 9 }, () => false), true]
+}
 const BAD: Mood = {
   listing: ['whole', 'whole', 'whole', 'cut', 'short', 'none', 'empty'],
   count: ['right', 'right', 'absent', 'absent', 'low', 'high'],
@@ -129,6 +140,9 @@ const archive = (mood: Mood): fc.Arbitrary<GeneratedArchive> => fc.record({
 })
 
 export const generatedArchive: fc.Arbitrary<GeneratedArchive> = fc.oneof(archive(GOOD), archive(BAD))
+
+/** One of several: mostly well. */
+export const oneOfSeveral: fc.Arbitrary<GeneratedArchive> = fc.oneof({ weight: 4, arbitrary: archive(BEST) }, { weight: 1, arbitrary: generatedArchive })
 
 /** What a disc must hold: identity and content of each image. */
 export function truthOf ({ series }: GeneratedArchive): Set<string> {
@@ -182,12 +196,26 @@ export interface Played extends Archive {
   contents: Map<string, string>
 }
 
+/** Where all that is sent arrives: of one archive, or of several that send to one receiver. */
+export interface Receiver {
+  sink: StudySink | undefined
+  /** Name of the archive that has been asked. */
+  asked: string | undefined
+}
+
+export interface PlayOptions {
+  name?: string
+  receiver?: Receiver
+  contents?: Map<string, string>
+  /** The receiver knows it by its title; false for one that sends under a title of its own. */
+  titleKnown?: boolean
+}
+
 /** Plays a generated archive. */
-export function play (generated: GeneratedArchive, clock: VirtualClock): Played {
-  const contents = new Map<string, string>()
+export function play (generated: GeneratedArchive, clock: VirtualClock, options: PlayOptions = {}): Played {
+  const { name = 'GENERATED', receiver = { sink: undefined, asked: undefined }, contents = new Map<string, string>(), titleKnown = true } = options
   const lost = new Map(generated.series.flatMap(({ images }) => images.map(image => [image, image.lost])))
   const refused = new Map(generated.series.map(series => [series, series.refused]))
-  let sink: StudySink | undefined
   let sending = 0
   let files = 0
   let broken = !generated.breaks
@@ -195,9 +223,11 @@ export function play (generated: GeneratedArchive, clock: VirtualClock): Played 
 
   const deliver = async (seriesInFile: string, sopInstanceUid: string, content: string, provenance: Provenance): Promise<void> => {
     await clock.wait(1)
-    const path = `file ${++files}`
+    const path = `file ${name} ${++files}`
     contents.set(path, content)
-    await sink?.offer(deliveryOf(path, seriesInFile, sopInstanceUid, provenance))
+    // what a receiver makes of one that sends, late, while another has been asked
+    const sender = !titleKnown || content === 'strange' ? undefined : receiver.asked === name ? 'asked' : 'other'
+    await receiver.sink?.offer({ ...deliveryOf(path, seriesInFile, sopInstanceUid, sender === 'other' ? 'unknown' : provenance), from: content === 'strange' ? 'stranger' : name, sender })
   }
   const strange = async (now: boolean): Promise<void> => {
     const { stranger } = generated
@@ -220,7 +250,7 @@ export function play (generated: GeneratedArchive, clock: VirtualClock): Played 
         if (left > 0) {
           lost.set(image, left - 1)
           await clock.wait(1)
-          if (image.cut) sink?.cutOff(image.sopInstanceUid, 'its association broke')
+          if (image.cut) receiver.sink?.cutOff(image.sopInstanceUid, 'its association broke')
           continue
         }
         for (let n = 0; n < (image.twice ? 2 : 1); n++) await deliver(image.seriesInFile, image.sopInstanceUid, contentOf(series.uid, image), generated.provenance)
@@ -271,9 +301,10 @@ export function play (generated: GeneratedArchive, clock: VirtualClock): Played 
   }
 
   const session: FetchSession = {
-    receive: (_study, receiver) => {
-      sink = receiver
-      return () => { sink = undefined }
+    receive: (_study, sink) => {
+      receiver.sink = sink
+      receiver.asked = name
+      return () => { receiver.sink = undefined }
     },
     fetch,
     mayStillSend: () => sending > 0,
@@ -283,7 +314,7 @@ export function play (generated: GeneratedArchive, clock: VirtualClock): Played 
   }
   return {
     contents,
-    name: 'GENERATED',
+    name,
     findStudies: async () => [describe(generated)],
     listInstances: async study => {
       await clock.wait(3)

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Archive, FetchOutcome, StudySink } from '../../src/archive/archive.ts'
+import { oneArchive } from '../../src/archive/several.ts'
 import { readObject } from '../../src/dicom/part10.ts'
 import type { Study } from '../../src/dicom/study.ts'
 import { silentLog, until } from '../../src/process.ts'
@@ -58,10 +59,10 @@ t.test('who asked first leaves while the archive is asked', async t => {
     })
   }
   const store = new StudyStore({
-    archive,
+    archives: oneArchive(archive),
     workDir: folder,
     log: silentLog,
-    limits: { idleTimeoutMs: 60_000, settleTimeoutMs: 1_000, queueTimeoutMs: 60_000 },
+    limitsOf: () => ({ idleTimeoutMs: 60_000, settleTimeoutMs: 1_000, queueTimeoutMs: 60_000 }),
     rules: { allowMixedPatients: false, allowReassigned: false, allowIncomplete: false },
     keepForMs: 60_000,
     keepMaxBytes: 1e9,

@@ -1,12 +1,14 @@
 /** The viewer: series on one side, one or two pictures on the other. */
 import type { PageData } from '../../src/disc/viewer/page-data.ts'
-import { curveOfWindow, windowOfRange, type Window } from '../../src/disc/viewer/window.ts'
+import type { Window } from '../../src/disc/viewer/window.ts'
 import { mayShow, stacksOf, type Stack } from './data.ts'
 import { takeFiles } from './decode.ts'
+import { documentReader, isPdf } from './documents.ts'
 import { button, element, svg } from './dom.ts'
 import { nearest } from './geometry.ts'
-import { canvasOf, forgetPictures, pictureOf } from './pictures.ts'
-import { filterElement, Viewport, type Say, type Tool } from './viewport.ts'
+import { forgetPictures, pictureOf } from './pictures.ts'
+import { showThumbnail, type Place } from './thumbnails.ts'
+import { Viewport, type Say, type Tool } from './viewport.ts'
 
 /** In HU; as radiologists set them. */
 const CT_PRESETS: ReadonlyArray<{ word: string, centre: number, width: number }> = [
@@ -17,6 +19,7 @@ const TOOLS: ReadonlyArray<{ tool: Tool, key: string, sign: string }> = [
   { tool: 'window', key: 'w', sign: '◐' }, { tool: 'pan', key: 'p', sign: '✥' }, { tool: 'zoom', key: 'z', sign: '⌕' }, { tool: 'measure', key: 'm', sign: '↔' }
 ]
 const THUMBNAIL_PIXELS = 96
+const PAGE_THUMBNAIL_PIXELS = 176
 
 const place = document.getElementById('viewer')
 const text = document.getElementById('viewer-data')?.textContent ?? ''
@@ -144,62 +147,47 @@ function start (place: HTMLElement, data: PageData): void {
 
   // --- the series
   const tiles = new Map<Stack, HTMLElement>()
+  const places = new Map<Stack, Place[]>()
   const list = element('nav', { class: 'mv-list', 'aria-label': say('series_list') })
   const reports = stacks.filter(({ reports }) => reports.length > 0)
   for (const stack of reports) for (const report of stack.reports) list.append(reportTile(stack, report))
   for (const stack of stacks.filter(({ items, reports }) => items.length > 0 && reports.length === 0)) {
-    const { canvas } = canvasOf(THUMBNAIL_PIXELS, THUMBNAIL_PIXELS)
-    const tile = element('button', { type: 'button', class: 'mv-tile' },
-      element('span', { class: 'mv-thumb' }, canvas, element('span', { class: 'mv-modality' }, stack.modality)),
+    const picture = element('span', { class: 'mv-thumb' }, stack.modality)
+    const tile = element('button', { type: 'button', class: 'mv-tile' }, picture,
       element('span', { class: 'mv-label' },
-        element('strong', {}, stack.description || `${stack.modality} ${stack.number}`), ` ${stack.study.date} · ${say('images', { count: stack.items.length })}`))
+        element('strong', {}, nameOf(stack)), ` ${stack.study.date} · ${say('images', { count: stack.items.length })}`))
     tile.addEventListener('click', () => { active.open(stack) })
     tiles.set(stack, tile)
+    places.set(stack, [{ element: picture, pixels: THUMBNAIL_PIXELS, explain: sentence => { tile.title = sentence } }, ...onPage(stack)])
     list.append(tile)
+  }
+
+  function nameOf ({ description, modality, number }: Stack): string {
+    return description || `${modality} ${number}`
+  }
+
+  /** The tile of a series on the page below the viewer. */
+  function onPage (stack: Stack): Place[] {
+    const tile = document.querySelector(`[data-series="${stack.id}"]`)
+    if (!(tile instanceof HTMLElement)) return []
+    const made = element('button', { type: 'button', class: tile.className }, ...tile.childNodes)
+    made.addEventListener('click', () => {
+      active.open(stack)
+      place.scrollIntoView()
+    })
+    tile.replaceWith(made)
+    return [{ element: made, pixels: PAGE_THUMBNAIL_PIXELS, label: nameOf(stack), explain: sentence => { made.replaceChildren(sentence) } }]
   }
 
   function reportTile (stack: Stack, path: string): HTMLElement {
     const tile = element('button', { type: 'button', class: 'mv-tile mv-report' },
-      element('span', { class: 'mv-thumb' }, path.endsWith('.PDF') ? 'PDF' : '▤'),
+      element('span', { class: 'mv-thumb' }, isPdf(path) ? 'PDF' : '▤'),
       element('span', { class: 'mv-label' }, element('strong', {}, stack.description || say('reports')), ` ${stack.study.date}`))
-    tile.addEventListener('click', () => { openReport(path, stack.description) })
+    tile.addEventListener('click', () => { documents.open(path, stack.description) })
     return tile
   }
 
-  const dialog = element('dialog', { class: 'mv-dialog' })
-  function openReport (path: string, title: string): void {
-    // nothing of a report runs; a PDF needs the browser's own reader
-    const frame = element('iframe', { src: path, title, ...(path.endsWith('.PDF') ? {} : { sandbox: '' }) })
-    dialog.replaceChildren(
-      element('p', {}, button('✕', say('close'), () => { dialog.close() }), ' ', element('a', { href: path, target: '_blank', rel: 'noopener' }, say('open_report'))),
-      frame)
-    dialog.showModal()
-  }
-
-  async function thumbnail (stack: Stack, tile: HTMLElement): Promise<void> {
-    const items = stack.items.filter(mayShow)
-    const canvas = tile.querySelector('canvas')
-    // the middle one, or the one nearest to it that has a picture
-    const middle = Math.floor(items.length / 2)
-    for (const item of [items[middle], items[middle + 1], items[middle - 1]]) {
-      if (item === undefined || canvas === null) continue
-      try {
-        const picture = await pictureOf(item)
-        const { context } = canvasOf(THUMBNAIL_PIXELS, THUMBNAIL_PIXELS, canvas)
-        const scale = THUMBNAIL_PIXELS / Math.max(item.image.columns, item.image.rows)
-        context.setTransform(scale, 0, 0, scale, (THUMBNAIL_PIXELS - item.image.columns * scale) / 2, (THUMBNAIL_PIXELS - item.image.rows * scale) / 2)
-        context.imageSmoothingEnabled = picture.colour !== 'grey'
-        picture.draw(context)
-        const id = `mv-thumb-${stack.id}`
-        const { min, max } = picture.range ?? { min: 0, max: 255 }
-        const range = windowOfRange(min * item.view.slope + item.view.intercept, max * item.view.slope + item.view.intercept)
-        thumbnailFilters.append(filterElement(id, item, picture, { fallback: curveOfWindow(range) }))
-        canvas.style.filter = `url(#${id})`
-        tile.classList.add('mv-drawn')
-        return
-      } catch { /* the next one */ }
-    }
-  }
+  const documents = documentReader(say)
   const thumbnailFilters = svg('svg', { width: 0, height: 0, 'aria-hidden': 'true', class: 'mv-filters' })
 
   // --- files that the person gives
@@ -219,7 +207,7 @@ function start (place: HTMLElement, data: PageData): void {
 
   // --- the keyboard
   place.addEventListener('keydown', event => {
-    if (event.target instanceof HTMLSelectElement || event.ctrlKey || event.metaKey || event.altKey || dialog.open) return
+    if (event.target instanceof HTMLSelectElement || event.ctrlKey || event.metaKey || event.altKey || documents.element.open) return
     const onStage = event.target instanceof HTMLElement && event.target.classList.contains('mv-stage')
     if (event.shiftKey && onStage && arrows(event.key)) event.preventDefault()
     else if (keys(event.key, onStage)) event.preventDefault()
@@ -270,14 +258,15 @@ function start (place: HTMLElement, data: PageData): void {
     element('div', { class: 'mv-tools', role: 'toolbar', 'aria-label': say('title') },
       ...toolButtons.map(({ made }) => made), presets, invert, rotate, reset, play, twoButton, togetherButton, pick, picker, picked,
       element('strong', { class: 'mv-notice' }, say('not_for_diagnosis'))),
-    element('div', { class: 'mv-main' }, list, panes), help, dialog, thumbnailFilters)
+    element('div', { class: 'mv-main' }, list, panes), help, documents.element, thumbnailFilters)
   place.classList.add('mv')
   place.hidden = false
   setTwo(false)
   if (first !== undefined) viewports[0]?.open(first)
   // the first picture before all thumbnails
   async function thumbnails (): Promise<void> {
-    for (const [stack, tile] of tiles) await thumbnail(stack, tile)
+    thumbnailFilters.replaceChildren()
+    for (const [stack, shown] of places) await showThumbnail(stack, shown, thumbnailFilters, say)
   }
   const item = viewports[0]?.item
   void (item === undefined ? Promise.resolve() : pictureOf(item).catch(() => undefined)).then(async () => { await thumbnails() })

@@ -3,11 +3,12 @@ import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { DISC_ANSWERS } from '../../../plugins/send-disc.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
+import { choiceOf } from '../../../src/disc/choice.ts'
 import { isoFileNameForPatient, nameFromDicom } from '../../../src/disc/file-name.ts'
 import { MkisoError } from '../../../src/errors.ts'
 import { DiscFormatQuery, FORM_BYTES, formatWanted, readForm, ZipForm, ZipHeaders } from '../../../src/http/disc-format.ts'
 import { withQuery } from '../../../src/http/links.ts'
-import { AccessionNumberList, DiscNumber, discNumber, DiscSet, errorResponses, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
+import { AccessionNumberList, CHOICE_QUERY, DiscNumber, discNumber, DiscSet, errorResponses, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
 const QUERY = Type.Object({
   accession_numbers: Type.Optional(AccessionNumberList),
@@ -16,10 +17,17 @@ const QUERY = Type.Object({
   disc: DiscNumber,
   set: DiscSet,
   preparation: PreparationId,
+  ...CHOICE_QUERY,
   ...SIGNED_LINK_QUERY
 })
 
-const ANSWERS = { ...errorResponses(...RETRIEVAL_ERRORS, 'ACCESSION_UNKNOWN', 'PATIENT_API_UNAVAILABLE', 'DISC_TOO_SMALL', 'SET_CHANGED', 'ISO_CREATION_FAILED', 'RANGE_NOT_SATISFIABLE'), ...DISC_ANSWERS }
+const ANSWERS = {
+  ...errorResponses(
+    ...RETRIEVAL_ERRORS, 'NO_SUCH_SERIES', 'ACCESSION_UNKNOWN', 'PATIENT_API_UNAVAILABLE', 'DISC_TOO_SMALL', 'SET_CHANGED', 'ISO_CREATION_FAILED', 'RANGE_NOT_SATISFIABLE',
+    'DOWNLOAD_CANCELLED'
+  ),
+  ...DISC_ANSWERS
+}
 
 interface Asked { query: Static<typeof QUERY>, headers: Static<typeof ZipHeaders> }
 
@@ -34,11 +42,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const patient = await app.patientOf(accessionNumbers, { signal: activity.signal, log: request.log })
     const linkOf = (disc: number, set: string): string => withQuery('/api/iso/download-multiple', request.url, { disc: String(disc), set, preparation: undefined })
     const { disc: number, set } = query
-    const resuming = request.headers.range !== undefined
     const wanted = {
-      ...format, accessionNumbers, disc: discNumber(number), set, linkOf, signal: activity.signal, log: request.log, check: patient.check, resuming, watch: activity
+      ...format, accessionNumbers, disc: discNumber(number), choice: choiceOf(query), set, linkOf, signal: activity.signal, check: patient.check, watch: activity
     }
-    const disc = request.method === 'HEAD' ? await app.discs.openKept(wanted) : await app.discs.open(wanted)
+    const disc = await reply.openDisc(wanted)
     if (disc === undefined) return reply.sendUnknownDisc()
     return reply.warnOfPatient(patient).sendDisc(disc, { fileName: isoFileNameForPatient(patient.name ?? nameFromDicom(disc.patient.patientName), accessionNumbers), linkOf })
   }

@@ -3,14 +3,20 @@ import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { DISC_ANSWERS } from '../../../plugins/send-disc.ts'
 import { checkAccessionNumber } from '../../../src/dicom/accession-number.ts'
+import { choiceOf } from '../../../src/disc/choice.ts'
 import { isoFileName } from '../../../src/disc/file-name.ts'
 import { DiscFormatQuery, FORM_BYTES, formatWanted, readForm, ZipForm, ZipHeaders } from '../../../src/http/disc-format.ts'
 import { withQuery } from '../../../src/http/links.ts'
-import { AccessionNumber, DiscNumber, discNumber, DiscSet, errorResponses, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
+import { AccessionNumber, CHOICE_QUERY, DiscNumber, discNumber, DiscSet, errorResponses, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
-const QUERY = Type.Object({ accession_number: AccessionNumber, format: DiscFormatQuery, disc: DiscNumber, set: DiscSet, preparation: PreparationId, ...SIGNED_LINK_QUERY })
+const QUERY = Type.Object({
+  accession_number: AccessionNumber, format: DiscFormatQuery, disc: DiscNumber, set: DiscSet, preparation: PreparationId, ...CHOICE_QUERY, ...SIGNED_LINK_QUERY
+})
 
-const ANSWERS = { ...errorResponses(...RETRIEVAL_ERRORS, 'DISC_TOO_SMALL', 'SET_CHANGED', 'ISO_CREATION_FAILED', 'RANGE_NOT_SATISFIABLE'), ...DISC_ANSWERS }
+const ANSWERS = {
+  ...errorResponses(...RETRIEVAL_ERRORS, 'NO_SUCH_SERIES', 'DISC_TOO_SMALL', 'SET_CHANGED', 'ISO_CREATION_FAILED', 'RANGE_NOT_SATISFIABLE', 'DOWNLOAD_CANCELLED'),
+  ...DISC_ANSWERS
+}
 
 interface Asked { query: Static<typeof QUERY>, headers: Static<typeof ZipHeaders> }
 
@@ -22,12 +28,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const patient = await app.patientOfDownload([accessionNumber], { signal: activity.signal, log: request.log })
     const linkOf = (disc: number, set: string): string => withQuery('/api/iso/download', request.url, { disc: String(disc), set, preparation: undefined })
     const { disc: number, set } = query
-    const resuming = request.headers.range !== undefined
     const wanted = {
       ...format,
-      accessionNumbers: [accessionNumber], disc: discNumber(number), set, linkOf, signal: activity.signal, log: request.log, check: patient.check, resuming, watch: activity
+      accessionNumbers: [accessionNumber], disc: discNumber(number), choice: choiceOf(query), set, linkOf, signal: activity.signal, check: patient.check, watch: activity
     }
-    const disc = request.method === 'HEAD' ? await app.discs.openKept(wanted) : await app.discs.open(wanted)
+    const disc = await reply.openDisc(wanted)
     return disc === undefined ? reply.sendUnknownDisc() : reply.warnOfPatient(patient).sendDisc(disc, { fileName: isoFileName(accessionNumber), linkOf })
   }
 

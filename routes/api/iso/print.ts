@@ -22,7 +22,7 @@ const Printed = Type.Object({
   patient_name: Type.String(),
   destination: Type.String({ description: 'The CD publisher, host:port.' }),
   files_sent: Type.Integer({ description: 'Images that the CD publisher confirmed.' })
-}, { examples: [{ status: 'success', accessions_sent: ['MR.2024.001'], patient_name: 'JOHN DOE', destination: '172.16.0.120:104', files_sent: 240 }] })
+}, { title: 'Printed', examples: [{ status: 'success', accessions_sent: ['MR.2024.001'], patient_name: 'JOHN DOE', destination: '172.16.0.120:104', files_sent: 240 }] })
 
 const ANSWER = {
   description: 'The CD publisher has confirmed every image.',
@@ -39,7 +39,7 @@ const ANSWER = {
 const ACCEPTED = {
   description: 'It is written down, and goes on by itself (Prefer: respond-async).',
   headers: { location: Type.String({ description: 'Of the job: its state, and below it its events.' }) },
-  content: { 'application/json': { schema: Type.Object(PrintState.properties, { examples: [PRINT_EXAMPLE] }) } }
+  content: { 'application/json': { schema: Type.Object(PrintState.properties, { title: 'Print', examples: [PRINT_EXAMPLE] }) } }
 }
 
 const QUERY = {
@@ -61,14 +61,18 @@ const routes: FastifyPluginAsyncTypebox = async app => {
 
   interface Asked { query: { accession_number: string, again?: string }, headers: { 'idempotency-key'?: string } }
 
-  const printOf = (request: FastifyRequest, { query, headers }: Asked, detached: boolean): PrintRequest => ({
-    accessionNumbers: parseAccessionNumbers(query.accession_number, app.config.server.max_accessions),
-    caller: request.caller,
-    requestId: request.id,
-    again: query.again === 'true',
-    detached,
-    idempotencyKey: headers['idempotency-key']
-  })
+  const printOf = (request: FastifyRequest, { query, headers }: Asked, detached: boolean): PrintRequest => {
+    // to print all where a part was asked for would be as wrong as the other way round
+    if ('series' in query || 'modality' in query) throw new MkisoError('INVALID_REQUEST', 'a print is of whole studies: series and modality are for downloads')
+    return {
+      accessionNumbers: parseAccessionNumbers(query.accession_number, app.config.server.max_accessions),
+      caller: request.caller,
+      requestId: request.id,
+      again: query.again === 'true',
+      detached,
+      idempotencyKey: headers['idempotency-key']
+    }
+  }
 
   const waitFor = async (print: PrintRequest, activity: Activity): Promise<PrintRecord> => {
     try {

@@ -1,11 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { ACTIVITY_EXAMPLE, activityState } from '../../../src/http/activity-state.ts'
+import { choiceOf } from '../../../src/disc/choice.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { MkisoError } from '../../../src/errors.ts'
 import { DiscFormatQuery } from '../../../src/http/disc-format.ts'
 import { downloadPath, withQuery } from '../../../src/http/links.ts'
-import { AccessionNumberList, DiscNumber, discNumber, DiscSet, errorBody, errorResponses, eventStream, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
+import { AccessionNumberList, CHOICE_QUERY, DiscNumber, discNumber, DiscSet, errorBody, errorResponses, eventStream, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/progress', {
@@ -16,8 +17,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Makes a disc ready for its download, and tells how far it is',
       description: 'Server-Sent Events, each the whole state. With the disc ready there is a link, which downloads it. Who comes back with the id of an earlier event joins; who stays away for ten seconds gives the disc up.',
       security: [{ apiKey: [] }],
-      querystring: Type.Object({ accession_number: AccessionNumberList, format: DiscFormatQuery, disc: DiscNumber, set: DiscSet, id: PreparationId, ...SIGNED_LINK_QUERY }),
-      response: { ...errorResponses(...RETRIEVAL_ERRORS), 200: eventStream('Progress, until the disc has gone out or cannot be made.', ACTIVITY_EXAMPLE) }
+      querystring: Type.Object({
+        accession_number: AccessionNumberList, format: DiscFormatQuery, disc: DiscNumber, set: DiscSet, id: PreparationId, ...CHOICE_QUERY, ...SIGNED_LINK_QUERY
+      }),
+      response: { ...errorResponses(...RETRIEVAL_ERRORS, 'NO_SUCH_SERIES'), 200: eventStream('Progress, until the disc has gone out or cannot be made.', ACTIVITY_EXAMPLE) }
     }
   }, async (request, reply) => {
     const { accession_number: list, format = 'iso', id, disc, set } = request.query
@@ -28,11 +31,14 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       caller: request.caller,
       accessionNumbers,
       disc: discNumber(disc),
+      choice: choiceOf(request.query),
       set,
       linkOf: (n, set) => withQuery('/download', request.url, { disc: String(n), set, id: undefined }),
       log: request.log
     })
     const { activity } = preparation
+    // a link that was good when this began is good for taking it
+    if (request.signedLink !== undefined && activity.outcome === undefined) app.linkUses.making(activity.id, request.signedLink.signature)
     const link = withQuery(downloadPath(accessionNumbers.join(',')), request.url, { id: undefined, preparation: activity.id })
     return reply.sendEvents({
       state: () => ({
@@ -59,7 +65,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       description: 'Ends its retrieval when nobody else waits for it, and its download.',
       security: [{ apiKey: [] }],
       querystring: Type.Object({ accession_number: AccessionNumberList, disc: DiscNumber, id: Type.String({ format: 'uuid', description: 'Of the disc, as it comes with each event.' }), ...SIGNED_LINK_QUERY }),
-      response: { ...errorResponses('INVALID_ACCESSION_NUMBER', 'UNAUTHORIZED', 'TOO_MANY_REQUESTS', 'NOT_FOUND', 'FORBIDDEN_ORIGIN'), 204: Type.Null({ description: 'It is given up.' }) }
+      response: { ...errorResponses('INVALID_ACCESSION_NUMBER', ...SIGNED_LINK_ERRORS, 'TOO_MANY_REQUESTS', 'NOT_FOUND', 'FORBIDDEN_ORIGIN'), 204: Type.Null({ description: 'It is given up.' }) }
     }
   }, async (request, reply) => {
     const { accession_number: list, id } = request.query

@@ -1,26 +1,27 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { summaryOf } from '../../../src/work/activity.ts'
-import { StudiesState, studiesState } from '../../../src/http/activity-state.ts'
+import { StudiesOfArchive, studiesOfArchive } from '../../../src/http/activity-state.ts'
+import { downloadPath } from '../../../src/http/links.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
-import { AccessionNumberList, errorResponses, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
+import { AccessionNumberList, CHOICE_QUERY, errorResponses, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/studies', {
     onRequest: app.authorise,
-    config: { signedAs: '/api/iso/print' },
+    config: { signedAs: list => ['/api/iso/print', downloadPath(list)] },
     schema: {
       tags: ['disc'],
       summary: 'Whose studies these are',
-      description: 'Asks the PACS, and moves nothing: for a page that asks before it prints.',
+      description: 'Asks the PACS, or takes what is known where their disc is being made for a page (id), and moves nothing: for a page that asks before it prints, and for one that offers a part of the study.',
       security: [{ apiKey: [] }],
-      querystring: Type.Object({ accession_number: AccessionNumberList, ...SIGNED_LINK_QUERY }),
-      response: { ...errorResponses(...RETRIEVAL_ERRORS), 200: StudiesState }
+      querystring: Type.Object({ accession_number: AccessionNumberList, id: PreparationId, ...CHOICE_QUERY, ...SIGNED_LINK_QUERY }),
+      response: { ...errorResponses(...RETRIEVAL_ERRORS), 200: StudiesOfArchive }
     }
   }, async (request, reply) => {
     const accessionNumbers = parseAccessionNumbers(request.query.accession_number, app.config.server.max_accessions)
-    const manifest = await app.studyStore.find(accessionNumbers, { signal: request.gone, log: request.log })
-    return reply.header('cache-control', 'no-store').send(studiesState(summaryOf(manifest)))
+    const manifest = app.preparations.manifestOf(request.query.id, accessionNumbers) ?? await app.studyStore.find(accessionNumbers, { signal: request.gone, log: request.log })
+    return reply.header('cache-control', 'no-store').send(studiesOfArchive(summaryOf(manifest), manifest))
   })
 }
 

@@ -6,6 +6,8 @@
 import { MkisoError } from '../../errors.ts'
 
 export interface Limits {
+  /** Where its keys stand in the configuration: `pacs`, or `archives.0`. */
+  section?: string
   /** Queries and moves together. */
   associations: number
   /** Moves; more than `associations` means as many as those. */
@@ -20,7 +22,7 @@ export const QUERIES_BEFORE_A_MOVE = 16
 /** A PACS counts an association for a moment after it was released: dcmqrscp until its process has ended. */
 const AFTER_AN_ENDING_MS = 50
 
-const KEY = { query: 'pacs.max_associations', move: 'pacs.max_moves, pacs.max_associations' } as const
+const KEYS: Record<TurnKind, readonly string[]> = { query: ['max_associations'], move: ['max_moves', 'max_associations'] }
 
 interface Queue {
   active: number
@@ -105,7 +107,8 @@ export class AssociationLimit {
         ? undefined
         : setTimeout(() => {
           settle()
-          const detail = `no turn at the PACS within ${queueTimeoutMs / 1_000} s (${KEY[kind]})`
+          const { section = 'pacs' } = this.#limits
+          const detail = `no turn at the PACS within ${queueTimeoutMs / 1_000} s (${KEYS[kind].map(key => `${section}.${key}`).join(', ')})`
           reject(new MkisoError('TOO_MANY_CONCURRENT', detail, { retryAfterSeconds: 30 }))
         }, queueTimeoutMs)
       signal.addEventListener('abort', onAbort, { once: true })

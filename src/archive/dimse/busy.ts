@@ -13,7 +13,7 @@ interface Ended { kind: string, fault?: AssociationFault }
 
 export interface InTurnOptions {
   limit: AssociationLimit
-  pacs: { aeTitle: string, queueTimeoutMs: number }
+  pacs: { name: string, queueTimeoutMs: number }
   signal: AbortSignal
   log: Log
   /**
@@ -49,11 +49,11 @@ async function untilAdmitted<R extends Ended> (ask: () => Promise<R>, options: I
     if (result.fault?.kind !== 'busy') return result
     const { reason } = result.fault
     if (waitedMs >= longestMs) {
-      const detail = `${pacs.aeTitle} rejected the association for ${Math.round(longestMs / 1_000)} s (${reason})`
+      const detail = `${pacs.name} rejected the association for ${Math.round(longestMs / 1_000)} s (${reason})`
       throw new MkisoError('TOO_MANY_CONCURRENT', detail, { retryAfterSeconds: 30 })
     }
     // one that is told its limit is still rejected now and then: a PACS counts an association for a while after it has ended
-    if (pauseMs === FIRST_PAUSE_MS) log.info({ pacs: pacs.aeTitle, reason }, 'the PACS rejects associations for now; it is asked again')
+    if (pauseMs === FIRST_PAUSE_MS) log.info({ pacs: pacs.name, reason }, 'the PACS rejects associations for now; it is asked again')
     const withUs = queueTimeoutMs === undefined && limit.underWay > 1
     await limit.pause(Math.min(pauseMs * (1 - Math.random() / 2), Math.max(1, longestMs - waitedMs)), signal)
     if (!withUs) waitedMs += performance.now() - startedAt

@@ -24,7 +24,7 @@ export function createDimseArchive ({ pacs, find, transport, inTurn }: DimseArch
   const fetch = async (session: TransportSession, part: FetchPart, options: FetchOptions): Promise<FetchOutcome> => {
     const { log, signal, onActivity } = options
     const remembered = studies.of(part.studyInstanceUid)
-    const fields = { accession: remembered?.accessionNumber, pacs: pacs.aeTitle, series: part.seriesInstanceUid }
+    const fields = { accession: remembered?.accessionNumber, pacs: pacs.name, series: part.seriesInstanceUid }
     const answer = await inTurn(async () => {
       log.info(fields, `running ${session.tool}`)
       return await session.fetch(part, { signal, log, onActivity: () => { onActivity?.() }, remembered })
@@ -35,7 +35,7 @@ export function createDimseArchive ({ pacs, find, transport, inTurn }: DimseArch
   }
 
   return {
-    name: pacs.aeTitle,
+    name: pacs.name,
     async findStudies (accessionNumbers, asking) {
       const found = await find.findStudies(accessionNumbers, asking)
       studies.remember(found)
@@ -45,7 +45,7 @@ export function createDimseArchive ({ pacs, find, transport, inTurn }: DimseArch
     async open (asking): Promise<FetchSession> {
       const session = await transport.open(asking)
       return {
-        receive: (studyInstanceUid, sink) => session.wanted.add(studyInstanceUid, sink),
+        receive: (studyInstanceUid, sink) => session.wanted.add(studyInstanceUid, sink, pacs.aeTitle),
         fetch: async (part, options) => await fetch(session, part, options),
         mayStillSend: studyInstanceUid => session.mayStillSend(studyInstanceUid),
         turnedAway: () => session.turnedAway(),

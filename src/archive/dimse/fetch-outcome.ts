@@ -1,8 +1,8 @@
 /** What a PACS answered to a C-MOVE or C-GET, in the words of the archive's interface: nothing of status and exit codes passes on. */
-import type { AssociationFault, Peer } from '../../dcmtk/peer.ts'
+import type { AssociationFault } from '../../dcmtk/peer.ts'
 import { MkisoError } from '../../errors.ts'
 import type { FetchOutcome } from '../archive.ts'
-import { pacsFault } from './pacs.ts'
+import { pacsFault, type Pacs } from './pacs.ts'
 
 /** Numbers of sub-operations (PS3.7 9.1.4.1), as far as the PACS gave them. */
 export interface Counts {
@@ -23,7 +23,7 @@ export type FetchAnswer =
   | { kind: 'failed', reason: string }
 
 export interface FetchParties {
-  pacs: Peer & { moveTimeoutMs: number }
+  pacs: Pick<Pacs, 'name' | 'section' | 'aeTitle' | 'host' | 'port' | 'moveTimeoutMs'>
   callingAeTitle: string
   /** What must be registered at the PACS. */
   destination: string
@@ -37,12 +37,12 @@ export function outcomeOf (answer: FetchAnswer, parties: FetchParties): FetchOut
   switch (answer.kind) {
     case 'answered': return answeredOutcome(answer.status, answer.counts, parties)
     case 'timeout': {
-      const fault = new MkisoError('PACS_TIMEOUT', `the move took longer than ${pacs.moveTimeoutMs / 1_000} s (pacs.move_timeout)`)
+      const fault = new MkisoError('PACS_TIMEOUT', `${pacs.name}: the move took longer than ${pacs.moveTimeoutMs / 1_000} s (${pacs.section}.move_timeout)`)
       return { ...nothing, end: 'timeout', reason: 'no end in time', fault }
     }
     // what killed the program is no fault of the PACS, which may well be there
     case 'failed':
-      return { ...nothing, end: 'broken', reason: answer.reason, fault: new MkisoError('INCOMPLETE_RETRIEVAL', `asking ${pacs.aeTitle} ended without an answer: ${answer.reason}`) }
+      return { ...nothing, end: 'broken', reason: answer.reason, fault: new MkisoError('INCOMPLETE_RETRIEVAL', `asking ${pacs.name} ended without an answer: ${answer.reason}`) }
     case 'no-association': {
       const { fault } = answer
       const isPassing = fault.kind === 'unreachable' || fault.kind === 'broken'
@@ -67,7 +67,7 @@ function answeredOutcome (status: number, counts: Counts, parties: FetchParties)
 
 /** The error of a move that brings nothing, with what to change. */
 export function refusal (why: string, { pacs, destination }: Pick<FetchParties, 'pacs' | 'destination'>): MkisoError {
-  return new MkisoError('PACS_REFUSED_MOVE', `${pacs.aeTitle}: ${why}; register AE title ${destination}, at the PACS, and check that the port can be reached from there`)
+  return new MkisoError('PACS_REFUSED_MOVE', `${pacs.name}: ${why}; register AE title ${destination}, at the PACS, and check that the port can be reached from there`)
 }
 
 /** All zeros are no count. What stands for "unknown" is left out where the counts are read. */

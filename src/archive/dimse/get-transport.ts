@@ -110,7 +110,7 @@ class Get {
     const passes = missing.classes.size > 0 ? exactContexts(missing.classes, ROOM_FOR_STORAGE) : blindContexts(ROOM_FOR_STORAGE)
     for (const contexts of passes) {
       if (missing === undefined) break
-      this.#options.log.debug({ pacs: this.#options.pacs.aeTitle, series: part.seriesInstanceUid, missing: missing.sopInstanceUids?.length }, 'C-GET goes on in another association for what did not fit into the first')
+      this.#options.log.debug({ pacs: this.#options.pacs.name, series: part.seriesInstanceUid, missing: missing.sopInstanceUids?.length }, 'C-GET goes on in another association for what did not fit into the first')
       const pass = await this.#pass(contexts, missing, signal)
       missing = pass.missing
       last = pass.end
@@ -155,6 +155,7 @@ class Get {
         maxUnwantedBytes: config.our_ae.maxUnwantedBytes,
         // it came on the association that asked
         provenanceOf: () => 'ours',
+        senderOf: () => 'asked',
         callingAeTitle: pacs.aeTitle,
         from: `${pacs.host} as ${pacs.aeTitle}`,
         flow,

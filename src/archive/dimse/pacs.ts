@@ -1,10 +1,13 @@
 /** A PACS as a value, and what its refusals mean to an administrator. */
-import type { Config } from '../../config/schema.ts'
+import type { ArchiveSettings } from '../../config/schema.ts'
 import { addressOf, type AssociationFault, type Peer, type ReceiverTls } from '../../dcmtk/peer.ts'
-
 import { MkisoError } from '../../errors.ts'
 
 export interface Pacs extends Peer {
+  /** For messages: the name in the configuration; the AE title where it has none. */
+  name: string
+  /** Where its keys stand in the configuration: `pacs`, or `archives.0`. */
+  section: string
   /** Longest wait for a turn, and for a PACS that is busy. */
   queueTimeoutMs: number
   findTimeoutMs: number
@@ -15,28 +18,30 @@ export interface Pacs extends Peer {
   settleTimeoutMs: number
 }
 
-/** The PACS of the configuration. */
-export function pacsOf (config: Config): Pacs {
-  const { ae_title: aeTitle, host, port, tls, connectTimeoutMs, queueTimeoutMs, findTimeoutMs, idleTimeoutMs, moveTimeoutMs, settleTimeoutMs } = config.pacs
+/** A PACS of the configuration. */
+export function pacsOf (settings: ArchiveSettings): Pacs {
+  const { name, section, ae_title: aeTitle, host, port, tls, connectTimeoutMs, queueTimeoutMs, findTimeoutMs, idleTimeoutMs, moveTimeoutMs, settleTimeoutMs } = settings
   return {
-    aeTitle, host, port, connectTimeoutMs, queueTimeoutMs, findTimeoutMs, idleTimeoutMs, moveTimeoutMs, settleTimeoutMs, ...(tls === undefined ? {} : { tls: { ...tls, unreachable: 'PACS_UNREACHABLE' } })
+    name, section, aeTitle, host, port, connectTimeoutMs, queueTimeoutMs, findTimeoutMs, idleTimeoutMs, moveTimeoutMs, settleTimeoutMs,
+    ...(tls === undefined ? {} : { tls: { ...tls, unreachable: 'PACS_UNREACHABLE' } })
   }
 }
 
 /** With TLS at the PACS the receiver takes TLS only, unless the configuration says that this side is plain. */
-export function receiverTlsOf ({ pacs: { tls } }: Config): ReceiverTls | undefined {
+export function receiverTlsOf ({ tls }: Pick<ArchiveSettings, 'tls'>): ReceiverTls | undefined {
   return tls === undefined || tls.incoming === 'plain' ? undefined : tls
 }
 
 /** The error for an association that did not come about, with what to change. */
-export function pacsFault (pacs: Peer, callingAeTitle: string, fault: AssociationFault): MkisoError {
+export function pacsFault (pacs: Pick<Pacs, 'name' | 'section' | 'aeTitle' | 'host' | 'port'>, callingAeTitle: string, fault: AssociationFault): MkisoError {
   const address = addressOf(pacs)
+  const { name } = pacs
   switch (fault.kind) {
     case 'unreachable':
-    case 'broken': return new MkisoError('PACS_UNREACHABLE', `${pacs.aeTitle} at ${address}: ${fault.reason}`)
-    case 'called-title-unknown': return new MkisoError('PACS_REFUSED', `the system at ${address} does not have the AE title ${pacs.aeTitle}: set pacs.ae_title to what it has`)
-    case 'calling-title-unknown': return new MkisoError('PACS_REFUSED', `${pacs.aeTitle} does not know the AE title ${callingAeTitle}: register it at the PACS`)
-    case 'busy': return new MkisoError('TOO_MANY_CONCURRENT', `${pacs.aeTitle} at ${address} rejected the association (${fault.reason})`, { retryAfterSeconds: 30 })
-    case 'rejected': return new MkisoError('PACS_REFUSED', `${pacs.aeTitle} at ${address} rejected the association: ${fault.reason}`)
+    case 'broken': return new MkisoError('PACS_UNREACHABLE', `${name} at ${address}: ${fault.reason}`)
+    case 'called-title-unknown': return new MkisoError('PACS_REFUSED', `the system at ${address} does not have the AE title ${pacs.aeTitle}: set ${pacs.section}.ae_title to what it has`)
+    case 'calling-title-unknown': return new MkisoError('PACS_REFUSED', `${name} does not know the AE title ${callingAeTitle}: register it at the PACS`)
+    case 'busy': return new MkisoError('TOO_MANY_CONCURRENT', `${name} at ${address} rejected the association (${fault.reason})`, { retryAfterSeconds: 30 })
+    case 'rejected': return new MkisoError('PACS_REFUSED', `${name} at ${address} rejected the association: ${fault.reason}`)
   }
 }

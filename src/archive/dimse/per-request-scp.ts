@@ -5,15 +5,14 @@ import { movescu } from '../../dcmtk/movescu.ts'
 import type { Log } from '../../process.ts'
 import { AllowedPeers } from './allowed-peers.ts'
 import { aeTitleAt } from '../../dcmtk/ae-title.ts'
-import { receiverTlsOf } from './pacs.ts'
 import type { Slot } from './port-pool.ts'
 import { PortTakenError, StorageScp } from './storage-scp.ts'
 import { TurnedAway, type Transport, type TransportOptions } from './transport.ts'
 import { WantedStudies } from './wanted-studies.ts'
 
 export function createPerRequestScp (options: TransportOptions): Transport {
-  const { config, pacs, workDir } = options
-  const allowed = new AllowedPeers(config.our_ae.allow_from, config.pacs.host)
+  const { config, pacs, receiverTls, workDir } = options
+  const allowed = new AllowedPeers(config.our_ae.allow_from, [pacs.host])
   return {
     async open ({ log }) {
       const folder = await mkdtemp(join(workDir, 'receive_'))
@@ -26,12 +25,12 @@ export function createPerRequestScp (options: TransportOptions): Transport {
           port: config.our_ae.base_port + index,
           folder,
           idleTimeoutMs: pacs.idleTimeoutMs,
-          tls: receiverTlsOf(config),
+          tls: receiverTls,
           allowed,
           onRefused: address => { turnedAway.add(address) },
           wanted,
           maxUnwantedBytes: config.our_ae.maxUnwantedBytes,
-          archiveAeTitle: pacs.aeTitle,
+          archiveAeTitles: [pacs.aeTitle],
           isOurAeTitle: title => title === aeTitle,
           read: options.read,
           log

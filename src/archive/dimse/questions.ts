@@ -85,21 +85,22 @@ export class Questions {
 
   /** The error that a refused query is. */
   refusal (level: QueryLevel, { status, reason }: Refused): MkisoError {
-    const advice = `allow the AE title ${this.#context.callingAeTitle} to query at the PACS`
-    return new MkisoError('PACS_REFUSED', `C-FIND at ${level} level: ${status} (${reason}); ${advice}`)
+    const { pacs, callingAeTitle } = this.#context
+    const advice = `allow the AE title ${callingAeTitle} to query at the PACS`
+    return new MkisoError('PACS_REFUSED', `${pacs.name}: C-FIND at ${level} level: ${status} (${reason}); ${advice}`)
   }
 
   /** The error that a list is where nothing can be made of a part of it. */
   cutOff (what: 'studies', { answers, unwanted, status }: Answers): MkisoError {
-    const { aeTitle } = this.#context.pacs
-    const cut = `${aeTitle} cut its answer off after ${answers.length + unwanted} ${what} (status ${status})`
+    const { name } = this.#context.pacs
+    const cut = `${name} cut its answer off after ${answers.length + unwanted} ${what} (status ${status})`
     return new MkisoError('PACS_REFUSED', `${cut}: raise its limit of answers (Orthanc: LimitFindResults)`)
   }
 
   /** One line for all answers that were left out. */
   tellLeftOut (): void {
     const { log } = this.#asking
-    const pacs = this.#context.pacs.aeTitle
+    const pacs = this.#context.pacs.name
     if (this.#unwanted > 0) {
       log.warn({ pacs, answers: this.#unwanted },
         'the PACS answered with what was not asked for (another accession number, study or series); it is left out')
@@ -120,8 +121,8 @@ export class Questions {
       case 'answers': return this.#withUids(level, result)
       case 'refused': return result
       case 'too-many': throw new MkisoError('PACS_REFUSED',
-        `${pacs.aeTitle} gives more than ${result.most} answers to C-FIND at ${level} level: it seems to ignore what is asked for`)
-      case 'timeout': throw new MkisoError('PACS_TIMEOUT', `no answer to C-FIND at ${level} level within ${pacs.findTimeoutMs / 1_000} s`)
+        `${pacs.name} gives more than ${result.most} answers to C-FIND at ${level} level: it seems to ignore what is asked for`)
+      case 'timeout': throw new MkisoError('PACS_TIMEOUT', `${pacs.name}: no answer to C-FIND at ${level} level within ${pacs.findTimeoutMs / 1_000} s`)
       case 'no-association': throw pacsFault(pacs, callingAeTitle, result.fault)
     }
   }

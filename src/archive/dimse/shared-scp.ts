@@ -1,16 +1,16 @@
-/** C-MOVE to one Storage SCP that is up for the life of the service; one AE entry at the PACS. */
+/** C-MOVE to one Storage SCP that is up for the life of the service, for all archives that send by C-MOVE; one AE entry at each. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { movescu } from '../../dcmtk/movescu.ts'
 import { MkisoError } from '../../errors.ts'
 import { until } from '../../process.ts'
-import type { Asking } from '../archive.ts'
 import { AllowedPeers } from './allowed-peers.ts'
 import { aeTitleAt } from '../../dcmtk/ae-title.ts'
-import { receiverTlsOf } from './pacs.ts'
+import type { ReceiverTls } from '../../dcmtk/peer.ts'
+import type { Pacs } from './pacs.ts'
 import { StorageScp } from './storage-scp.ts'
-import { TurnedAway, type Transport, type TransportOptions, type TransportSession } from './transport.ts'
+import { TurnedAway, type ReceivingOptions, type Transport } from './transport.ts'
 import { WantedStudies } from './wanted-studies.ts'
 
 const READY_TIMEOUT_MS = 3_000
@@ -19,8 +19,14 @@ const LONGEST_BACKOFF_MS = 5_000
 /** A receiver that has run so long starts again at once when it falls. */
 const STEADY_MS = 10_000
 
-export class SharedScp implements Transport {
-  readonly #options: TransportOptions
+export interface SharedScpOptions extends ReceivingOptions {
+  /** Who may be asked to send here. */
+  senders: readonly Pacs[]
+  receiverTls: ReceiverTls | undefined
+}
+
+export class SharedScp {
+  readonly #options: SharedScpOptions
   readonly #stopping = new AbortController()
   readonly #wanted = new WantedStudies()
   readonly #turnedAway = new TurnedAway()
@@ -36,10 +42,10 @@ export class SharedScp implements Transport {
   /** Objects that were removed because nobody had asked for them. */
   dropped = 0
 
-  constructor (options: TransportOptions) {
-    const { our_ae: ours, pacs } = options.config
+  constructor (options: SharedScpOptions) {
+    const { config: { our_ae: ours }, senders } = options
     this.#options = options
-    this.#allowed = new AllowedPeers(ours.allow_from, pacs.host)
+    this.#allowed = new AllowedPeers(ours.allow_from, senders.map(({ host }) => host))
     this.#aeTitle = aeTitleAt(options.config, 0)
     this.#port = ours.base_port
   }
@@ -60,24 +66,28 @@ export class SharedScp implements Transport {
     if (this.#folder !== '') await rm(this.#folder, { recursive: true, force: true })
   }
 
-  async open ({ signal }: Asking): Promise<TransportSession> {
-    await this.#ready(signal)
-    const { pacs, pool } = this.#options
-    const slot = pool.lease()
+  /** The way from one of the senders. */
+  transportFrom (pacs: Pacs): Transport {
     return {
-      wanted: this.#wanted,
-      callingAeTitle: this.#aeTitle,
-      destination: `${this.#aeTitle} at this machine, port ${this.#port}`,
-      tool: 'movescu',
-      fetch: async (part, { signal, log, onActivity }) => {
+      open: async ({ signal }) => {
         await this.#ready(signal)
-        return await movescu({ ...this.#options, log }, pacs, {
-          callingAeTitle: this.#aeTitle, destinationAeTitle: this.#aeTitle, part, timeoutMs: pacs.moveTimeoutMs, signal, onSubOperations: onActivity
-        })
-      },
-      mayStillSend: studyInstanceUid => this.#scp?.mayStillSend(studyInstanceUid) === true,
-      turnedAway: this.#turnedAway.since(),
-      close: async () => { slot.release() }
+        const slot = this.#options.pool.lease()
+        return {
+          wanted: this.#wanted,
+          callingAeTitle: this.#aeTitle,
+          destination: `${this.#aeTitle} at this machine, port ${this.#port}`,
+          tool: 'movescu',
+          fetch: async (part, { signal, log, onActivity }) => {
+            await this.#ready(signal)
+            return await movescu({ ...this.#options, log }, pacs, {
+              callingAeTitle: this.#aeTitle, destinationAeTitle: this.#aeTitle, part, timeoutMs: pacs.moveTimeoutMs, signal, onSubOperations: onActivity
+            })
+          },
+          mayStillSend: studyInstanceUid => this.#scp?.mayStillSend(studyInstanceUid) === true,
+          turnedAway: this.#turnedAway.since(),
+          close: async () => { slot.release() }
+        }
+      }
     }
   }
 
@@ -117,19 +127,20 @@ export class SharedScp implements Transport {
   }
 
   #newScp (folder: string): StorageScp {
-    const { config, pacs, read, log } = this.#options
+    const { config, senders, receiverTls, read, log } = this.#options
     return new StorageScp({
       aeTitle: this.#aeTitle,
       port: this.#port,
       folder,
-      idleTimeoutMs: pacs.idleTimeoutMs,
-      tls: receiverTlsOf(config),
+      // what is silent for longer than the most patient of them waits is of no use to anybody
+      idleTimeoutMs: Math.max(...senders.map(({ idleTimeoutMs }) => idleTimeoutMs)),
+      tls: receiverTls,
       allowed: this.#allowed,
       onRefused: address => { this.#turnedAway.add(address) },
       wanted: this.#wanted,
       maxUnwantedBytes: config.our_ae.maxUnwantedBytes,
       onDropped: () => { this.dropped++ },
-      archiveAeTitle: pacs.aeTitle,
+      archiveAeTitles: senders.map(({ aeTitle }) => aeTitle),
       isOurAeTitle: aeTitle => aeTitle === this.#aeTitle,
       read,
       log

@@ -9,12 +9,13 @@ import { plainAddress } from '../../addresses.ts'
 import type { ReceiverTls } from '../../dcmtk/peer.ts'
 import type { DicomObject } from '../../dicom/part10.ts'
 import type { Log } from '../../process.ts'
-import type { Provenance } from '../archive.ts'
+import type { Provenance, Sender } from '../archive.ts'
 import type { AllowedPeers } from './allowed-peers.ts'
 import type { CommandSet } from './association/command-set.ts'
 import { IncomingObjects } from './association/incoming-objects.ts'
 import type { Flow } from './association/object-file.ts'
 import type { AssociateRequest } from './association/pdu.ts'
+import { takeOver } from './association/receive-buffer.ts'
 import { StorageAssociation } from './association/storage-association.ts'
 import { Throttle } from './throttle.ts'
 import type { WantedStudies } from './wanted-studies.ts'
@@ -37,8 +38,8 @@ export interface StorageScpOptions {
   maxUnwantedBytes: number
   /** An object was removed because nobody had asked for it. */
   onDropped?: (() => void) | undefined
-  /** AE title of the archive, and ours as it asks for moves: they tell whose images come. */
-  archiveAeTitle: string
+  /** AE titles of the archives that may be asked to send here, and ours as we ask for moves: they tell whose images come. */
+  archiveAeTitles: readonly string[]
   isOurAeTitle: (aeTitle: string) => boolean
   /** @throws when the file is cut off, or is not a DICOM object */
   read: (path: string) => Promise<DicomObject>
@@ -75,6 +76,7 @@ export class StorageScp {
   #tlsServer: TlsServer | undefined
   #stopping = false
   #onEmpty: (() => void) | undefined
+  #hasEnded = (): void => {}
   #dropped = 0
   #refused = 0
   /** Resolves with the reason when it does not listen any more; undefined when it was stopped. */
@@ -96,7 +98,7 @@ export class StorageScp {
           resolve(error.message)
         })
       })
-      this.#server.once('close', () => { resolve(undefined) })
+      this.#hasEnded = () => { resolve(undefined) }
     })
   }
 
@@ -128,11 +130,15 @@ export class StorageScp {
     for (const association of this.#associations) association.abort('the receiver stops')
     this.#refusals.flush()
     this.#drops.flush()
-    if (this.#associations.size === 0 && this.#sockets.size === 0) return
+    if (this.#associations.size === 0 && this.#sockets.size === 0) {
+      this.#hasEnded()
+      return
+    }
     // one in the middle of its TLS handshake hears nothing
     const timer = setTimeout(() => { for (const socket of this.#sockets) socket.destroy() }, CLOSING_MS).unref()
     await new Promise<void>(resolve => { this.#onEmpty = resolve })
     clearTimeout(timer)
+    this.#hasEnded()
   }
 
   /** An association that has brought objects of the study is open. */
@@ -140,7 +146,7 @@ export class StorageScp {
     return [...this.#associations].some(association => association.hasDelivered(studyInstanceUid))
   }
 
-  async #connected (socket: Socket): Promise<void> {
+  #track (socket: Socket): void {
     this.#sockets.add(socket)
     socket.once('close', () => {
       this.#sockets.delete(socket)
@@ -148,6 +154,10 @@ export class StorageScp {
     })
     // until somebody listens to them
     socket.on('error', () => {})
+  }
+
+  async #connected (socket: Socket): Promise<void> {
+    this.#track(socket)
     const { remoteAddress } = socket
     if (!await this.#options.allowed.allows(remoteAddress)) {
       socket.resetAndDestroy()
@@ -160,10 +170,15 @@ export class StorageScp {
     else this.#tlsServer.emit('connection', socket)
   }
 
-  #associate (socket: Socket, address: string): void {
+  #associate (accepted: Socket, address: string): void {
     const { log, idleTimeoutMs, associationTimeoutMs = ASSOCIATION_TIMEOUT_MS, mostAssociations = MOST_ASSOCIATIONS } = this.#options
     this.#makeRoom(mostAssociations)
-    const association: StorageAssociation = new StorageAssociation(socket, {
+    const open = (take: (bytes: Buffer) => void): Socket => {
+      const socket = takeOver(accepted, take)
+      if (socket !== accepted && this.#sockets.delete(accepted)) this.#track(socket)
+      return socket
+    }
+    const association: StorageAssociation = new StorageAssociation(open, {
       log,
       associationTimeoutMs,
       idleTimeoutMs: IDLE_SHARE * idleTimeoutMs,
@@ -191,7 +206,8 @@ export class StorageScp {
       folder,
       read,
       maxUnwantedBytes,
-      provenanceOf: command => this.#provenanceOf(request, command),
+      provenanceOf: (command, studyInstanceUid) => this.#provenanceOf(request, command, studyInstanceUid),
+      senderOf: studyInstanceUid => this.#senderOf(request, studyInstanceUid),
       callingAeTitle: request.callingAeTitle,
       from,
       flow,
@@ -207,9 +223,19 @@ export class StorageScp {
     })
   }
 
-  #provenanceOf ({ callingAeTitle }: AssociateRequest, { moveOriginatorAeTitle }: CommandSet): Provenance {
-    if (this.#options.isOurAeTitle(moveOriginatorAeTitle)) return 'ours'
-    return callingAeTitle === this.#options.archiveAeTitle ? 'archive' : 'unknown'
+  /** What another archive than the one that was asked sends, late, is no evidence of what the one that was asked has sent. */
+  #provenanceOf (request: AssociateRequest, { moveOriginatorAeTitle }: CommandSet, studyInstanceUid: string): Provenance {
+    const { archiveAeTitles, isOurAeTitle } = this.#options
+    if (this.#senderOf(request, studyInstanceUid) === 'other') return 'unknown'
+    if (isOurAeTitle(moveOriginatorAeTitle)) return 'ours'
+    return archiveAeTitles.includes(request.callingAeTitle) ? 'archive' : 'unknown'
+  }
+
+  #senderOf ({ callingAeTitle }: AssociateRequest, studyInstanceUid: string): Sender | undefined {
+    const { wanted, archiveAeTitles } = this.#options
+    const asked = wanted.archiveAeTitleOf(studyInstanceUid)
+    if (asked === undefined || !archiveAeTitles.includes(callingAeTitle)) return undefined
+    return callingAeTitle === asked ? 'asked' : 'other'
   }
 
   async #prepareTls (): Promise<void> {

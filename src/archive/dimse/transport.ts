@@ -6,20 +6,26 @@ import type { DicomObject } from '../../dicom/part10.ts'
 import type { Asking } from '../archive.ts'
 import type { FetchPart } from '../../dicom/study.ts'
 import type { Config } from '../../config/schema.ts'
-import type { ToolContext } from '../../dcmtk/peer.ts'
+import type { ReceiverTls, ToolContext } from '../../dcmtk/peer.ts'
 import type { FetchAnswer } from './fetch-outcome.ts'
 import type { Pacs } from './pacs.ts'
 import type { PortPool } from './port-pool.ts'
 import type { Remembered } from './remembered-studies.ts'
 import type { WantedStudies } from './wanted-studies.ts'
 
-export interface TransportOptions extends ToolContext {
+/** What all transports share. */
+export interface ReceivingOptions extends ToolContext {
   config: Config
-  pacs: Pacs
   pool: PortPool
   workDir: string
   /** What stands in a file. @throws when it is cut off, or is not a DICOM object */
   read: (path: string) => Promise<DicomObject>
+}
+
+export interface TransportOptions extends ReceivingOptions {
+  pacs: Pacs
+  /** With what the receiver takes the images of this PACS; undefined for plain TCP. */
+  receiverTls: ReceiverTls | undefined
 }
 
 export interface Transport {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Eta } from 'eta'
 import type { Config } from '../../config/schema.ts'
 import { PRODUCT } from '../../product.ts'
-import type { DiscContents, DiscStudy } from '../contents.ts'
+import { silentArchives, type DiscContents, type DiscStudy } from '../contents.ts'
 import type { NotListed } from '../dicomdir/dicomdir.ts'
 import { WEB_FOLDER, type WebContent, type WebSeries } from '../web/web-content.ts'
 import { loadLanguage, type Language } from '../../language/language.ts'
@@ -28,6 +28,8 @@ export interface PageInput {
   profile: string | undefined
   /** What the page's own viewer shows; undefined where the disc has none (disc.viewer). */
   pictures?: PageData | undefined
+  /** The page is shown by the service, not from the disc: what else lies on the disc is not beside it. */
+  online?: boolean
 }
 
 const STUDY_SCRIPT = readFileSync(join(import.meta.dirname, 'study.js'), 'utf8')
@@ -44,6 +46,11 @@ function policyOf (scripts: readonly string[]): string {
   ].join('; ')
 }
 
+/** Of INDEX.HTM. Pictures that only a decoder can show are in scripts of their own. */
+export function indexPolicy (pictures: PageData | undefined): string {
+  return policyOf(pictures === undefined ? [] : [viewerAssets().scriptHash, ...(usesScripts(pictures) ? ["'self'", 'file:', "'wasm-unsafe-eval'"] : [])])
+}
+
 const html = new Eta({ views: import.meta.dirname, autoEscape: true, cache: true })
 
 /**
@@ -54,13 +61,15 @@ export function renderPages (input: PageInput): Array<{ path: string, text: stri
   const { contents, disc, viewer, web, createdAt } = input
   const language = loadLanguage(disc.language, disc.language_dir)
   const today = language.date(createdAt.toISOString().slice(0, 10).replaceAll('-', ''))
+  let seriesCount = 0
   const patients = contents.patients.map(({ patient, studies }) => ({
     patient: { ...patient, patientId: clean(patient.patientId) },
     name: clean(personName(patient.patientName)),
-    studies: studies.map(study => viewOfStudy(study, web, language))
+    studies: studies.map(study => viewOfStudy(study, web, language, () => seriesCount++))
   }))
   const studies = patients.flatMap(patient => patient.studies)
   const counts = { patients: patients.length, studies: studies.length, images: studies.reduce((sum, { count }) => sum + count, 0) }
+  const silent = silentArchives(contents)
   const notListed = input.notListed.map(({ fileId, reason }) => ({ fileId, reason: clean(reason) }))
   const reports = studies.flatMap(({ date, series }) => series.flatMap(({ reports, description, modality }) => reports.map(path => ({ path, title: [description || modality, date].join(', ') }))))
   const assets = input.pictures === undefined ? undefined : viewerAssets()
@@ -69,9 +78,9 @@ export function renderPages (input: PageInput): Array<{ path: string, text: stri
     ...input,
     reports,
     viewerPage,
-    // pictures that only a decoder can show are in scripts of their own
-    policy: policyOf(assets === undefined ? [] : [assets.scriptHash, ...(usesScripts(input.pictures) ? ["'self'", 'file:', "'wasm-unsafe-eval'"] : [])]),
+    policy: indexPolicy(input.pictures),
     notListed,
+    silent,
     language,
     patients,
     counts,
@@ -79,7 +88,7 @@ export function renderPages (input: PageInput): Array<{ path: string, text: stri
     product: PRODUCT,
     heading: disc.institution === '' ? language.say('title') : disc.institution
   }
-  const readme = readmeText({ ...input, language, patients, counts, notListed, product: PRODUCT, today, set: contents })
+  const readme = readmeText({ ...input, silent, language, patients, counts, notListed, product: PRODUCT, today, set: contents })
   return [
     { path: 'INDEX.HTM', text: html.render('./index', data) },
     // Notepad takes a file without a mark for the machine's old code page
@@ -98,10 +107,11 @@ interface StudyView {
   description: string
   count: number
   page: string
-  series: Array<WebSeries & { anchor: string, number: string, modality: string, description: string, count: number }>
+  /** `index`: among all series of the disc, as the viewer counts them. */
+  series: Array<WebSeries & { index: number, anchor: string, number: string, modality: string, description: string, count: number }>
 }
 
-function viewOfStudy (discStudy: DiscStudy, web: WebContent, language: Language): StudyView {
+function viewOfStudy (discStudy: DiscStudy, web: WebContent, language: Language, nextIndex: () => number): StudyView {
   const { study, series } = discStudy
   return {
     accessionNumber: study.accessionNumber,
@@ -111,6 +121,7 @@ function viewOfStudy (discStudy: DiscStudy, web: WebContent, language: Language)
     page: web.pages.get(discStudy) ?? '',
     series: series.map((discSeries, index) => ({
       ...web.series.get(discSeries) ?? { thumbnail: '', pictures: [], reports: [], framesLeftOut: 0, failed: false },
+      index: nextIndex(),
       anchor: `s${index + 1}`,
       number: String(discSeries.series.seriesNumber ?? index + 1),
       modality: clean(discSeries.series.modality),

@@ -1,13 +1,16 @@
 /** README.TXT (IHE RAD TF-3 4.47.4.1.2.3): lines of text, as a program that knows nothing of templates writes them. */
+import type { DiscContents } from '../contents.ts'
 import type { Config } from '../../config/schema.ts'
 import type { Language } from '../../language/language.ts'
 
 export interface ReadmeInput {
   language: Language
   disc: Config['disc']
-  set: { disc: number, discs: number }
+  set: Pick<DiscContents, 'disc' | 'discs' | 'part'>
   /** undefined where nobody can tell. */
   missing: number | undefined
+  /** Names of optional archives that did not answer. */
+  silent: readonly string[]
   patients: ReadonlyArray<{
     name: string
     patient: { patientId: string, birthDate: string }
@@ -31,13 +34,15 @@ const LINE_CHARACTERS = 78
 
 /** Lines end with CR LF: Notepad before 2018 knows no other. */
 export function readmeText (input: ReadmeInput): string {
-  const { language, disc, set, missing, patients, counts, profile, notListed, viewer, product, today } = input
+  const { language, disc, set, missing, silent, patients, counts, profile, notListed, viewer, product, today } = input
   const say = language.say
   const paragraphs: string[][] = [
     [disc.institution || say('title')],
     set.discs > 1 ? [`${say('disc_of', { disc: set.disc, discs: set.discs })}. ${say('set_note', { discs: set.discs })}`] : [],
     disc.contact === '' ? [] : [`${say('contact')}: ${disc.contact}`],
+    silent.length === 0 ? [] : [`*** ${say('archive_silent', { names: silent.join(', ') })} ***`],
     missing === 0 ? [] : [`*** ${missing === undefined ? say('missing_unknown') : say('missing', { count: missing })} ***`],
+    set.part === undefined ? [] : [`*** ${say('part_note', { ...set.part })} ***`],
     [say('contents')],
     ...patients.map(({ name, patient, studies }) => [
       `${say('patient')}: ${name || say('no_name')}, ${say('patient_id')} ${patient.patientId || '-'}, ${say('birth_date')} ${language.date(patient.birthDate)}`,

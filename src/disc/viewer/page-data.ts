@@ -63,7 +63,7 @@ export interface FrameView {
   intercept: number
   /** The image's own windows; the first is shown. */
   windows: Window[]
-  /** The image's own curve, which goes before the windows (VOI LUT Sequence). */
+  /** The image's own curve (VOI LUT Sequence), shown where it says no window. */
   curve?: Curve
   /** Row spacing and column spacing, mm. */
   spacing?: readonly [number, number]

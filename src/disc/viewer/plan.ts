@@ -7,12 +7,12 @@ import { readFile } from 'node:fs/promises'
 import type { Span } from '../image/placement.ts'
 import type { Language } from '../../language/language.ts'
 import { bitmapFile, picturePreamble, planBitmaps } from './bmp.ts'
-import type { FrameDescription, ImageDescription } from './image-description.ts'
-import { withCommon, type CodedPixels, type FrameView, type ImageData, type PageData, type Pixels } from './page-data.ts'
+import type { ImageDescription } from './image-description.ts'
+import { withCommon, type CodedPixels, type ImageData, type PageData, type Pixels } from './page-data.ts'
 import { CODECS_PATH } from './assets.ts'
 import { scriptBytes, scriptFile } from './pixel-script.ts'
-import { storedRange } from './value-range.ts'
-import { curveOfLut, usableWindows, windowOfRange, type Window } from './window.ts'
+import { viewsOf, windowOfSeries } from './views.ts'
+import type { Window } from './window.ts'
 
 /** Where the pictures lie on the disc; upper case, since Linux tells the difference. */
 export const PIXELS_FOLDER = 'IHE_PDI/PIXELS'
@@ -81,8 +81,6 @@ const SECTOR_BYTES = 2_048
 const DIRECTORY_RECORD_BYTES = 320
 /** Beside the pictures; no name that Windows would run. */
 const CODECS_FILE = `${PIXELS_FOLDER}/CODECS.TXT`
-/** So many images of a series without windows are read for a range that holds for all. */
-const RANGES_A_SERIES = 8
 
 export function planViewer (patients: readonly ViewerPatient[], { language, maxScriptBytes, headers }: ViewerOptions): ViewerPlan {
   const plan: ViewerPlan = { data: { locale: language.locale, words: viewerWords(language), patients: [] }, spans: [], links: [], scripts: [], addedBytes: 0 }
@@ -135,8 +133,8 @@ export function planViewer (patients: readonly ViewerPatient[], { language, maxS
         ...study,
         series: series.map(({ files, reports, ...one }) => {
           const folder = `${PIXELS_FOLDER}/${component('SE', ++seriesNumber)}`
-          const windowOf = windowsOfSeries(files)
-          return { ...one, reports: [...reports], ...withCommon(files.map((file, index) => imageOf(file, index, pixelsOf(folder, index, file), windowOf(file)))) }
+          const common = windowOfSeries(files)
+          return { ...one, reports: [...reports], ...withCommon(files.map((file, index) => imageOf(file, index, pixelsOf(folder, index, file), common))) }
         })
       }))
     })
@@ -159,51 +157,8 @@ function imageOf ({ fileId, description }: ViewerFile, index: number, pixels: Pi
     frameOfReference: description?.frameOfReferenceUid ?? '',
     patientOrientation: description?.patientOrientation ?? [],
     lossy: description?.lossy ?? false,
-    views: description === undefined ? [] : description.frames.map(frame => viewOf(frame, description, fallback))
+    views: description === undefined ? [] : viewsOf(description, fallback)
   }
-}
-
-function viewOf (frame: FrameDescription, description: ImageDescription, fallback: Window | undefined): FrameView {
-  const lut = description.modalityLut !== undefined
-  const slope = lut ? 1 : frame.slope
-  const intercept = lut ? 0 : frame.intercept
-  const windows = usableWindows(frame.centres, frame.widths, frame.voiFunction, frame.windowNames, slope)
-  const curve = frame.voiLut === undefined ? undefined : curveOfLut(frame.voiLut)
-  const spacing = frame.pixelSpacing ?? frame.imagerPixelSpacing
-  return {
-    slope,
-    intercept,
-    windows: windows.length > 0 || curve !== undefined || fallback === undefined ? windows : [fallback],
-    ...(curve === undefined ? {} : { curve }),
-    ...(spacing === undefined ? {} : { spacing }),
-    ...(frame.pixelSpacing === undefined && frame.imagerPixelSpacing !== undefined ? { atDetector: true as const } : {}),
-    ...(frame.position === undefined ? {} : { position: frame.position }),
-    ...(frame.orientation === undefined ? {} : { orientation: frame.orientation })
-  }
-}
-
-/** The window of images that say none: the range of a few of the series, so that what is next to each other looks alike. */
-function windowsOfSeries (files: readonly ViewerFile[]): (file: ViewerFile) => Window | undefined {
-  const without = files.filter(({ description }) => description !== undefined && needsRange(description))
-  let common: Window | undefined
-  const step = Math.max(1, Math.floor(without.length / RANGES_A_SERIES))
-  const ranges = without.filter((_, index) => index % step === 0).flatMap(({ sourcePath, description }) => {
-    const range = description === undefined ? undefined : description.valueRange ?? storedRange(sourcePath, description)
-    if (description === undefined || range === undefined) return []
-    const { slope, intercept } = description.modalityLut === undefined ? description.frames[0] ?? { slope: 1, intercept: 0 } : { slope: 1, intercept: 0 }
-    return [range.min, range.max].map(value => {
-      const entries = description.modalityLut
-      return entries === undefined ? value * slope + intercept : entries.entries[Math.max(0, Math.min(entries.entries.length - 1, value - entries.first))] ?? 0
-    })
-  })
-  if (ranges.length > 0) common = windowOfRange(Math.min(...ranges), Math.max(...ranges))
-  return () => common
-}
-
-function needsRange (description: ImageDescription): boolean {
-  if (!description.photometricInterpretation.startsWith('MONOCHROME')) return false
-  return description.frames.some(({ centres, widths, voiFunction, slope, voiLut }) =>
-    usableWindows(centres, widths, voiFunction, [], slope).length === 0 && (voiLut === undefined || curveOfLut(voiLut) === undefined))
 }
 
 export function codedOf (image: ImageDescription): CodedPixels {

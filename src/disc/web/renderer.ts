@@ -2,38 +2,40 @@
  * Renders pictures and reports while images still arrive. One process an image (30 to 40 ms each, measured), a few at a time. A picture
  * that cannot be rendered never fails a disc.
  */
-import { existsSync, mkdirSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
-import type { Config } from '../../config/schema.ts'
+import type { DicomObject } from '../../dicom/part10.ts'
 import { identityKey } from '../../dicom/study.ts'
-import type { Log, Programs } from '../../process.ts'
+import type { Log } from '../../process.ts'
 import type { DiscFile } from '../contents.ts'
-import type { DiscSource } from '../layout.ts'
-import { renderReport } from './report.ts'
+import { describeFile, type DescribedFile } from '../viewer/image-description.ts'
+import { needsRange, viewsOf, windowOfSeries, type Described } from '../viewer/views.ts'
+import type { Window } from '../viewer/window.ts'
+import { isDocument, renderDocument, type RenderedDocument } from './document.ts'
+import { drawFrame, drawFrames, withReadable, type PictureContext, type PictureSource } from './picture.ts'
 
-export interface Rendering {
+/** What is rendered of a series. */
+export interface SeriesRendering {
   thumbnail: string | undefined
   pictures: string[]
-  report: { path: string, extension: 'HTM' | 'PDF' } | undefined
+  documents: RenderedDocument[]
+  /** Frames of multi-frame images beyond what is shown. */
   framesLeftOut: number
+  /** Something should be there, but could not be rendered. */
   failed: boolean
 }
 
-export interface RendererOptions {
-  programs: Programs
-  dcmtk: Config['dcmtk']
-  tools: Config['tools']
-  mode: Config['disc']['web_content']
+export interface RendererOptions extends Omit<PictureContext, 'run'> {
+  /** Of images. Documents are always rendered. */
+  pictures: 'none' | 'thumbnails' | 'all'
   /** A folder of its own; its owner removes it. */
   folder: string
   log: Log
   signal: AbortSignal
 }
 
-/** An object that may be rendered, and its file: as it came, or decoded. */
-export type Source = Pick<DiscSource, 'object' | 'path' | 'transferSyntaxUid'>
+interface Pictures { paths: string[], framesLeftOut: number }
 
 const AT_ONCE = 2
 const THUMBNAIL_PIXELS = 256
@@ -41,138 +43,113 @@ const PICTURE_PIXELS = 1_024
 const MOST_FRAMES = 300
 const TIMEOUT_MS = 60_000
 
-const NUMBER_OF_FRAMES = 0x00280008
 const ROWS = 0x00280010
 const COLUMNS = 0x00280011
-const PHOTOMETRIC_INTERPRETATION = 0x00280004
-const WINDOW_CENTER = 0x00281050
 
-const ENCAPSULATED_PDF = '1.2.840.10008.5.1.4.1.1.104.1'
-const STRUCTURED_REPORT = /^1\.2\.840\.10008\.5\.1\.4\.1\.1\.88\.(?!59$|67$|68$)/
-const JPEG_2000 = /^1\.2\.840\.10008\.1\.2\.4\.9[0-3]$/
-/** So many images of a series are tried for one that has a picture; the middle one may be damaged or a presentation state. */
-const THUMBNAIL_TRIES = 3
-const NOTHING: Rendering = { thumbnail: undefined, pictures: [], report: undefined, framesLeftOut: 0, failed: false }
+/** What is made of an object by one of its ways: 'late' until its series is known, 'failed' where it cannot be made. */
+type Made<T> = T | 'late' | 'failed'
 
 export class Renderer {
   readonly #options: RendererOptions
   readonly #limit = pLimit(AT_ONCE)
-  readonly #jobs = new Map<string, Promise<Rendering>>()
-  readonly #thumbnails: ReadonlySet<string>
+  readonly #early: ReadonlySet<string>
+  readonly #thumbnails = new Map<string, Promise<Made<string>>>()
+  readonly #pictures = new Map<string, Promise<Made<Pictures>>>()
+  readonly #documents = new Map<string, Promise<Made<RenderedDocument>>>()
   #files = 0
 
-  /** @param thumbnails those that stand for their series, by identityKey, as far as they are known beforehand */
-  constructor (options: RendererOptions, thumbnails: ReadonlySet<string>) {
+  /** @param middles those that stand for their series, by identityKey, as far as they are known beforehand */
+  constructor (options: RendererOptions, middles: ReadonlySet<string>) {
     this.#options = options
-    this.#thumbnails = thumbnails
+    this.#early = middles
     mkdirSync(options.folder, { recursive: true, mode: 0o700 })
   }
 
   /** May be called as soon as a file is whole; renders it in the background if the disc wants it. */
-  add (source: Source, thumbnail = this.#thumbnails.has(identityKey(source.object))): void {
-    const { object } = source
+  add ({ object, path }: { object: DicomObject, path: string }): void {
+    const file = { object, sourcePath: path, sizeBytes: object.sizeBytes, transferSyntaxUid: object.transferSyntaxUid }
+    const { pictures } = this.#options
+    if (isDocument(object)) void this.#document(file)
+    else if (pictures !== 'none' && isImage(file)) {
+      if (this.#early.has(identityKey(object))) void this.#thumbnail(file, undefined)
+      if (pictures === 'all') void this.#all(file, undefined)
+    }
+  }
+
+  /** The middle image stands for the series; where it cannot be shown, none stands for it. */
+  async finish (files: readonly DiscFile[]): Promise<SeriesRendering> {
+    const { pictures: wanted } = this.#options
+    const documents = await Promise.all(files.filter(({ object }) => isDocument(object)).map(async file => await this.#document(file)))
+    const images = wanted === 'none' ? [] : files.filter(file => !isDocument(file.object) && isImage(file))
+    const middle = images[Math.floor(images.length / 2)]
+    const late = (map: Map<string, Promise<Made<unknown>>>) => async ({ object }: DiscFile): Promise<boolean> => {
+      const key = identityKey(object)
+      if (await map.get(key) === 'late') map.delete(key)
+      return !map.has(key)
+    }
+    const unmade = await Promise.all([...middle === undefined ? [] : [late(this.#thumbnails)(middle)], ...wanted === 'all' ? images.map(late(this.#pictures)) : []])
+    const window = unmade.includes(true) ? windowOfSeries(await Promise.all(images.map(async file => await described(file)))) : undefined
+    const thumbnail = middle === undefined ? undefined : await this.#thumbnail(middle, { window })
+    const pictures = wanted === 'all' ? await Promise.all(images.map(async file => await this.#all(file, { window }))) : []
+    const shown = pictures.filter(one => typeof one !== 'string')
+    return {
+      thumbnail: thumbnail === 'failed' || thumbnail === 'late' ? undefined : thumbnail,
+      pictures: shown.flatMap(({ paths }) => paths),
+      documents: documents.filter(one => typeof one !== 'string'),
+      framesLeftOut: shown.reduce((sum, { framesLeftOut }) => sum + framesLeftOut, 0),
+      failed: [thumbnail, ...pictures, ...documents].includes('failed')
+    }
+  }
+
+  /** @param series of the file, once it is known; its window stands for images that say none */
+  async #thumbnail (file: DescribedFile, series: { window: Window | undefined } | undefined): Promise<Made<string>> {
+    return await this.#once(this.#thumbnails, file, async () => await this.#drawn(file, series, async (context, source) => {
+      const target = `${this.#file()}.thumb`
+      await drawFrame(context, source, Math.floor(source.description.numberOfFrames / 2), THUMBNAIL_PIXELS, target)
+      return target
+    }))
+  }
+
+  async #all (file: DescribedFile, series: { window: Window | undefined } | undefined): Promise<Made<Pictures>> {
+    return await this.#once(this.#pictures, file, async () => await this.#drawn(file, series, async (context, source) => {
+      const { numberOfFrames } = source.description
+      const paths = await drawFrames(context, source, Math.min(numberOfFrames, MOST_FRAMES), PICTURE_PIXELS, this.#file())
+      return { paths, framesLeftOut: numberOfFrames - paths.length }
+    }))
+  }
+
+  async #document ({ object, sourcePath }: DescribedFile): Promise<Made<RenderedDocument>> {
+    const { programs, dcmtk } = this.#options
+    return await this.#once(this.#documents, { object }, async () => await renderDocument(programs, dcmtk, object, sourcePath, this.#file(), this.#run))
+  }
+
+  async #drawn<T> (
+    file: DescribedFile, series: { window: Window | undefined } | undefined, draw: (context: PictureContext, source: PictureSource) => Promise<T>
+  ): Promise<Made<T>> {
+    const context = { ...this.#options, run: this.#run }
+    const description = await describeFile(file)
+    if (series === undefined && needsRange(description)) return 'late'
+    const views = viewsOf(description, series?.window)
+    return await withReadable(context, file.sourcePath, file.transferSyntaxUid, `${this.#file()}.raw`, async path => await draw(context, { path, description, views }))
+  }
+
+  async #once<T> (map: Map<string, Promise<Made<T>>>, { object }: Pick<DescribedFile, 'object'>, work: () => Promise<Made<T>>): Promise<Made<T>> {
     const key = identityKey(object)
-    const { mode, signal, log } = this.#options
-    const report = STRUCTURED_REPORT.test(object.sopClassUid) || object.sopClassUid === ENCAPSULATED_PDF
-    if (mode === 'none' || this.#jobs.has(key) || !(mode === 'all' || thumbnail || report)) return
-    const job = this.#limit(async () => {
-      if (signal.aborted) return NOTHING
-      try {
-        return report ? await this.#report(source) : await this.#pictures(source, thumbnail)
-      } catch (error) {
-        if (!signal.aborted) log.warn({ sop_instance_uid: object.sopInstanceUid, err: error }, 'a picture could not be rendered')
-        return { ...NOTHING, failed: true }
-      }
-    })
-    this.#jobs.set(key, job)
-  }
-
-  /** The renderings of a series in the order of its files; a series that nobody stands for gets its middle image. */
-  async finish (files: readonly DiscFile[]): Promise<Rendering[]> {
-    if (this.#options.mode === 'none') return []
-    const source = ({ object, sourcePath, transferSyntaxUid }: DiscFile): Source => ({ object, path: sourcePath, transferSyntaxUid })
-    if (this.#options.mode === 'all') for (const file of files) this.add(source(file))
-    const middle = files[Math.floor(files.length / 2)]
-    if (middle !== undefined && !files.some(({ object }) => this.#thumbnails.has(identityKey(object)) && this.#jobs.has(identityKey(object)))) {
-      this.#jobs.delete(identityKey(middle.object))
-      this.add(source(middle), true)
+    const { signal, log } = this.#options
+    let made = map.get(key)
+    if (made === undefined) {
+      made = this.#limit(async () => {
+        if (signal.aborted) return 'failed'
+        try {
+          return await work()
+        } catch (error) {
+          if (!signal.aborted) log.warn({ sop_instance_uid: object.sopInstanceUid, err: error }, 'a picture could not be rendered')
+          return 'failed'
+        }
+      })
+      map.set(key, made)
     }
-    const made = await this.#made(files)
-    if (this.#options.mode === 'all' || made.some(({ thumbnail, report }) => thumbnail !== undefined || report !== undefined)) return made
-    const others = outwards(files).filter(({ object }) => !this.#jobs.has(identityKey(object))).slice(0, THUMBNAIL_TRIES - 1)
-    for (const file of others) {
-      this.add(source(file), true)
-      if ((await this.#jobs.get(identityKey(file.object)))?.thumbnail !== undefined) break
-    }
-    return await this.#made(files)
-  }
-
-  async #made (files: readonly DiscFile[]): Promise<Rendering[]> {
-    return (await Promise.all(files.map(async ({ object }) => await this.#jobs.get(identityKey(object))))).filter(rendering => rendering !== undefined)
-  }
-
-  async #pictures (source: Source, thumbnail: boolean): Promise<Rendering> {
-    const { mode } = this.#options
-    const { attributes } = source.object
-    const rows = attributes.number(ROWS) ?? 0
-    const columns = attributes.number(COLUMNS) ?? 0
-    // a plan, a waveform, a presentation state: nothing to see, and nothing wrong
-    if (rows === 0 || columns === 0) return NOTHING
-    const frames = Math.max(1, Math.trunc(attributes.number(NUMBER_OF_FRAMES) ?? 1))
-    const grey = (attributes.text(PHOTOMETRIC_INTERPRETATION) ?? '').startsWith('MONOCHROME')
-    const hasWindow = (attributes.text(WINDOW_CENTER) ?? '') !== ''
-    // DCMTK does not decode JPEG 2000 (measured); gdcmconv does, where it is installed
-    const path = JPEG_2000.test(source.transferSyntaxUid) ? await this.#converted(this.#options.tools.gdcmconv, '--raw', source) : source.path
-    const render = async (pixels: number, frameOptions: string[], target: string, first = target): Promise<void> => {
-      const larger = Math.max(rows, columns)
-      const scale = larger > pixels ? [columns >= rows ? '+Sxv' : '+Syv', String(pixels)] : []
-      // +Wi 1 fails where the image has no window (measured)
-      const windows = !grey ? [[]] : hasWindow ? [['+Wi', '1'], ['+Wm']] : [['+Wm'], []]
-      let reason = ''
-      for (const window of windows) {
-        const result = await this.#options.programs.run(this.#options.dcmtk.dcmj2pnm, ['+oj', '+Jq', '85', ...window, ...scale, ...frameOptions, path, target], this.#run)
-        // a picture that is not there must not reach the disc as a link
-        if (result.exitCode === 0 && existsSync(first)) return
-        reason = result.stderr.trim().split('\n')[0] ?? ''
-      }
-      throw new Error(reason)
-    }
-    const base = this.#file()
-    const rendering: Rendering = { ...NOTHING, pictures: [] }
-    if (thumbnail) {
-      await render(THUMBNAIL_PIXELS, ['+F', String(Math.floor(frames / 2) + 1)], `${base}.thumb`)
-      rendering.thumbnail = `${base}.thumb`
-    }
-    if (mode === 'all') {
-      const count = Math.min(frames, MOST_FRAMES)
-      const made = Array.from({ length: count }, (_, index) => `${base}.${index}.jpg`)
-      // with a range dcmj2pnm counts the names up by itself
-      if (frames === 1) await render(PICTURE_PIXELS, [], `${base}.0.jpg`)
-      else await render(PICTURE_PIXELS, ['+Fr', '1', String(count)], base, `${base}.0.jpg`)
-      rendering.pictures.push(...made.filter(path => existsSync(path)))
-      rendering.framesLeftOut = frames - rendering.pictures.length
-    }
-    if (path !== source.path) await rm(path, { force: true })
-    return rendering
-  }
-
-  /** A copy in an encoding that the next program reads. */
-  async #converted (program: string, option: string, source: Source): Promise<string> {
-    const target = `${this.#file()}.raw`
-    const result = await this.#options.programs.run(program, [option, source.path, target], this.#run)
-    if (result.exitCode !== 0) throw new Error(`${program}: ${result.stderr.trim()}`)
-    return target
-  }
-
-  async #report (source: Source): Promise<Rendering> {
-    const { dcmtk, programs } = this.#options
-    const pdf = source.object.sopClassUid === ENCAPSULATED_PDF
-    const target = `${this.#file()}.${pdf ? 'pdf' : 'htm'}`
-    if (pdf) {
-      const result = await programs.run(dcmtk.dcm2pdf, [source.path, target], this.#run)
-      if (result.exitCode !== 0 || !existsSync(target)) throw new Error(result.stderr.trim())
-    } else await renderReport(programs, dcmtk.dsr2html, source.path, target, this.#run)
-    return { ...NOTHING, report: { path: target, extension: pdf ? 'PDF' : 'HTM' } }
+    return await made
   }
 
   /** A name of its own for each job: a UID comes from outside, and one that is rendered again may still be under way. */
@@ -180,13 +157,20 @@ export class Renderer {
     return join(this.#options.folder, String(++this.#files))
   }
 
+  /** False where there are documents only, which need no page of their own. */
+  get drawsImages (): boolean { return this.#options.pictures !== 'none' }
+
   get #run (): { signal: AbortSignal, timeoutMs: number } {
     return { signal: this.#options.signal, timeoutMs: TIMEOUT_MS }
   }
 }
 
-/** From the middle to both ends. */
-function outwards (files: readonly DiscFile[]): DiscFile[] {
-  const middle = Math.floor(files.length / 2)
-  return files.map((file, index) => ({ file, distance: Math.abs(index - middle) })).sort((a, b) => a.distance - b.distance).map(({ file }) => file)
+/** A plan, a waveform, a presentation state: nothing to see, and nothing wrong. */
+function isImage ({ object: { attributes } }: Pick<DescribedFile, 'object'>): boolean {
+  return (attributes.number(ROWS) ?? 0) > 0 && (attributes.number(COLUMNS) ?? 0) > 0
+}
+
+async function described (file: DiscFile): Promise<Described> {
+  // one that cannot be read has no say in the window of its series
+  return { sourcePath: file.sourcePath, description: await describeFile(file).catch(() => undefined) }
 }

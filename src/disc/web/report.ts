@@ -1,7 +1,8 @@
 /** A structured report as a page that stands by itself on a disc. */
 import { readFile, writeFile } from 'node:fs/promises'
 import sanitizeHtml from 'sanitize-html'
-import type { Programs } from '../../process.ts'
+import type { Programs, SpawnOptions } from '../../process.ts'
+import { documentPage } from './document-page.ts'
 
 /** A report with a fault is better read with a gap than not at all. */
 const LENIENT = ['+U8', '-Er', '-Ev', '-Ec', '-Ei']
@@ -12,7 +13,7 @@ const LENIENT = ['+U8', '-Er', '-Ev', '-Ec', '-Ei']
  * @throws Error with what dsr2html says when there is no page
  */
 export async function renderReport (
-  programs: Programs, dsr2html: string, path: string, target: string, options: { signal: AbortSignal, timeoutMs: number }
+  programs: Programs, dsr2html: string, path: string, target: string, options: SpawnOptions
 ): Promise<void> {
   let reason = ''
   // a report with letters beyond ASCII that names no character set is refused (measured: exit code 2); Latin 1 is what such senders mean
@@ -48,11 +49,6 @@ const CLEANING: sanitizeHtml.IOptions = {
   nonTextTags: ['script', 'style', 'textarea', 'option', 'noscript', 'title']
 }
 
-/** Nothing runs and nothing is fetched, whatever is left in the report. */
-const POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-const STYLE = 'body { font: 16px/1.5 system-ui, "Segoe UI", Roboto, Arial, sans-serif; max-width: 52rem; margin: 1rem auto; padding: 0 1rem; overflow-wrap: anywhere } ' +
-  'table { border-collapse: collapse } td, th { text-align: left; vertical-align: top; padding: .1rem .8rem .1rem 0 }'
-
 /**
  * The page of a disc from what dsr2html has written. It puts UIDs of the report into addresses as they are (`javascript:` among them ran as
  * script), links the images that a report names to `http://localhost/dicom.cgi`, and its last line to its makers (all measured).
@@ -60,18 +56,5 @@ const STYLE = 'body { font: 16px/1.5 system-ui, "Segoe UI", Roboto, Arial, sans-
 export function reportPage (html: string): string {
   const title = sanitizeHtml(/<title>([\s\S]*?)<\/title>/i.exec(html)?.[1] ?? '', { allowedTags: [], allowedAttributes: {} })
   const body = /<body[^>]*>([\s\S]*)<\/body>/i.exec(html)?.[1] ?? html
-  return `<!DOCTYPE html>
-<html>
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title>
-<style>${STYLE}</style>
-</head>
-<body>
-${sanitizeHtml(body, CLEANING).trim()}
-</body>
-</html>
-`
+  return documentPage(title, sanitizeHtml(body, CLEANING).trim())
 }

@@ -40,17 +40,15 @@ export async function placeWebContent (renderer: Renderer, contents: DiscContent
   let studyNumber = 0
   for (const study of contents.patients.flatMap(({ studies }) => studies)) {
     const studyFolder = `${WEB_FOLDER}/${component('ST', ++studyNumber)}`
-    pages.set(study, `${studyFolder}.HTM`)
+    if (renderer.drawsImages) pages.set(study, `${studyFolder}.HTM`)
     for (const [index, one] of study.series.entries()) {
       const folder = `${studyFolder}/${component('SE', index + 1)}`
       const web: WebSeries = { thumbnail: '', pictures: [], reports: [], framesLeftOut: 0, failed: false }
-      for (const rendering of await renderer.finish(one.files)) {
-        if (rendering.thumbnail !== undefined && web.thumbnail === '') web.thumbnail = place(rendering.thumbnail, `${folder}/THUMB.JPG`)
-        for (const picture of rendering.pictures) web.pictures.push(place(picture, `${folder}/${component('IM', web.pictures.length + 1)}.JPG`))
-        if (rendering.report !== undefined) web.reports.push(place(rendering.report.path, `${folder}/${component('RP', web.reports.length + 1)}.${rendering.report.extension}`))
-        web.framesLeftOut += rendering.framesLeftOut
-        web.failed ||= rendering.failed
-      }
+      const { thumbnail, pictures, documents, framesLeftOut, failed } = await renderer.finish(one.files)
+      if (thumbnail !== undefined) web.thumbnail = place(thumbnail, `${folder}/THUMB.JPG`)
+      for (const picture of pictures) web.pictures.push(place(picture, `${folder}/${component('IM', web.pictures.length + 1)}.JPG`))
+      for (const { path, extension } of documents) web.reports.push(place(path, `${folder}/${component('RP', web.reports.length + 1)}.${extension}`))
+      Object.assign(web, { framesLeftOut, failed })
       seriesOf.set(one, web)
     }
   }

@@ -11,7 +11,7 @@ import type { Log } from '../../process.ts'
 import type { HeldFile } from '../../studies/complete-studies.ts'
 import type { Holding } from '../../studies/holding.ts'
 import { CHECKSUM_FILE, writeChecksums } from '../checksums.ts'
-import { filesOf, type DiscContents, type DiscFile } from '../contents.ts'
+import { filesOf, type DiscContents, type DiscFile, type Part } from '../contents.ts'
 import type { NotListed } from '../dicomdir/dicomdir.ts'
 import { layOut, type DiscSource, type StudySources } from '../layout.ts'
 import { filesOfRoot, type Root, type RootOptions } from '../root.ts'
@@ -25,7 +25,7 @@ import { GrowingZip } from './growing-zip.ts'
 export interface DiscZipOptions {
   holding: Pick<Holding, 'onFile' | 'onWithdrawn' | 'mayLeave'>
   /** What it will hold, once everything is there and is what it shall be (decoded ...). */
-  received: Promise<{ studies: readonly StudySources[], missing: number | undefined }>
+  received: Promise<{ studies: readonly StudySources[], part: Part | undefined, missing: number | undefined }>
   /** Images may go in before that: they are put in as they come. */
   asTheyCome: boolean
   /** Pictures of the page's own viewer: the headers of bitmaps stand in preambles. */
@@ -124,8 +124,8 @@ export class DiscZip {
   async #make (): Promise<void> {
     const startedAt = performance.now()
     const { received, folder, fill, log, signal } = this.#options
-    const { studies, missing } = await received
-    const contents = this.#fileIds.applyTo(layOut(studies))
+    const { studies, part, missing } = await received
+    const contents = { ...this.#fileIds.applyTo(layOut(studies)), part }
     const files = filesOf(contents)
     this.#guardAllTheirs(files)
     const entered = await Promise.all(files.map(async file => await this.#enter({ ...file, path: file.sourcePath }, file.fileId)))

@@ -3,6 +3,7 @@ import { Eta } from 'eta'
 import type { Language } from '../../language/language.ts'
 import { ERRORS, errorTexts, type MkisoError } from '../../errors.ts'
 import { PRODUCT } from '../../product.ts'
+import { withQuery } from '../links.ts'
 
 const eta = new Eta({ views: import.meta.dirname, autoEscape: true, cache: true })
 
@@ -12,7 +13,8 @@ const PROGRESS_WORDS = [...PHASE_WORDS, 'connecting', 'connection_lost', 'images
 
 /** Keys of the language file that the script of a page needs. */
 const SCRIPT_WORDS = {
-  download: [...PROGRESS_WORDS, 'download_ready_text', 'saved', 'saved_text', 'saved_text_zip', 'saved_text_protected', 'download_again', 'download_now', 'download_stopped', 'cancelled_text', 'start_again', 'try_again', 'set_title', 'set_text'],
+  download: [...PROGRESS_WORDS, 'download_ready_text', 'saved', 'saved_text', 'saved_text_zip', 'saved_text_protected', 'download_again', 'download_now', 'download_stopped', 'cancelled_text', 'start_again', 'try_again', 'set_title', 'set_text',
+    'choose_none', 'choose_all', 'choose_many', 'choose_images', 'series', 'phone_link', 'phone_until'],
   print: [...PROGRESS_WORDS, 'printed', 'printed_text', 'print_failed', 'print_lost', 'print_stay', 'try_again', 'phase_turn', 'phase_robot', 'print_question', 'print_again_question', 'print_now', 'print_again',
     'print_before', 'print_before_unknown'],
   printed: [],
@@ -48,7 +50,9 @@ export function errorScreen (context: ScreenContext, error: MkisoError, requestI
     discs: error.fields.discs ?? [],
     destination: error.fields.destination,
     requestId,
-    retryUrl: status === 429 || status >= 500 ? retryUrl : undefined
+    retryUrl: status === 429 || status >= 500 ? retryUrl : undefined,
+    // the same question, of the page that has the disc made
+    downloadUrl: error.code === 'NOT_KEPT' && retryUrl?.includes('accession_number=') === true ? withQuery('/download', retryUrl) : undefined
   })
 }
 

@@ -57,7 +57,7 @@ async function ways (t: Test, here: World, per: { port: number }): Promise<Recor
       pacs: { ae_title: here.pacs.aeTitle, host: here.pacs.host, port: here.pacs.port, connect_timeout: '5s' }, iso: { temp_dir: '/tmp' }, ...settings
     }), 'test', { env: {} })
     return {
-      programs, dcmtk: config.dcmtk, log: silentLog, config, pacs: pacsOf(config), pool: new PortPool(2), workDir: temporaryFolder(t, 'work'), read
+      programs, dcmtk: config.dcmtk, log: silentLog, config, pacs: pacsOf(config.archives[0]), receiverTls: undefined, pool: new PortPool(2), workDir: temporaryFolder(t, 'work'), read
     }
   }
   const of = (transport: Parameters<typeof createDimseArchive>[0]['transport'], { pacs }: TransportOptions): Archive => createDimseArchive({
@@ -70,13 +70,13 @@ async function ways (t: Test, here: World, per: { port: number }): Promise<Recor
     }
   })
   const shared = options({ our_ae: { ae_title: 'CDRECORD', base_port: here.receiverPort } })
-  const sharedScp = new SharedScp(shared)
+  const sharedScp = new SharedScp({ ...shared, senders: [shared.pacs] })
   await sharedScp.start()
   t.teardown(async () => { await sharedScp.stop() })
   await until(() => sharedScp.fault === undefined, 5_000)
   const perRequest = options({ our_ae: { ae_title: 'CDREC{n}', base_port: per.port, port_range: 2 } })
   const get = options({ pacs: { ae_title: here.pacs.aeTitle, host: here.pacs.host, port: here.pacs.port, retrieve: 'get' } })
-  return { 'C-MOVE, shared': of(sharedScp, shared), 'C-MOVE, per request': of(createPerRequestScp(perRequest), perRequest), 'C-GET': of(createGetTransport(get), get) }
+  return { 'C-MOVE, shared': of(sharedScp.transportFrom(shared.pacs), shared), 'C-MOVE, per request': of(createPerRequestScp(perRequest), perRequest), 'C-GET': of(createGetTransport(get), get) }
 }
 
 /** The value of (7FE0,0010) and what follows it, where there are pixels. */

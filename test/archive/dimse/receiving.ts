@@ -67,7 +67,7 @@ export async function receiving (t: Pick<Test, 'teardown'>, overrides: Partial<S
     wanted,
     maxUnwantedBytes: 64 * 1024 ** 2,
     onDropped: () => { counts.dropped++ },
-    archiveAeTitle: 'ABPACS',
+    archiveAeTitles: ['ABPACS'],
     isOurAeTitle: aeTitle => aeTitle === 'CDRECORD',
     read,
     log: { debug: level('debug'), info: level('info'), warn: level('warn'), error: level('error') },

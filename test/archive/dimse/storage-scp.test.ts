@@ -234,7 +234,7 @@ t.test('connections that say nothing, and too many that say something', async t 
 })
 
 t.test('who may connect', async t => {
-  const allows = async (allowFrom: string[], host: string, address: string): Promise<boolean> => await new AllowedPeers(allowFrom, host).allows(address)
+  const allows = async (allowFrom: string[], host: string, address: string): Promise<boolean> => await new AllowedPeers(allowFrom, [host]).allows(address)
   t.equal(await allows([], 'localhost', '::ffff:127.0.0.1'), true, 'empty: what pacs.host resolves to')
   t.equal(await allows([], 'localhost', '::1'), true)
   t.equal(await allows([], '10.0.0.7', '10.0.0.7'), true)
@@ -245,9 +245,10 @@ t.test('who may connect', async t => {
   t.equal(await allows(['10.0.0.0/8'], '192.168.0.1', '192.168.0.1'), false, 'who is named, and nobody else')
   t.equal(await allows(['10.0.0.0/8'], '192.168.0.1', '10.9.9.9'), true)
   for (const everybody of ['0.0.0.0/0', '::/0']) for (const address of ['1.2.3.4', 'fe80::1%eth0', '::ffff:9.9.9.9']) t.equal(await allows([everybody], 'x', address), true)
-  t.equal(await new AllowedPeers([], 'x').allows(undefined), false)
+  t.equal(await new AllowedPeers([], ['no-such-host.invalid', '10.0.0.7', 'localhost']).allows('127.0.0.1'), true, 'several archives: what any of their hosts resolves to')
+  t.equal(await new AllowedPeers([], ['x']).allows(undefined), false)
 
-  const { port, counts, log } = await receiving(t, { allowed: new AllowedPeers(['10.0.0.1'], 'localhost') })
+  const { port, counts, log } = await receiving(t, { allowed: new AllowedPeers(['10.0.0.1'], ['localhost']) })
   for (const sender of [new Sender(port), new Sender(port), new Sender(port)]) t.equal(await sender.associate(), 0)
   t.strictSame(counts.refused, ['127.0.0.1', '127.0.0.1', '127.0.0.1'])
   const lines = log.filter(({ message }) => message.includes('our_ae.allow_from'))

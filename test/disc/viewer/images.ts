@@ -117,6 +117,8 @@ export function testImages (): TestImage[] {
       signed: true, elements: [['00280120', 'SS', -2_000]], value: (_, column, row) => column < 8 ? -2_000 : 8 * row + column - 8, seen: ([v = 0]) => v === -2_000 ? 0 : 255 * v / (8 * 63 + 55)
     }),
     made('slope of 0.00001', { elements: [...window('0.2', '0.4'), ds('00281052', '0'), ds('00281053', '1e-05')], value: ramp(65_535, 64, 64), seen: ([v = 0]) => exact(v * 1e-5, 0.2, 0.4) }),
+    made('a slope below 0', { stored: 12, elements: [...window('-2000', '3000'), ds('00281052', '0'), ds('00281053', '-1')], value: ramp(4_095, 64, 64), seen: ([v = 0]) => linear(-v, -2_000, 3_000) }),
+    made('Presentation LUT Shape INVERSE', { stored: 12, elements: [...window('2000', '3000'), ['20500020', 'CS', 'INVERSE']], value: ramp(4_095, 64, 64), seen: ([v = 0]) => 255 - linear(v, 2_000, 3_000) }),
     made('LINEAR_EXACT', { stored: 12, elements: [...window('2000', '100'), ['00281056', 'CS', 'LINEAR_EXACT']], value: ramp(4_095, 64, 64), seen: ([v = 0]) => exact(v, 2_000, 100) }),
     made('SIGMOID', { stored: 12, elements: [...window('2000', '1000'), ['00281056', 'CS', 'SIGMOID']], value: ramp(4_095, 64, 64), seen: ([v = 0]) => 255 / (1 + Math.exp(-4 * (v - 2_000) / 1_000)) }),
     made('VOI LUT', { stored: 12, elements: [['00283010', 'SQ', [lut(0, FILM, 12)]]], value: ramp(4_095, 64, 64), seen: ([v = 0]) => (FILM[v] ?? 0) * 255 / 4_095 }),

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Test } from 'tap'
 import { authorImage } from '../../../src/disc/image/author.ts'
+import type { DiscContents, DiscFile } from '../../../src/disc/contents.ts'
 import { imageStream, type Image } from '../../../src/disc/image/image.ts'
 import { renderPages } from '../../../src/disc/pages/pages.ts'
 import { picturePreamble } from '../../../src/disc/viewer/bmp.ts'
@@ -74,7 +75,7 @@ export async function viewerDisc (t: Pick<Test, 'teardown'>, programs: Programs,
   for (const { path, bytes } of plan.scripts) put(join(source, path), await bytes())
   for (const [path, text] of Object.entries(options.extra ?? {})) put(join(source, path), text)
   const pages = renderPages({
-    contents: { patients: [], disc: 1, discs: 1 }, disc: DEFAULTS.disc, viewer: undefined, web: NO_WEB_CONTENT, notListed: [], missing: 0, createdAt: new Date('2024-03-06T00:00:00Z'), profile: undefined,
+    contents: await contentsOf(series, fileIds), disc: DEFAULTS.disc, viewer: undefined, web: NO_WEB_CONTENT, notListed: [], missing: 0, createdAt: new Date('2024-03-06T00:00:00Z'), profile: undefined,
     pictures: plan.data
   })
   for (const { path, text } of pages) put(join(source, path), text)
@@ -89,6 +90,24 @@ export async function viewerDisc (t: Pick<Test, 'teardown'>, programs: Programs,
   if (result.exitCode !== 0) throw new Error(result.stderr)
   await programs.run('chmod', ['-R', 'u+rwX', root])
   return { image, iso, root, fileIds, descriptions, plan, source }
+}
+
+/** What the pages say of it; of a series without files its modality. */
+async function contentsOf (series: readonly DiscSeries[], fileIds: readonly string[][]): Promise<DiscContents> {
+  const patient = { patientId: 'MR.0001', issuerOfPatientId: '', patientName: 'RAHAYU^SITI', birthDate: '19850817', sex: 'F' }
+  const made = await Promise.all(series.map(async ({ modality, description, files }, at) => ({
+    series: { seriesInstanceUid: `1.${at}`, modality, seriesNumber: at + 1, seriesDescription: description, instances: [], instanceCount: undefined, listing: 'whole' as const },
+    files: await Promise.all(files.map(async (sourcePath, index): Promise<DiscFile> => {
+      const object = await readObject(sourcePath)
+      const { sopInstanceUid, sopClassUid, sizeBytes, transferSyntaxUid } = object
+      return { instance: { sopInstanceUid, sopClassUid, instanceNumber: index + 1 }, object, sourcePath, sizeBytes, transferSyntaxUid, fileId: fileIds[at]?.[index] ?? '' }
+    }))
+  })))
+  const study = {
+    studyInstanceUid: '1', accessionNumber: 'A1', patient, studyDate: '20240305', studyTime: '', studyDescription: 'Phantoms', studyId: '',
+    seriesCount: undefined, instanceCount: undefined, seriesListing: 'whole' as const, series: made.map(one => one.series)
+  }
+  return { patients: [{ patient, studies: [{ study, series: made }] }], disc: 1, discs: 1 }
 }
 
 /** As it is done with a file that has come from a PACS. */

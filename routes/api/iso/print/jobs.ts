@@ -5,7 +5,7 @@ import { SIGNED_LINK } from '../../../../plugins/auth.ts'
 import { parseAccessionNumbers } from '../../../../src/dicom/accession-number.ts'
 import { MkisoError } from '../../../../src/errors.ts'
 import { PRINT_EXAMPLE, PrintState, printState } from '../../../../src/http/print-state.ts'
-import { AccessionNumberList, errorResponses, eventStream, SIGNED_LINK_QUERY } from '../../../../src/http/schemas.ts'
+import { AccessionNumberList, errorResponses, eventStream, SIGNED_LINK_ERRORS, SIGNED_LINK_QUERY } from '../../../../src/http/schemas.ts'
 import type { PrintJob } from '../../../../src/print/job-under-way.ts'
 import { isUnderWay, studySetOf } from '../../../../src/print/print-job.ts'
 
@@ -13,14 +13,14 @@ import { isUnderWay, studySetOf } from '../../../../src/print/print-job.ts'
 const MOST = 10
 const PRINT_PATH = '/api/iso/print'
 
-const Job = Type.Object(PrintState.properties, { examples: [PRINT_EXAMPLE] })
+const Job = Type.Object(PrintState.properties, { title: 'Print', examples: [PRINT_EXAMPLE] })
 const Params = Type.Object({ id: Type.String({ format: 'uuid', description: 'Of the print, as 202 and the list tell it.' }) })
 /** In links, so that of several machines the right one is asked, and for a link that the HIS has signed. */
 const OfStudies = Type.Object({ accession_number: Type.Optional(AccessionNumberList), ...SIGNED_LINK_QUERY })
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   const common = { tags: ['disc'], security: [{ apiKey: [] }] }
-  const REFUSALS = ['INVALID_ACCESSION_NUMBER', 'UNAUTHORIZED', 'TOO_MANY_REQUESTS'] as const
+  const REFUSALS = ['INVALID_ACCESSION_NUMBER', ...SIGNED_LINK_ERRORS, 'TOO_MANY_REQUESTS'] as const
 
   const isOf = (job: PrintJob, list: string): boolean => studySetOf(parseAccessionNumbers(list, app.config.server.max_accessions)) === job.studySet
 

@@ -14,7 +14,7 @@ export interface ConnectionHandler {
   associate (type: number, body: Buffer): void
   /** A command set is whole. Its data set follows when it has one. */
   command (contextId: number, command: CommandSet): void
-  /** A piece of the data set of the last command. */
+  /** A piece of the data set of the last command. The bytes are there only until this returns. */
   data (bytes: Buffer): void
   /** The message is whole: nothing more is handed on until the promise resolves. @throws never */
   messageEnd (): Promise<void>
@@ -49,8 +49,9 @@ export class Connection {
   /** What the peer takes. */
   peerMaxPduBytes = 0
 
-  constructor (socket: Socket, handler: ConnectionHandler, log: Log) {
-    this.#socket = socket
+  /** @param open gives the connection, and its bytes to what it is given, which are there only until that returns */
+  constructor (open: (take: (bytes: Buffer) => void) => Socket, handler: ConnectionHandler, log: Log) {
+    const socket = this.#socket = open(bytes => { this.#data(bytes) })
     this.#handler = handler
     this.#log = log
     this.#reader = new PduReader({
@@ -59,11 +60,10 @@ export class Connection {
     })
     socket.setNoDelay(true)
     socket.setKeepAlive(true, 30_000)
-    socket.on('data', chunk => { this.#data(chunk) })
     socket.on('timeout', () => { this.#silent() })
     socket.on('error', error => { this.#end({ kind: 'lost', reason: error.message }) })
     socket.on('close', () => { this.#end({ kind: 'lost', reason: 'the connection was closed' }) })
-    // net.Server pauses what it hands over
+    // what a server hands over is not read yet
     socket.resume()
   }
 
@@ -112,10 +112,10 @@ export class Connection {
     this.write(writeReleaseRequest())
   }
 
-  #data (chunk: Buffer): void {
+  #data (bytes: Buffer): void {
     if (this.#over) return
     try {
-      this.#reader.push(chunk)
+      this.#reader.push(bytes)
     } catch (error) {
       this.#failed(error)
     }
@@ -156,7 +156,7 @@ export class Connection {
     }
     this.#commandBytes += bytes.length
     if (this.#commandBytes > LONGEST_COMMAND_SET_BYTES) throw new ProtocolError('a command set that is too long')
-    this.#commandParts.push(bytes)
+    this.#commandParts.push(Buffer.from(bytes))
     if (!isLast) return
     const command = readCommandSet(Buffer.concat(this.#commandParts))
     this.#commandParts = []

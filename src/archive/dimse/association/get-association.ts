@@ -2,7 +2,7 @@
  * An association on which we ask for objects and receive them (C-GET, PS3.4 C.4.3): we are user of the query and, by role selection, provider of
  * Storage. A question as to what an archive has (C-FIND) may be asked on it too.
  */
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import type { AssociationFault } from '../../../dcmtk/peer.ts'
 import type { Log } from '../../../process.ts'
 import type { StorageContext } from '../storage-classes.ts'
@@ -11,6 +11,7 @@ import { Connection, type ConnectionEnd } from './connection.ts'
 import { readIdentifier, writeIdentifier, type Identifier } from './identifier.ts'
 import type { IncomingObjects } from './incoming-objects.ts'
 import type { Flow } from './object-file.ts'
+import { intoReceiveBuffer } from './receive-buffer.ts'
 import { CONTEXT_RESULT, MOST_CONTEXTS, PDU, ProtocolError, readAssociateAccept, readAssociateReject, writeAssociateRequest, type AssociateReject } from './pdu.ts'
 import { IMPLICIT_LITTLE_ENDIAN } from './transfer-syntax.ts'
 
@@ -80,11 +81,16 @@ export class GetAssociation {
   #gone: Promise<void> = Promise.resolve()
   #onEnd = (): void => {}
 
-  private constructor (socket: Socket, options: GetAssociationOptions) {
+  private constructor (options: GetAssociationOptions) {
     this.#options = options
+    const { host, port } = options
     this.#opened = new Promise((resolve, reject) => { this.#settle = { resolve, reject } })
     this.#opened.catch(() => {})
-    this.#connection = new Connection(socket, {
+    this.#connection = new Connection(take => {
+      const socket = connect({ host, port, noDelay: true, onread: intoReceiveBuffer(take) })
+      socket.once('connect', () => { this.#request() })
+      return socket
+    }, {
       associate: (type, body) => { this.#associated(type, body) },
       command: (contextId, command) => { this.#begin(contextId, command) },
       data: bytes => { this.#data(bytes) },
@@ -92,13 +98,12 @@ export class GetAssociation {
       ended: end => { this.#ended(end) }
     }, options.log)
     this.#objects = options.objectsFor(this.#connection, reason => { this.#connection.abort(reason) })
-    socket.once('connect', () => { this.#request() })
   }
 
   /** @throws AssociationEndedError @throws the signal's reason */
   static async open (options: GetAssociationOptions, signal: AbortSignal): Promise<GetAssociation> {
     signal.throwIfAborted()
-    const association = new GetAssociation(connect({ host: options.host, port: options.port, noDelay: true }), options)
+    const association = new GetAssociation(options)
     const timer = setTimeout(() => { association.#fail({ kind: 'unreachable', reason: 'no association in time' }) }, options.connectTimeoutMs).unref()
     const onAbort = (): void => { association.#connection.abort('it is not needed any more') }
     signal.addEventListener('abort', onAbort, { once: true })
@@ -209,7 +214,7 @@ export class GetAssociation {
     }
     this.#identifierBytes += bytes.length
     if (this.#identifierBytes > LONGEST_IDENTIFIER_BYTES) throw new ProtocolError('an identifier that is too long')
-    this.#identifier.push(bytes)
+    this.#identifier.push(Buffer.from(bytes))
   }
 
   async #messageEnd (): Promise<void> {

@@ -7,10 +7,10 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DicomObject } from '../../../dicom/part10.ts'
 import type { Log } from '../../../process.ts'
-import type { Provenance, StudySink } from '../../archive.ts'
+import type { Provenance, Sender, StudySink } from '../../archive.ts'
 import type { WantedStudies } from '../wanted-studies.ts'
 import { STATUS, type CommandSet } from './command-set.ts'
-import { fileHeader, ObjectFile, removeFile, type Flow } from './object-file.ts'
+import { diskFaultOf, fileHeader, ObjectFile, removeFile, type Flow } from './object-file.ts'
 import { PREFIX_BYTES, studyOfPrefix } from './study-of-prefix.ts'
 
 export interface IncomingObjectsOptions {
@@ -21,7 +21,9 @@ export interface IncomingObjectsOptions {
   read: (path: string) => Promise<DicomObject>
   /** Most bytes of what nobody asked for on one association. */
   maxUnwantedBytes: number
-  provenanceOf: (command: CommandSet) => Provenance
+  provenanceOf: (command: CommandSet, studyInstanceUid: string) => Provenance
+  /** Who sends, beside the archive that was asked for the study. */
+  senderOf?: ((studyInstanceUid: string) => Sender | undefined) | undefined
   callingAeTitle: string
   /** `10.0.0.5 as ABPACS` */
   from: string
@@ -37,7 +39,6 @@ export interface IncomingObjectsOptions {
 const ACTIVITY_MS = 200
 /** VR UI (PS3.5 6.2). */
 const LONGEST_UID = 64
-const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
 
 interface Incoming {
   command: CommandSet
@@ -84,7 +85,7 @@ export class IncomingObjects {
     incoming.bytes += bytes.length
     if (incoming.refusal === undefined) {
       if (incoming.study === undefined) {
-        incoming.prefix.push(bytes)
+        incoming.prefix.push(Buffer.from(bytes))
         this.#decide(incoming, incoming.bytes >= PREFIX_BYTES)
       } else {
         incoming.file?.add(bytes)
@@ -130,7 +131,7 @@ export class IncomingObjects {
 
   /** @throws never */
   async #take (incoming: Incoming, file: ObjectFile): Promise<number> {
-    const { read, wanted, from, provenanceOf, log, onDropped } = this.#options
+    const { read, wanted, from, provenanceOf, senderOf, log, onDropped } = this.#options
     let object: DicomObject
     try {
       await file.finish()
@@ -149,7 +150,7 @@ export class IncomingObjects {
     }
     this.#delivered.add(object.studyInstanceUid)
     try {
-      await sink.offer({ path: file.path, object, provenance: provenanceOf(incoming.command), from })
+      await sink.offer({ path: file.path, object, provenance: provenanceOf(incoming.command, object.studyInstanceUid), from, sender: senderOf?.(object.studyInstanceUid) })
       return STATUS.success
     } catch (error) {
       log.error({ err: error }, 'a received image was not taken')
@@ -161,17 +162,11 @@ export class IncomingObjects {
   #refuse (incoming: Incoming, error: unknown): number {
     const { from, log } = this.#options
     const fields = { from, sop_instance_uid: incoming.command.sopInstanceUid, err: error }
-    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-    if (FULL.has(code)) {
-      log.error(fields, 'a received image cannot be written: the disk for temporary files is full')
-      this.#tellCutOff(incoming, 'the disk for temporary files is full')
-      return STATUS.outOfResources
-    }
-    // errors of the file system have the names of errno(3)
-    if (/^E[A-Z0-9]+$/.test(code)) {
-      log.error(fields, 'a received image cannot be written')
-      this.#tellCutOff(incoming, `it cannot be written: ${code}`)
-      return STATUS.processingFailure
+    const disk = diskFaultOf(error)
+    if (disk !== undefined) {
+      log.error(fields, disk.isFull ? 'a received image cannot be written: the disk for temporary files is full' : 'a received image cannot be written')
+      this.#tellCutOff(incoming, disk.reason)
+      return disk.isFull ? STATUS.outOfResources : STATUS.processingFailure
     }
     log.warn(fields, 'an image was refused: it is not whole')
     this.#tellCutOff(incoming, error instanceof Error ? error.message : String(error))

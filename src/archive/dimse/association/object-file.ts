@@ -13,12 +13,17 @@ export interface Flow {
   resume (): void
 }
 
-/** Less is not worth a write of its own while more comes. */
-const GATHERED_BYTES = 256 * 1024
-/** Most bytes in one write. */
-const WRITE_BYTES = 1024 ** 2
+/** What comes is gathered in pieces of so much; less is not worth a write of its own while more comes. */
+const PIECE_BYTES = 256 * 1024
+/** Most pieces in one write. */
+const MOST_WRITTEN_PIECES = 4
+/** Pieces that have been written are used again, by whatever file comes next. */
+const MOST_SPARE_PIECES = 32
+const sparePieces: Buffer[] = []
 /** From here on the sender waits for the disk. */
 const MOST_PENDING_BYTES = 4 * 1024 ** 2
+
+const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
 
 const openFile = promisify(open)
 const closeFile = promisify(close)
@@ -27,10 +32,12 @@ const unlinkFile = promisify(unlink)
 export class ObjectFile {
   readonly path: string
   readonly #flow: Flow
-  #gathered: Buffer[]
-  #gatheredBytes: number
+  /** Full, and to be written. */
+  readonly #full: Buffer[] = []
+  #filling: Buffer
+  #filledBytes: number
   #writtenBytes = 0
-  #pendingBytes = 0
+  #writing = 0
   #closing = false
   #paused = false
   #failure: unknown
@@ -41,19 +48,26 @@ export class ObjectFile {
   constructor (path: string, header: Buffer, flow: Flow) {
     this.path = path
     this.#flow = flow
-    this.#gathered = [header]
-    this.#gatheredBytes = this.#pendingBytes = header.length
+    this.#filling = takePiece()
+    this.#filledBytes = header.copy(this.#filling)
   }
 
   /** The first thing that went wrong; what comes after it is thrown away. */
   get failed (): boolean { return this.#failure !== undefined }
 
+  /** @param bytes are copied */
   add (bytes: Buffer): void {
     if (this.#failure !== undefined) return
-    this.#gathered.push(bytes)
-    this.#gatheredBytes += bytes.length
-    this.#pendingBytes += bytes.length
-    if (this.#gatheredBytes >= GATHERED_BYTES) this.#start()
+    for (let at = 0; at < bytes.length;) {
+      const copied = bytes.copy(this.#filling, this.#filledBytes, at)
+      at += copied
+      this.#filledBytes += copied
+      if (this.#filledBytes < this.#filling.length) break
+      this.#full.push(this.#filling)
+      this.#filling = takePiece()
+      this.#filledBytes = 0
+    }
+    if (this.#full.length > 0) this.#start()
     if (this.#pendingBytes > MOST_PENDING_BYTES && !this.#paused) {
       this.#paused = true
       this.#flow.pause()
@@ -80,18 +94,19 @@ export class ObjectFile {
 
   /** Nothing of it is left. @throws never */
   async remove (): Promise<void> {
-    this.#gathered = []
-    this.#gatheredBytes = 0
-    await this.finish().catch(() => {})
+    this.#failure ??= new Error('the object was cut off')
+    this.#drop()
+    await this.#work
     await this.close().catch(() => {})
     await removeFile(this.path)
   }
 
+  get #pendingBytes (): number { return (this.#full.length + this.#writing) * PIECE_BYTES + this.#filledBytes }
+
   #start (): void {
     this.#work ??= this.#write().catch((error: unknown) => {
       this.#failure ??= error
-      this.#gathered = []
-      this.#gatheredBytes = this.#pendingBytes = 0
+      this.#drop()
     }).finally(() => {
       this.#work = undefined
       if (this.#paused) {
@@ -101,13 +116,25 @@ export class ObjectFile {
     })
   }
 
+  #drop (): void {
+    this.#full.length = this.#filledBytes = 0
+  }
+
   async #write (): Promise<void> {
     // a name that is taken is a fault of ours: nothing that arrived is ever written over
     this.#descriptor ??= await openFile(this.path, 'wx', 0o600)
-    while (this.#gatheredBytes >= GATHERED_BYTES || (this.#closing && this.#gatheredBytes > 0)) {
-      const batch = this.#takeBatch()
-      await this.#writeAll(this.#descriptor, batch.buffers, batch.bytes)
-      this.#pendingBytes -= batch.bytes
+    while (this.#full.length > 0 || (this.#closing && this.#filledBytes > 0)) {
+      const pieces = this.#full.splice(0, MOST_WRITTEN_PIECES)
+      this.#writing = pieces.length
+      const withRest = this.#closing && this.#full.length === 0
+      await this.#writeAll(this.#descriptor, withRest ? [...pieces, this.#filling.subarray(0, this.#filledBytes)] : pieces)
+      this.#writing = 0
+      for (const piece of pieces) givePieceBack(piece)
+      if (withRest) {
+        this.#filledBytes = 0
+        givePieceBack(this.#filling)
+        return
+      }
       if (this.#paused && this.#pendingBytes < MOST_PENDING_BYTES / 2) {
         this.#paused = false
         this.#flow.resume()
@@ -115,28 +142,22 @@ export class ObjectFile {
     }
   }
 
-  #takeBatch (): { buffers: Buffer[], bytes: number } {
-    let bytes = 0
-    let count = 0
-    for (const buffer of this.#gathered) {
-      if (bytes >= WRITE_BYTES) break
-      bytes += buffer.length
-      count++
-    }
-    this.#gatheredBytes -= bytes
-    return { buffers: this.#gathered.splice(0, count), bytes }
-  }
-
-  async #writeAll (descriptor: number, buffers: Buffer[], bytes: number): Promise<void> {
-    let left = buffers
-    for (let written = 0; written < bytes;) {
-      const now = await writeSome(descriptor, left, this.#writtenBytes)
+  async #writeAll (descriptor: number, buffers: Buffer[]): Promise<void> {
+    for (let left = buffers; left.length > 0;) {
+      const written = await writeSome(descriptor, left, this.#writtenBytes)
+      this.#writtenBytes += written
       // a disk that is nearly full takes a part, and says why with the next write
-      written += now
-      this.#writtenBytes += now
-      if (written < bytes) left = without(left, now)
+      left = without(left, written)
     }
   }
+}
+
+function takePiece (): Buffer {
+  return sparePieces.pop() ?? Buffer.allocUnsafeSlow(PIECE_BYTES)
+}
+
+function givePieceBack (piece: Buffer): void {
+  if (sparePieces.length < MOST_SPARE_PIECES) sparePieces.push(piece)
 }
 
 async function writeSome (descriptor: number, buffers: readonly Buffer[], position: number): Promise<number> {
@@ -155,6 +176,13 @@ function without (buffers: readonly Buffer[], bytes: number): Buffer[] {
     skip -= skipped
     return skipped === buffer.length ? [] : [buffer.subarray(skipped)]
   })
+}
+
+/** What keeps our disk from taking an object, for a person; undefined where the error is none of the file system, whose errors have the names of errno(3). */
+export function diskFaultOf (error: unknown): { isFull: boolean, reason: string } | undefined {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (FULL.has(code)) return { isFull: true, reason: 'the disk for temporary files is full' }
+  return /^E[A-Z0-9]+$/.test(code) ? { isFull: false, reason: `it cannot be written: ${code}` } : undefined
 }
 
 /** @throws never: a file that is not there needs no removing, and the folder goes in the end */

@@ -1,6 +1,6 @@
 /**
  * Cuts the stream of a connection into protocol data units. Fragments of data go on as the pieces in which they came from the socket, uncopied and
- * without waiting for the end of their PDU; so memory does not depend on what a peer announces.
+ * without waiting for the end of their PDU; so memory does not depend on what a peer announces. Whoever keeps a piece copies it.
  */
 import { PDU, ProtocolError } from './pdu.ts'
 
@@ -52,7 +52,7 @@ export class PduReader {
     let at = 0
     while (at < chunk.length) {
       if (this.#holding) {
-        this.#held.push(chunk.subarray(at))
+        this.#held.push(Buffer.from(chunk.subarray(at)))
         return
       }
       if (this.#control !== undefined) at = this.#continueControl(this.#control, chunk, at)
@@ -87,7 +87,7 @@ export class PduReader {
   }
 
   #continueControl (control: { type: number, parts: Buffer[], bytesLeft: number }, chunk: Buffer, at: number): number {
-    const part = chunk.subarray(at, at + control.bytesLeft)
+    const part = Buffer.from(chunk.subarray(at, at + control.bytesLeft))
     control.parts.push(part)
     control.bytesLeft -= part.length
     if (control.bytesLeft === 0) {

@@ -38,9 +38,10 @@ export class StorageAssociation {
   /** The message under way. */
   #message: { contextId: number, command: CommandSet, isStore: boolean } | undefined
 
-  constructor (socket: Socket, options: StorageAssociationOptions) {
+  /** @param open as {@link Connection}'s */
+  constructor (open: (take: (bytes: Buffer) => void) => Socket, options: StorageAssociationOptions) {
     this.#options = options
-    this.#connection = new Connection(socket, {
+    this.#connection = new Connection(open, {
       associate: (type, body) => { this.#associate(type, body) },
       command: (contextId, command) => { this.#command(contextId, command) },
       data: bytes => { if (this.#message?.isStore === true) this.#objects?.data(bytes) },

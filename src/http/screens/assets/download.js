@@ -1,7 +1,7 @@
 /** The page of a download: follows the disc that is made for it, starts its download, and can cancel it. A reload finds the same disc again. */
 import { AnswerError, follow } from './events.js'
 import { problemOf, showProblem, showProgress } from './progress.js'
-import { $, element, say, write } from './words.js'
+import { $, date, element, number, say, time, write } from './words.js'
 
 const screen = $('screen')
 const { progress, key, format } = screen.dataset
@@ -30,6 +30,13 @@ function finish (title, text, link) {
   document.title = title
 }
 
+/** Everything is on the computer, and kept here for a while: until then the images can be looked at. */
+function showSaved () {
+  finish(say('saved'), savedText(), say('download_again'))
+  const look = document.getElementById('look')
+  if (look !== null) look.hidden = false
+}
+
 /** The disc is made: one click of our own on the link to it. */
 function startDownload ({ link }) {
   if (isProtected) {
@@ -39,7 +46,8 @@ function startDownload ({ link }) {
   }
   $('download').href = link
   $('download').setAttribute('download', '')
-  if (!started) {
+  // who chooses a part, or shows the code to somebody, does not want it here meanwhile
+  if (!started && $('part')?.open !== true && $('phone')?.open !== true) {
     started = true
     $('download').click()
   }
@@ -78,7 +86,7 @@ function onState (state) {
   $('download').hidden = true
   if (state.outcome === 'success') {
     store.set('done', 'yes')
-    finish(say('saved'), savedText(), say('download_again'))
+    showSaved()
   } else if (state.error?.discs !== undefined && state.error.code === 'DISC_TOO_SMALL') {
     showSet(state.error.discs)
   } else if (state.error !== undefined) {
@@ -115,12 +123,71 @@ $('cancel').addEventListener('click', async () => {
   finish(say('cancelled'), say('cancelled_text'), say('start_again'))
 })
 
+/** Ticks for the series: a part of the study is another page, with the part in its address. */
+async function offerPart () {
+  const studies = new URL($('part').dataset.studies, location.href)
+  if (store.get('id') !== null) studies.searchParams.set('id', store.get('id'))
+  const answer = await fetch(studies, { headers: { accept: 'application/json' }, cache: 'no-store' }).catch(() => undefined)
+  const body = await answer?.json().catch(() => undefined)
+  if (answer?.ok !== true || body === undefined) {
+    write($('choose-failed'), say(body?.code ?? 'connection_lost'))
+    $('choose-failed').hidden = false
+    return
+  }
+  $('choose-failed').hidden = true
+  $('choices').replaceChildren(...body.studies.flatMap(({ accession_number: accessionNumber, date: studyDate, series }) => series.map(one => {
+    const tick = element('input')
+    tick.type = 'checkbox'
+    tick.checked = true
+    tick.value = one.uid
+    const label = element('label')
+    const images = one.images === undefined ? '' : say('choose_images', { count: number(one.images) })
+    const study = body.studies.length > 1 ? `${accessionNumber}, ${date(studyDate)}` : ''
+    label.append(tick, [one.modality, one.description || `${say('series')} ${one.number ?? ''}`.trim(), images, study].filter(text => text !== '').join(' · '))
+    const item = element('li')
+    item.append(label)
+    return item
+  })))
+  $('choose').hidden = false
+}
+
+/** A link and its QR code, made when somebody asks for it. */
+$('phone')?.addEventListener('toggle', async () => {
+  if (!$('phone').open || !$('qr').hidden) return
+  const answer = await fetch($('phone').dataset.link, { headers: { accept: 'application/json' }, cache: 'no-store' }).catch(() => undefined)
+  const body = await answer?.json().catch(() => undefined)
+  if (answer?.ok !== true || body === undefined) { write($('phone-until'), say(body?.code ?? 'connection_lost')); return }
+  $('qr').src = body.qr
+  $('phone-link').href = body.link
+  write($('phone-link'), say('phone_link'))
+  write($('phone-until'), body.expires_at === undefined ? '' : say('phone_until', { time: time(body.expires_at) }))
+  $('qr').hidden = $('phone-link').hidden = false
+})
+
+/** The longest list that an address holds (series of the API). */
+const LONGEST_LIST = 6500
+
+$('part')?.addEventListener('toggle', async () => { if ($('part').open && $('choose').hidden) await offerPart() })
+$('choose')?.addEventListener('submit', async event => {
+  event.preventDefault()
+  const ticks = [...$('choices').querySelectorAll('input')]
+  const series = ticks.filter(({ checked }) => checked).map(({ value }) => value)
+  const hint = series.length === 0 ? 'choose_none' : series.length === ticks.length ? 'choose_all' : series.join().length > LONGEST_LIST ? 'choose_many' : undefined
+  $('choose-hint').hidden = hint === undefined
+  if (hint !== undefined) { write($('choose-hint'), say(hint)); return }
+  // a retrieval under way is joined by the next page before this one has been given up; a download of the whole is not wanted any more
+  if (started) await fetch(address(), { method: 'DELETE' }).catch(() => undefined)
+  const page = new URL(location.href)
+  page.searchParams.set('series', series.join())
+  location.assign(page.href.replaceAll('%2C', ','))
+})
+
 async function main () {
   screen.hidden = false
   const [navigation] = performance.getEntriesByType('navigation')
   // a tab that a browser opens again by itself must not fetch a patient's images again
   if (navigation?.type !== 'navigate' && store.get('done') === 'yes') {
-    finish(say('saved'), savedText(), say('download_again'))
+    showSaved()
     // it was shown once
     if (isProtected) $('password-card').hidden = true
     return

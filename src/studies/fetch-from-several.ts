@@ -1,0 +1,213 @@
+/**
+ * Fetches a study that several archives have: each image once, from the first of them that has it. What each archive says is judged by itself, with
+ * what the others sent among the files where it names them too. So the count of one is never satisfied by an image of another that it does not
+ * name, and an archive that says less than another does no harm.
+ */
+import type { Archive, Delivery, FetchSession, StudySink } from '../archive/archive.ts'
+import { identityKey, type FetchPart, type InstanceIdentity, type Study } from '../dicom/study.ts'
+import { MkisoError, withName, type ErrorCode } from '../errors.ts'
+import type { Log } from '../process.ts'
+import type { HeldFile } from './complete-studies.ts'
+import { judge } from './completeness.ts'
+import { fetchStudy, firstParts, UIDS_PER_PART, type Fetched, type FetchLimits } from './fetch-study.ts'
+import type { HeldStudy } from './held-study.ts'
+
+/** An archive that has the study, as it is fetched from. */
+export interface StudySource {
+  archive: Archive
+  limits: FetchLimits
+  /** As HeldStudyOptions.marks. */
+  marks: { known: boolean }
+  /** Opened only when something is asked for. @throws as Archive.open */
+  open (signal: AbortSignal): Promise<FetchSession>
+}
+
+export interface FetchFromSeveralOptions {
+  sourceOf: (study: Study) => StudySource
+  allowIncomplete: boolean
+  isDiskFull: () => Promise<boolean>
+  signal: AbortSignal
+  log: Log
+}
+
+/** Of one archive: what another has may come from there. Anything else is no fault of the archive, and ends the fetching. */
+export const OF_ONE_ARCHIVE: ReadonlySet<ErrorCode> = new Set(['PACS_UNREACHABLE', 'PACS_REFUSED', 'PACS_REFUSED_MOVE', 'PACS_TIMEOUT', 'INCOMPLETE_RETRIEVAL'])
+
+/**
+ * @param held the study as all say it together, with `sources` that have been listed
+ * @throws as fetchStudy; the message names the archive
+ * @throws the signal's reason
+ */
+export async function fetchFromSeveral (held: HeldStudy, options: FetchFromSeveralOptions): Promise<Fetched> {
+  held.begin()
+  const shares = inOrder(held.study.sources ?? []).map(study => new Share(study, held, options))
+  // one after the other: what the first has sent need not be sent again, and of what comes late it is known whose it is
+  for (const [index, share] of shares.entries()) {
+    share.adoptFrom(shares.slice(0, index))
+    if (!share.isComplete) await share.fetch(shares.slice(0, index))
+  }
+  const failed = shares.filter(({ fault }) => fault !== undefined)
+  for (const share of failed) {
+    share.adoptFrom(shares.filter(other => other !== share))
+    if (!share.isComplete) continue
+    options.log.warn({ study: held.studyInstanceUid, archive: share.name, err: share.fault },
+      'an archive did not send what it lists; another has sent the same images')
+    await share.settle()
+  }
+  await gather(held, shares)
+  const lacking = shares.filter(({ isComplete }) => !isComplete)
+  const [first] = lacking
+  if (first === undefined) return { missing: 0 }
+  const fault = first.fault ?? new MkisoError('INCOMPLETE_RETRIEVAL', `${first.name}: not all that it lists has come`)
+  if (!options.allowIncomplete || lacking.some(({ fault }) => fault?.code !== 'INCOMPLETE_RETRIEVAL') || held.files.size === 0) throw fault
+  options.log.warn({ study: held.studyInstanceUid, received: held.files.size, detail: fault.detail },
+    'images are missing; the disc is made all the same, as disc.allow_incomplete says')
+  const missing = lacking.map(share => share.missing)
+  return { missing: missing.some(one => one === undefined) ? undefined : missing.reduce<number>((sum, one) => sum + (one ?? 0), 0) }
+}
+
+/** As they are preferred; before them one that has all that the others list. */
+export function inOrder (sources: readonly Study[]): readonly Study[] {
+  const all = sources.find(source => sources.every(other => other === source || (isListed(other) && namesAllOf(source, other))))
+  return all === undefined ? sources : [all, ...sources.filter(source => source !== all)]
+}
+
+function isListed ({ seriesListing, series }: Study): boolean {
+  return seriesListing === 'whole' && series.every(({ listing }) => listing === 'whole')
+}
+
+function namesAllOf (source: Study, other: Study): boolean {
+  const names = namedBy(source)
+  return identitiesOf(other).every(identity => names.has(identityKey(identity)))
+}
+
+function identitiesOf ({ studyInstanceUid, series }: Study): InstanceIdentity[] {
+  return series.flatMap(({ seriesInstanceUid, instances }) => instances.map(({ sopInstanceUid }) => ({ studyInstanceUid, seriesInstanceUid, sopInstanceUid })))
+}
+
+function namedBy (study: Study): Set<string> {
+  return new Set(identitiesOf(study).map(identityKey))
+}
+
+/** What one archive says of the study, and what has come of that. */
+class Share {
+  readonly held: HeldStudy
+  fault: MkisoError | undefined
+  /** Who has sent objects of it, as Delivery.from. */
+  readonly senders = new Set<string>()
+  readonly #options: FetchFromSeveralOptions
+  readonly #source: StudySource
+
+  constructor (study: Study, whole: HeldStudy, options: FetchFromSeveralOptions) {
+    this.#options = options
+    this.#source = options.sourceOf(study)
+    this.held = whole.of(study, this.#source.marks)
+    // seen as it comes, and settled at the end
+    this.held.onFile.add(file => { whole.include(file) })
+    this.held.onGone.add(file => { whole.exclude(file) })
+  }
+
+  get name (): string { return this.#source.archive.name }
+
+  /** What came from here. */
+  get own (): HeldFile[] { return [...this.held.files.values()].filter(({ archive }) => archive === this.held.study.archive) }
+
+  /** By the one judge, who hears nothing but what this archive says. */
+  get isComplete (): boolean { return judge(this.held.evidence(true)).kind === 'complete' }
+
+  get missing (): number | undefined {
+    const verdict = judge(this.held.evidence(true))
+    return verdict.kind === 'missing' || verdict.kind === 'contradiction' ? Math.max(1, verdict.expected - verdict.received) : undefined
+  }
+
+  /** Takes what others have sent and this archive names too. */
+  adoptFrom (others: readonly Share[]): void {
+    const names = namedBy(this.held.study)
+    for (const { own } of others) for (const file of own) if (names.has(identityKey(file.object))) this.held.adopt(file)
+  }
+
+  /** @throws what is no fault of this archive */
+  async fetch (earlier: readonly Share[]): Promise<void> {
+    const { archive, limits, open } = this.#source
+    const { signal, log, isDiskFull } = this.#options
+    try {
+      const session = keepingApart(await open(signal), this.held.study, earlier, this.senders)
+      await fetchStudy(this.held, { archive, session, limits, allowIncomplete: false, listing: Promise.resolve(), first: this.#firstParts(), isDiskFull, signal, log })
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!(error instanceof MkisoError) || !OF_ONE_ARCHIVE.has(error.code)) throw error
+      this.fault = withName(error, this.name)
+      log.warn({ study: this.held.studyInstanceUid, archive: this.name, err: error }, 'one of several archives does not send all that it has of a study')
+    }
+  }
+
+  /** Leaves out what is not this archive's. */
+  async settle (): Promise<void> {
+    const verdict = judge(this.held.evidence(true))
+    if (verdict.kind === 'complete') await this.held.drop(verdict.foreign)
+  }
+
+  /** Series of which nothing is here as a whole, of the others what is not here; the whole series where the list does not name everything. */
+  #firstParts (): FetchPart[] {
+    const { study, files } = this.held
+    const { studyInstanceUid, series, seriesListing, seriesCount = 0 } = study
+    if (files.size === 0 || seriesListing === 'cut' || seriesCount > series.length) return firstParts(study)
+    const parts = series.flatMap(({ seriesInstanceUid, listing, instances, instanceCount = 0 }): FetchPart[] => {
+      const uids = instances.map(({ sopInstanceUid }) => sopInstanceUid)
+      const missing = uids.filter(sopInstanceUid => !files.has(identityKey({ studyInstanceUid, seriesInstanceUid, sopInstanceUid })))
+      if (listing !== 'whole' || instanceCount > instances.length || missing.length === uids.length) return [{ studyInstanceUid, seriesInstanceUid }]
+      const lists: FetchPart[] = []
+      for (let start = 0; start < missing.length; start += UIDS_PER_PART) {
+        lists.push({ studyInstanceUid, seriesInstanceUid, sopInstanceUids: missing.slice(start, start + UIDS_PER_PART) })
+      }
+      return lists
+    })
+    return parts.length > 0 ? parts : firstParts(study)
+  }
+}
+
+/**
+ * All may send to one receiver. What an earlier one sends late, and this archive does not name, must not fill this one's count: who does not call itself
+ * by this archive's title, and has sent for an earlier one, is believed to send for that. So is anybody, where it is not known who sends for an
+ * earlier one that has failed.
+ * @param senders is filled with those who sent for this one
+ */
+function keepingApart (session: FetchSession, study: Study, earlier: readonly Share[], senders: Set<string>): FetchSession {
+  const names = namedBy(study)
+  const nobodyKnows = earlier.some(share => share.fault !== undefined && share.senders.size === 0)
+  const isLate = ({ object, sender, from }: Delivery): boolean => sender !== 'asked' && !names.has(identityKey(object)) &&
+    (sender === 'other' || nobodyKnows || earlier.some(share => share.senders.has(from)))
+  return {
+    destination: session.destination,
+    fetch: async (part, options) => await session.fetch(part, options),
+    mayStillSend: studyInstanceUid => session.mayStillSend(studyInstanceUid),
+    turnedAway: () => session.turnedAway(),
+    close: async () => { await session.close() },
+    receive: (studyInstanceUid: string, sink: StudySink) => session.receive(studyInstanceUid, {
+      offer: async delivery => {
+        if (isLate(delivery)) return
+        if (delivery.sender !== 'other') senders.add(delivery.from)
+        await sink.offer(delivery)
+      },
+      cutOff: (sopInstanceUid, reason) => { sink.cutOff(sopInstanceUid, reason) },
+      activity: () => { sink.activity() }
+    })
+  }
+}
+
+/**
+ * Each image once, from the first that has it. What came twice is compared.
+ * @throws MkisoError INCOMPLETE_RETRIEVAL where two archives have sent different objects under the same UIDs
+ */
+async function gather (held: HeldStudy, shares: readonly Share[]): Promise<void> {
+  const sent = shares.flatMap(({ own }) => own)
+  const paths = new Set(sent.map(({ path }) => path))
+  for (const file of [...held.files.values()]) if (!paths.has(file.path)) held.exclude(file)
+  for (const file of sent) {
+    if (held.include(file) || held.files.get(identityKey(file.object))?.path === file.path) continue
+    const first = held.files.get(identityKey(file.object))
+    if (await held.isSameAsHeld(file)) continue
+    throw new MkisoError('INCOMPLETE_RETRIEVAL',
+      `${String(first?.archive)} and ${String(file.archive)} hold different objects under SOP Instance UID ${file.object.sopInstanceUid}: have it corrected in one of them`)
+  }
+}

@@ -1,0 +1,77 @@
+/** A download that is cancelled in the middle stays so: Chromium, through nginx, with a disc that is kept for those whose connection broke. */
+import { readFileSync } from 'node:fs'
+import type { Download, Page } from 'playwright-core'
+import t from 'tap'
+import { startBrowser } from '../../demo/browser.ts'
+import { demoStudies } from '../../demo/phantoms/studies.ts'
+import { freePort } from '../../demo/ports.ts'
+import { until } from '../../src/process.ts'
+import { startNginx } from '../nginx/nginx.ts'
+import { readDisc, service, world } from '../world.ts'
+import { startNarrowWay } from './gate.ts'
+
+const KEY = 'the-key-of-the-site'
+const WAIT_MS = 20_000
+
+t.test('cancelled in the middle of the download', async t => {
+  const studies = demoStudies().filter(({ accessionNumber }) => accessionNumber === 'CT.2024.200')
+  const here = await world(t, 'dcmqrscp', { studies })
+  const mkiso = await service(t, here.pacs, here.receiverPort, { auth: { enabled: true, api_key: KEY }, iso: { keep_for: '5m' }, disc: { web_content: 'none' } })
+  const browser = await startBrowser()
+  t.teardown(async () => { await browser.close() })
+  const uids = here.instances.map(({ sopInstanceUid }) => sopInstanceUid).sort()
+
+  /** A browser on a way that is slow, past which there are pages as ever. */
+  const begin = async (path: string): Promise<{ page: Page, download: Download, way: { open (): void }, accessLog: () => string }> => {
+    const port = await freePort()
+    const way = await startNarrowWay(t, port, Number(new URL(mkiso.url).port), 3_000_000)
+    const nginx = await startNginx(t, { upstreams: [`127.0.0.1:${port}`], key: KEY })
+    const page = await (await browser.newContext({ acceptDownloads: true, locale: 'en-GB' })).newPage()
+    page.setDefaultTimeout(WAIT_MS)
+    const [download] = await Promise.all([page.waitForEvent('download'), page.goto(nginx.url + path).catch(() => {})])
+    return { page, download, way, accessLog: nginx.accessLog }
+  }
+  const streaming = async (): Promise<boolean> => await until(() => mkiso.app.activities.running.some(({ phase, sentBytes }) => phase === 'streaming' && sentBytes > 1_000_000), WAIT_MS)
+  const codes = (from: number): unknown[] => mkiso.log.slice(from).filter(({ msg, route }) => msg === 'request ended' && route === '/api/iso/download').map(({ status, code }) => code ?? status)
+
+  t.test('by its page', async t => {
+    const before = mkiso.log.length
+    const { page, download, way } = await begin('/download?accession_number=CT.2024.200')
+    t.ok(await streaming())
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    await page.getByRole('heading', { name: 'Cancelled' }).waitFor()
+    way.open()
+    t.ok(await download.failure(), 'the browser has no disc')
+    t.ok(await until(() => codes(before).length > 0, WAIT_MS), 'it has tried to go on')
+    t.strictSame([...new Set(codes(before))], ['DOWNLOAD_CANCELLED'])
+    t.equal(mkiso.app.activities.running.length, 0)
+
+    const saving = page.waitForEvent('download')
+    await page.getByRole('link', { name: 'Start again' }).click()
+    t.strictSame([...(await readDisc(t, readFileSync(await (await saving).path()), here.programs)).instances.keys()].sort(), uids, 'a new click has the disc')
+  })
+
+  t.test('by the operator, without a page', async t => {
+    const before = mkiso.log.length
+    const path = '/api/iso/download?accession_number=CT.2024.200'
+    const { page, download, way } = await begin(path)
+    t.ok(await streaming())
+    t.ok(mkiso.app.activities.running[0]?.cancel('operator'))
+    way.open()
+    t.ok(await download.failure(), 'the browser has no disc')
+    t.ok(await until(() => codes(before).length > 0, WAIT_MS), 'it has tried to go on')
+    t.strictSame([...new Set(codes(before))], ['DOWNLOAD_CANCELLED'])
+    const [again] = await Promise.all([page.waitForEvent('download'), page.goto(new URL(path, download.url()).href).catch(() => {})])
+    t.strictSame([...(await readDisc(t, readFileSync(await again.path()), here.programs)).instances.keys()].sort(), uids, 'a new click has the disc')
+  })
+
+  t.test('a connection that breaks is no cancel: the browser goes on', async t => {
+    const before = mkiso.log.length
+    const { download, way } = await begin('/download?accession_number=CT.2024.200')
+    t.ok(await streaming())
+    way.open()
+    mkiso.app.activities.running[0]?.leave()
+    t.strictSame([...(await readDisc(t, readFileSync(await download.path()), here.programs)).instances.keys()].sort(), uids)
+    t.ok(codes(before).includes(206), 'with the rest of the same disc')
+  })
+})

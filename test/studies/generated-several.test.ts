@@ -1,0 +1,104 @@
+/**
+ * The one promise, over several archives that nobody has thought of, which hold parts of one study and send to one receiver: never a disc that differs from
+ * what they hold together, and never an error where every witness of each was satisfied. MKISO_SEED=N plays a failure again, MKISO_RUNS=N plays more.
+ */
+import fc from 'fast-check'
+import t from 'tap'
+import { severalArchives } from '../../src/archive/several.ts'
+import { mergedStudies } from '../../src/dicom/merged-study.ts'
+import { MkisoError } from '../../src/errors.ts'
+import { silentLog } from '../../src/process.ts'
+import { fetchFromSeveral } from '../../src/studies/fetch-from-several.ts'
+import { HeldStudy } from '../../src/studies/held-study.ts'
+import { LIMITS, oneOfSeveral, play, truthOf, type GeneratedArchive, type Receiver } from './generated-archive.ts'
+import { couldBeTold, differences, mustSucceed } from './promise.ts'
+import { VirtualClock } from './virtual-clock.ts'
+
+const RUNS = Number(process.env['MKISO_RUNS'] ?? 2_000)
+
+interface Several {
+  archives: GeneratedArchive[]
+  /** One after the other in the list: whether the receiver knows each by its title. */
+  titlesKnown: boolean
+  /** All send to one receiver, or each on what it was asked on. */
+  shared: boolean
+}
+
+const several: fc.Arbitrary<Several> = fc.record({
+  archives: fc.array(oneOfSeveral, { minLength: 2, maxLength: 3 }),
+  titlesKnown: fc.boolean(),
+  shared: fc.boolean()
+})
+
+/** What a disc would hold, or why there is none. */
+async function fetched ({ archives: generated, titlesKnown, shared }: Several): Promise<Set<string> | MkisoError> {
+  const clock = new VirtualClock()
+  const contents = new Map<string, string>()
+  const one: Receiver = { sink: undefined, asked: undefined }
+  const played = generated.map((archive, index) => play(archive, clock, {
+    name: `archive ${index}`, contents, titleKnown: titlesKnown, receiver: shared ? one : { sink: undefined, asked: undefined }
+  }))
+  const archives = severalArchives(played.map(archive => ({ archive, optional: false, accessionPattern: undefined })))
+  const files = {
+    createFolder: () => {},
+    move: (from: string, to: string) => { contents.set(to, contents.get(from) ?? '') },
+    same: async (a: { path: string }, b: { path: string }) => contents.get(a.path) === contents.get(b.path),
+    remove: async () => {}
+  }
+  const signal = new AbortController().signal
+  const asking = { signal, log: silentLog }
+  const marks = new Map(generated.map(({ provenance }, index) => [`archive ${index}`, { known: provenance === 'ours' }]))
+  const [study] = mergedStudies(await archives.findStudies(['X'], asking))
+  if (study === undefined) throw new Error('they all have it')
+  const held = new HeldStudy(study, { workDir: '/nowhere', log: silentLog, clock, files }, false)
+  const sourceOf = (name: string | undefined) => {
+    const archive = archives.at(name)
+    return { archive, limits: LIMITS, marks: marks.get(archive.name) ?? { known: false }, open: async () => await archive.open(asking) }
+  }
+  try {
+    const common = { allowIncomplete: false, isDiskFull: async () => false, signal, log: silentLog }
+    await clock.run((async () => {
+      held.list(await archives.listInstances(study, asking))
+      await fetchFromSeveral(held, { ...common, sourceOf: ({ archive }) => sourceOf(archive) })
+    })())
+  } catch (error) {
+    if (error instanceof MkisoError) return error
+    throw error
+  }
+  return new Set([...held.files.values()].map(({ path, object }) => `${object.seriesInstanceUid} ${object.sopInstanceUid} ${(contents.get(path) ?? '').replace(/^.* content/, 'content')}`))
+}
+
+/** An image stands under another series in its file than in the list: whether it is the one that another archive lists there cannot be told without both files. */
+function moved ({ series }: GeneratedArchive): boolean {
+  return series.some(({ images }) => images.some(({ seriesInFile }) => seriesInFile.startsWith('6.')))
+}
+
+/** What another archive sends late may be the stranger's to this one. */
+function keepsQuiet ({ stranger, answers }: GeneratedArchive): boolean {
+  return stranger === undefined && answers === 'after'
+}
+
+const tally = { discs: 0, errors: 0, required: 0, told: 0 }
+const options = { numRuns: RUNS, ...(process.env['MKISO_SEED'] === undefined ? {} : { seed: Number(process.env['MKISO_SEED']) }) }
+
+t.test('never a disc that differs from what they hold together', { timeout: 300_000 }, async t => {
+  await fc.assert(fc.asyncProperty(several, async generated => {
+    const { archives } = generated
+    const result = await fetched(generated)
+    const must = archives.every(archive => mustSucceed(archive) && keepsQuiet(archive) && !moved(archive))
+    if (must) tally.required++
+    if (result instanceof MkisoError) {
+      tally.errors++
+      if (must) throw new Error(`an error where every witness was satisfied: ${result.message}`)
+      return
+    }
+    tally.discs++
+    if (!archives.every(couldBeTold) || archives.some(moved)) return
+    tally.told++
+    const differs = differences(new Set(archives.flatMap(archive => [...truthOf(archive)])), result)
+    if (differs.length > 0) throw new Error(`a wrong disc: ${differs.join('; ')}`)
+  }), options)
+  t.comment(`${RUNS} of several archives: ${tally.discs} discs, of which ${tally.required} had to be and ${tally.told} could be told, ${tally.errors} errors`)
+  t.ok(tally.told > RUNS / 50, 'enough of them can be told')
+  t.ok(tally.required > RUNS / 200, 'enough of them are as they should be')
+})
