@@ -4,6 +4,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import type { ToolContext } from '../dcmtk/peer.ts'
+import type { LeftOutPrior } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import { writeChecksums, type Checksums } from './checksums.ts'
 import { filesOf, type DiscContents } from './contents.ts'
@@ -31,6 +32,8 @@ export interface DiscOptions {
   checksums: Checksums | undefined
   /** Images that the archive did not deliver; undefined where nobody can tell. */
   missing: number | undefined
+  /** Earlier studies that should be on it. */
+  priorsLeftOut: readonly LeftOutPrior[]
   signal: AbortSignal
 }
 
@@ -45,7 +48,7 @@ export interface Disc {
 
 /** @throws MkisoError ISO_CREATION_FAILED */
 export async function makeDisc (context: ToolContext, options: DiscOptions): Promise<Disc> {
-  const { config, contents, folder, viewer, renderer, checksums, missing, signal } = options
+  const { config, contents, folder, viewer, renderer, checksums, missing, priorsLeftOut, signal } = options
   const root = join(folder, 'root')
   await rm(folder, { recursive: true, force: true })
   await mkdir(root, { recursive: true, mode: 0o700 })
@@ -64,6 +67,7 @@ export async function makeDisc (context: ToolContext, options: DiscOptions): Pro
     web,
     notListed,
     missing,
+    priorsLeftOut,
     createdAt: new Date(),
     profile: profileOf(files),
     viewer: viewer === undefined ? undefined : { folder: VIEWER_FOLDER, program },

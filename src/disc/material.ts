@@ -7,7 +7,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import type { ToolContext } from '../dcmtk/peer.ts'
-import { identityKey, type Manifest } from '../dicom/study.ts'
+import { identityKey, type LeftOutPrior, type Manifest } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { DiskSpace } from '../studies/disk-space.ts'
 import type { HeldFile } from '../studies/complete-studies.ts'
@@ -28,6 +28,7 @@ interface Ready {
   viewer: Viewer | undefined
   /** undefined where nobody can tell. */
   missing: number | undefined
+  priorsLeftOut: readonly LeftOutPrior[]
 }
 
 export class Material {
@@ -119,7 +120,7 @@ export class Material {
     const contents = planSet(studies, this.#setOptions(viewer)).map(one => ({ ...one, part }))
     guardAllLaidOut(chosenFiles(this.#choice, complete), contents)
     this.#planned = true
-    return { contents, viewer, missing: complete.missing }
+    return { contents, viewer, missing: complete.missing, priorsLeftOut: complete.priorsLeftOut ?? [] }
   }
 
   #setOptions (viewer: Viewer | undefined): SetOptions {
@@ -128,7 +129,7 @@ export class Material {
   }
 
   async #make (number: number): Promise<Disc> {
-    const { contents: set, viewer, missing } = await this.ready
+    const { contents: set, viewer, missing, priorsLeftOut } = await this.ready
     const contents = set[number - 1]
     if (contents === undefined) throw new MkisoError('INVALID_REQUEST', `there is no disc ${number}: the set has ${set.length}`)
     const capacityBytes = CAPACITY_BYTES[this.#config.disc.capacity]
@@ -141,6 +142,7 @@ export class Material {
       renderer,
       checksums: this.#checksums,
       missing,
+      priorsLeftOut,
       signal: this.#ended.signal
     })
     const made = await make(this.#renderer, roomBytes(contents, this.#setOptions(viewer)))
