@@ -2,6 +2,8 @@
 import { appendFileSync } from 'node:fs'
 import { instanceCount, patientsOf, type AuditedDisc, type AuditEvent } from './event.ts'
 
+const EVENTS: Record<AuditEvent['kind'], string> = { download: 'export', print: 'transfer', look: 'look', query: 'query' }
+
 /** @throws when the file cannot be written */
 export function appendAuditLine (file: string, event: AuditEvent): void {
   appendFileSync(file, `${JSON.stringify(auditLine(event))}\n`, { mode: 0o600 })
@@ -12,7 +14,7 @@ export function auditLine (event: AuditEvent): Record<string, unknown> {
   const { caller, disc } = event
   return {
     time: event.at.toISOString(),
-    event: event.kind === 'download' ? 'export' : 'transfer',
+    event: EVENTS[event.kind],
     phase: event.phase,
     outcome: event.outcome,
     code: event.code,

@@ -12,13 +12,15 @@ import { buildDicomdir, type NotListed } from './dicomdir/dicomdir.ts'
 import { authorImage } from './image/author.ts'
 import type { Image } from './image/image.ts'
 import { linkFiles } from './layout.ts'
-import { renderPages } from './pages/pages.ts'
+import type { ShownDisc } from './look/shown-disc.ts'
+import { renderPages, type PageInput } from './pages/pages.ts'
 import { profileOf } from './profile.ts'
 import { placeViewer, type ShownPictures } from './viewer/disc-viewer.ts'
 import { PIXELS_FOLDER } from './viewer/plan.ts'
 import { VIEWER_FOLDER, viewerFault, type Viewer } from './viewer.ts'
 import type { Renderer } from './web/renderer.ts'
 import { NO_WEB_CONTENT, placeWebContent, type WebContent } from './web/web-content.ts'
+import { largestOf } from '../numbers.ts'
 
 export interface DiscOptions {
   config: Config
@@ -44,6 +46,8 @@ export interface Disc {
   /** A strong validator of the image's bytes, in quotes (RFC 9110 8.8.3). */
   etag: string
   notListed: NotListed[]
+  /** What a browser may be shown of it; undefined where it has no viewer. */
+  shown: ShownDisc | undefined
 }
 
 /** @throws MkisoError ISO_CREATION_FAILED */
@@ -61,7 +65,7 @@ export async function makeDisc (context: ToolContext, options: DiscOptions): Pro
   for (const { fileId, reason } of notListed) context.log.warn({ file: fileId, reason }, 'the DICOMDIR does not list a file')
   const files = filesOf(contents)
   const program = config.disc.viewer_program !== '' && await viewerFault(config.iso.microdicom_path, config.disc.viewer_program) === undefined ? config.disc.viewer_program : ''
-  const pages = renderPages({
+  const page: PageInput = {
     contents,
     disc: config.disc,
     web,
@@ -72,8 +76,8 @@ export async function makeDisc (context: ToolContext, options: DiscOptions): Pro
     profile: profileOf(files),
     viewer: viewer === undefined ? undefined : { folder: VIEWER_FOLDER, program },
     pictures: shown?.data
-  })
-  for (const { path, text } of pages) {
+  }
+  for (const { path, text } of renderPages(page)) {
     await mkdir(dirname(join(root, path)), { recursive: true })
     await writeFile(join(root, path), text)
   }
@@ -83,10 +87,10 @@ export async function makeDisc (context: ToolContext, options: DiscOptions): Pro
   // the DICOMDIR first; what has no weight follows in the order of its names, which is the order of the DICOMDIR. A line for each image says the
   // same, but genisoimage compares every file with every line: 600 images took three times as long (measured)
   await writeFile(sortFile, `${join(root, 'DICOMDIR')} 1\n`)
-  const source = { root, grafts, sortFile, largestFileBytes: Math.max(0, ...files.map(({ sizeBytes }) => sizeBytes)), spans: shown?.spans ?? [] }
+  const source = { root, grafts, sortFile, largestFileBytes: largestOf(files.map(({ sizeBytes }) => sizeBytes), 0), spans: shown?.spans ?? [] }
   const image = await authorImage({ programs: context.programs, tools: config.tools, iso: config.iso, log: context.log }, source, join(folder, 'head'), signal)
   guardAllOnImage(image, root, contents)
-  return { root, image, etag: `"${randomUUID()}"`, notListed }
+  return { root, image, etag: `"${randomUUID()}"`, notListed, shown: shown === undefined ? undefined : { root, spans: shown.spans, page } }
 }
 
 /** @returns undefined without the viewer; its failure is no reason to have no disc */

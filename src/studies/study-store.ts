@@ -123,7 +123,8 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
       const manifest = await this.#hold(found, held, options, follow)
       watch?.onManifest(manifest)
       follow()
-      return createHolding(manifest, [...held], release)
+      const all = [...held]
+      return createHolding(manifest, all, () => this.#again(all), release)
     } catch (error) {
       release()
       throw error
@@ -146,7 +147,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
     const held = [...kept]
     const manifest = { ...found, studies }
     options.watch?.onManifest(manifest)
-    return createHolding(manifest, kept, () => { for (const stored of held.splice(0)) this.#release(stored) })
+    return createHolding(manifest, kept, () => this.#again(kept), () => { for (const stored of held.splice(0)) this.#release(stored) })
   }
 
   async #findWithPriors (accessionNumbers: readonly string[], options: HoldOptions): Promise<Manifest> {
@@ -181,7 +182,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
     try {
       const start = this.#starter(session, asking.log)
       const fresh = found.filter(({ studyInstanceUid }) => !this.#current.has(studyInstanceUid)).map(study => start(study, false))
-      held.push(...fresh)
+      for (const stored of fresh) held.push(stored)
       if (fresh.length > 0) onFresh()
       const known = found.filter(study => fresh.every(({ studyInstanceUid }) => studyInstanceUid !== study.studyInstanceUid))
       // from now on nobody who leaves takes them away
@@ -266,6 +267,13 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
     const marks = this.#marks.get(archive) ?? { known: false }
     this.#marks.set(archive, marks)
     return marks
+  }
+
+  #again (held: readonly StoredStudy[]): (() => void) | undefined {
+    if (!held.every(stored => stored.finished && this.#all.has(stored))) return undefined
+    for (const stored of held) this.#use(stored)
+    const open = [...held]
+    return () => { for (const stored of open.splice(0)) this.#release(stored) }
   }
 
   #use (stored: StoredStudy): void {

@@ -168,8 +168,8 @@ export class Viewport {
     if (own !== undefined) return own
     if (item.view.curve !== undefined) return windowOfCurve(item.view.curve)
     const { min, max } = picture.range ?? { min: 0, max: 255 }
-    const ends = [min, max].map(value => value * item.view.slope + item.view.intercept)
-    return windowOfRange(Math.min(...ends), Math.max(...ends))
+    const [from, to] = [min * item.view.slope + item.view.intercept, max * item.view.slope + item.view.intercept]
+    return windowOfRange(Math.min(from, to), Math.max(from, to))
   }
 
   get isGrey (): boolean {
@@ -337,7 +337,8 @@ export class Viewport {
     if (item === undefined || picture?.valueAt === undefined || this.#cursor === undefined) return undefined
     const [column, row] = [Math.floor(this.#cursor.x), Math.floor(this.#cursor.y)]
     if (column < 0 || row < 0 || column >= item.image.columns || row >= item.image.rows) return undefined
-    return picture.valueAt(column, row) * item.view.slope + item.view.intercept
+    const value = picture.valueAt(column, row)
+    return value === undefined ? undefined : value * item.view.slope + item.view.intercept
   }
 
   #drawLines (): void {
