@@ -7,7 +7,7 @@ import rateLimit from '@fastify/rate-limit'
 import { MkisoError } from '../src/errors.ts'
 
 /** Monitoring, and the files of pages, which come by the dozen. */
-const FREE = /^\/(?:api\/health|metrics|docs|assets|static)(?:\/|$)/
+const FREE = /^\/(?:api\/health|metrics|docs|assets|static|look\/:id)(?:\/|$)/
 
 const NO_HEADERS = { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false }
 

@@ -29,6 +29,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       studiesUrl: withQuery('/api/iso/studies', request.url, { lang: undefined, disc: undefined, set: undefined }),
       // nothing is offered that would be refused
       linkUrl: auth.enabled && auth.signedLinks === undefined ? undefined : withQuery('/api/iso/link', request.url, { lang: undefined, disc: undefined, set: undefined }),
+      lookUrl: app.config.disc.viewer && app.config.iso.keepForMs > 0 ? withQuery('/look', request.url, { lang: undefined }) : undefined,
       progressUrl: withQuery('/api/iso/progress', request.url, { lang: undefined }),
       directUrl: withQuery(downloadPath(accessionNumbers.join(',')), request.url, { lang: undefined })
     })

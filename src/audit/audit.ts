@@ -60,6 +60,19 @@ export class Audit {
   }
 
   /**
+   * Before the first image of a disc is shown.
+   * @throws MkisoError AUDIT_FAILED
+   */
+  looking ({ id: requestId, caller }: { id: string, caller: Caller }, accessionNumbers: readonly string[], { contents, disc, discs, etag, image: { sizeBytes } }: OpenDisc): void {
+    if (!this.#enabled) return
+    this.#require(this.#record({
+      kind: 'look', phase: 'begin', at: new Date(), requestId, activityId: requestId, caller, accessionNumbers, studies: studiesOnDisc(contents),
+      disc: { number: disc, of: discs, sizeBytes, etag, range: undefined }, destination: undefined,
+      outcome: undefined, code: undefined, sentBytes: undefined, sentInstances: undefined
+    }))
+  }
+
+  /**
    * Before somebody is told whose studies these are, though no image leaves.
    * @throws MkisoError AUDIT_FAILED
    */

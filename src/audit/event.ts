@@ -34,8 +34,8 @@ export interface AuditedDisc {
 }
 
 export interface AuditEvent {
-  /** `query`: no image leaves; somebody is told whose studies these are. */
-  kind: Activity['kind'] | 'query'
+  /** `look`: the images were opened in the viewer; has a `begin` only. `query`: no image leaves; somebody is told whose studies these are. */
+  kind: Activity['kind'] | 'look' | 'query'
   phase: AuditPhase
   at: Date
   requestId: string

@@ -2,12 +2,12 @@
 import { appendFileSync } from 'node:fs'
 import { instanceCount, patientsOf, type AuditedDisc, type AuditEvent } from './event.ts'
 
+const EVENTS: Record<AuditEvent['kind'], string> = { download: 'export', print: 'transfer', look: 'look', query: 'query' }
+
 /** @throws when the file cannot be written */
 export function appendAuditLine (file: string, event: AuditEvent): void {
   appendFileSync(file, `${JSON.stringify(auditLine(event))}\n`, { mode: 0o600 })
 }
-
-const EVENTS = { download: 'export', print: 'transfer', query: 'query' } as const
 
 /** What does not apply is left out. */
 export function auditLine (event: AuditEvent): Record<string, unknown> {

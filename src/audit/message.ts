@@ -1,6 +1,7 @@
 /**
  * The audit message of DICOM (PS3.15 A.5): a download is a Data Export (A.5.3.4), a print Begin Transferring (A.5.3.3) and Instances
- * Transferred (A.5.3.7), a look at whose studies they are a Query (A.5.3.10). `begin` of a download has no message in the standard and gets none.
+ * Transferred (A.5.3.7), a look Instances Accessed (A.5.3.5), whose studies they are a Query (A.5.3.10). `begin` of a download has no message in the
+ * standard and gets none.
  */
 import { isIP } from 'node:net'
 import { instanceCount, patientsOf, type AuditedStudy, type AuditEvent } from './event.ts'
@@ -36,6 +37,7 @@ function contentOf (event: AuditEvent, source: AuditSource): string[] | undefine
   switch (event.kind) {
     case 'print': return transfer(event, source)
     case 'query': return query(event, source)
+    case 'look': return accessed(event, source)
     case 'download': return event.phase === 'end' ? dataExport(event, source) : undefined
   }
 }
@@ -65,6 +67,10 @@ function dataExport (event: AuditEvent, source: AuditSource): string[] {
     // CID 405: it leaves over the network
     element('MediaIdentifier', {}, element('MediaType', DCM('110037', 'URI'))))
   ]
+}
+
+function accessed (event: AuditEvent, source: AuditSource): string[] {
+  return [identification(event, DCM('110103', 'DICOM Instances Accessed'), 'R'), requestor(event), ourselves(source, DCM('110150', 'Application'))]
 }
 
 function transfer (event: AuditEvent, source: AuditSource): string[] {

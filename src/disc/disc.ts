@@ -11,7 +11,8 @@ import { buildDicomdir, type NotListed } from './dicomdir/dicomdir.ts'
 import { authorImage } from './image/author.ts'
 import type { Image } from './image/image.ts'
 import { linkFiles } from './layout.ts'
-import { renderPages } from './pages/pages.ts'
+import type { ShownDisc } from './look/shown-disc.ts'
+import { renderPages, type PageInput } from './pages/pages.ts'
 import { profileOf } from './profile.ts'
 import { placeViewer, type ShownPictures } from './viewer/disc-viewer.ts'
 import { PIXELS_FOLDER } from './viewer/plan.ts'
@@ -42,6 +43,8 @@ export interface Disc {
   /** A strong validator of the image's bytes, in quotes (RFC 9110 8.8.3). */
   etag: string
   notListed: NotListed[]
+  /** What a browser may be shown of it; undefined where it has no viewer. */
+  shown: ShownDisc | undefined
 }
 
 /** @throws MkisoError ISO_CREATION_FAILED */
@@ -59,7 +62,7 @@ export async function makeDisc (context: ToolContext, options: DiscOptions): Pro
   for (const { fileId, reason } of notListed) context.log.warn({ file: fileId, reason }, 'the DICOMDIR does not list a file')
   const files = filesOf(contents)
   const program = config.disc.viewer_program !== '' && await viewerFault(config.iso.microdicom_path, config.disc.viewer_program) === undefined ? config.disc.viewer_program : ''
-  const pages = renderPages({
+  const page: PageInput = {
     contents,
     disc: config.disc,
     web,
@@ -69,8 +72,8 @@ export async function makeDisc (context: ToolContext, options: DiscOptions): Pro
     profile: profileOf(files),
     viewer: viewer === undefined ? undefined : { folder: VIEWER_FOLDER, program },
     pictures: shown?.data
-  })
-  for (const { path, text } of pages) {
+  }
+  for (const { path, text } of renderPages(page)) {
     await mkdir(dirname(join(root, path)), { recursive: true })
     await writeFile(join(root, path), text)
   }
@@ -83,7 +86,7 @@ export async function makeDisc (context: ToolContext, options: DiscOptions): Pro
   const source = { root, grafts, sortFile, largestFileBytes: largestOf(files.map(({ sizeBytes }) => sizeBytes), 0), spans: shown?.spans ?? [] }
   const image = await authorImage({ programs: context.programs, tools: config.tools, iso: config.iso, log: context.log }, source, join(folder, 'head'), signal)
   guardAllOnImage(image, root, contents)
-  return { root, image, etag: `"${randomUUID()}"`, notListed }
+  return { root, image, etag: `"${randomUUID()}"`, notListed, shown: shown === undefined ? undefined : { root, spans: shown.spans, page } }
 }
 
 /** @returns undefined without the viewer; its failure is no reason to have no disc */

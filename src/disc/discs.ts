@@ -17,6 +17,7 @@ import { choiceKey, guardChoice, knowsEverySeries, type Choice } from './choice.
 import { filesOf, type DiscContents, type Part } from './contents.ts'
 import type { NotListed } from './dicomdir/dicomdir.ts'
 import type { Image } from './image/image.ts'
+import type { ShownDisc } from './look/shown-disc.ts'
 import { Material } from './material.ts'
 
 export interface DiscsOptions extends ToolContext {
@@ -67,6 +68,15 @@ export interface OpenDisc {
   /** Was made before this request, which may go on with bytes that an earlier one got. */
   kept: boolean
   close (): void
+  /** What a browser may be shown of it; undefined where the disc has no viewer. */
+  shown: ShownDisc | undefined
+  /**
+   * Holds it once more, also when it was closed.
+   * @returns the way to let go; undefined where it is not kept any more
+   */
+  again (): (() => void) | undefined
+  /** Aborts when it is not kept any more. */
+  gone: AbortSignal
 }
 
 interface Shared {
@@ -75,6 +85,7 @@ interface Shared {
   users: number
   /** The studies' files have gone, or one has failed: nobody may join. */
   closed: boolean
+  gone: AbortController
 }
 
 const SET_NAME_LENGTH = 16
@@ -125,19 +136,31 @@ export class Discs {
       holding.release()
       this.#leave(identity, shared)
     }
+    const again = (): (() => void) | undefined => {
+      const letGo = shared.closed ? undefined : holding.again()
+      if (letGo === undefined) return undefined
+      shared.users++
+      return () => {
+        letGo()
+        this.#leave(identity, shared)
+      }
+    }
     try {
       const { contents: set, missing } = await abortable(shared.material.ready, signal)
       const name = nameOfSet(set)
       const contents = choose(set, name, request)
       request.watch?.onComplete()
       const kept = shared.material.has(contents.disc)
-      const { image, notListed, etag, root } = await abortable(shared.material.disc(contents.disc), signal)
+      const { image, notListed, etag, root, shown } = await abortable(shared.material.disc(contents.disc), signal)
       const instances = filesOf(contents).length
       log.info({
         path: root, size_bytes: image.sizeBytes, instances, disc: contents.disc, discs: contents.discs, kept, duration_ms: Math.round(performance.now() - startedAt)
       }, 'iso created')
       const { disc, discs, part, patients: [first] } = contents
-      return { contents, image, etag, manifest: holding.manifest, patient: first?.patient ?? NOBODY, disc, discs, instances, notListed, set: name, part, missing, kept, close }
+      return {
+        contents, image, etag, manifest: holding.manifest, patient: first?.patient ?? NOBODY, disc, discs, instances, notListed, set: name, part, missing, kept, shown,
+        close, again, gone: shared.gone.signal
+      }
     } catch (error) {
       close()
       throw error
@@ -149,9 +172,13 @@ export class Discs {
     if (shared === undefined || shared.closed) {
       const { config, workDir, studies } = this.#options
       const created: Shared = {
-        material: new Material({ ...this.#options, log }, config, holding, choice, join(workDir, `disc_${randomUUID()}`), studies.disk), studyIds: holding.studyIds, users: 0, closed: false
+        material: new Material({ ...this.#options, log }, config, holding, choice, join(workDir, `disc_${randomUUID()}`), studies.disk),
+        studyIds: holding.studyIds,
+        users: 0,
+        closed: false,
+        gone: new AbortController()
       }
-      created.material.ready.catch(() => { created.closed = true })
+      created.material.ready.catch(() => { close(created) })
       this.#shared.set(identity, shared = created)
     }
     shared.users++
@@ -169,13 +196,13 @@ export class Discs {
   #forget (studyId: string): void {
     for (const [identity, shared] of this.#shared) {
       if (!shared.studyIds.includes(studyId)) continue
-      shared.closed = true
+      close(shared)
       if (shared.users === 0) this.#end(identity, shared)
     }
   }
 
   #end (identity: string, shared: Shared): void {
-    shared.closed = true
+    close(shared)
     if (this.#shared.get(identity) === shared) this.#shared.delete(identity)
     const ending = shared.material.end()
       .catch((error: unknown) => { this.#options.log.error({ err: error }, 'a disc could not be cleaned up') })
@@ -195,6 +222,12 @@ function withChoice (request: DiscRequest): DiscRequest {
       if (knowsEverySeries(manifest)) guardChoice(choice, manifest)
     }
   }
+}
+
+/** From now on nobody joins, or comes back. */
+function close (shared: Shared): void {
+  shared.closed = true
+  shared.gone.abort()
 }
 
 /** What is on each disc of a set, in few characters: a study that has changed at the archive makes another set. */

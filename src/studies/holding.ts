@@ -22,10 +22,15 @@ export interface Holding {
   complete (signal: AbortSignal): Promise<CompleteStudies>
   /** Calls back for each file as it comes; those that are there already come first. What is complete may lack one of them: it was not the archive's. @returns the way to end it */
   onFile (listener: (file: HeldFile) => void): () => void
+  /**
+   * Holds the same once more, also when this holding was released. What is kept is kept anew from when the last one lets go.
+   * @returns the way to let go; undefined where the files of a study have gone, or are not all here
+   */
+  again (): (() => void) | undefined
   release (): void
 }
 
-export function createHolding (manifest: Manifest, stored: readonly StoredStudy[], release: () => void): Holding {
+export function createHolding (manifest: Manifest, stored: readonly StoredStudy[], again: () => (() => void) | undefined, release: () => void): Holding {
   const studyIds = stored.map(({ id }) => id).sort()
   return {
     manifest,
@@ -48,6 +53,7 @@ export function createHolding (manifest: Manifest, stored: readonly StoredStudy[
       })
       return () => { for (const end of ends) end() }
     },
+    again,
     release
   }
 }

@@ -121,7 +121,8 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
       const manifest = await this.#hold(found, held, options, follow)
       watch?.onManifest(manifest)
       follow()
-      return createHolding(manifest, [...held], release)
+      const all = [...held]
+      return createHolding(manifest, all, () => this.#again(all), release)
     } catch (error) {
       release()
       throw error
@@ -145,7 +146,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
     const held = [...kept]
     const manifest = { studies }
     options.watch?.onManifest(manifest)
-    return createHolding(manifest, kept, () => { for (const stored of held.splice(0)) this.#release(stored) })
+    return createHolding(manifest, kept, () => this.#again(kept), () => { for (const stored of held.splice(0)) this.#release(stored) })
   }
 
   /** Ends what runs and removes what is kept. */
@@ -256,6 +257,13 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
     const marks = this.#marks.get(archive) ?? { known: false }
     this.#marks.set(archive, marks)
     return marks
+  }
+
+  #again (held: readonly StoredStudy[]): (() => void) | undefined {
+    if (!held.every(stored => stored.finished && this.#all.has(stored))) return undefined
+    for (const stored of held) this.#use(stored)
+    const open = [...held]
+    return () => { for (const stored of open.splice(0)) this.#release(stored) }
   }
 
   #use (stored: StoredStudy): void {

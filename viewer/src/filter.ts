@@ -116,7 +116,7 @@ function table (f: (byte: number) => number): string {
  * The high byte that red stands for, where it is not all of red: a decoder widens fewer than 8 bits in its own way (Chromium and Firefox repeat
  * them, WebKit appends zeros), the upper bits are right in all. The sign bit is inverted, which adds the bias.
  */
-function highByte ({ highBits, shifted }: GreyCode, red: number): number {
+export function highByte ({ highBits, shifted }: GreyCode, red: number): number {
   const bits = red >> (8 - highBits)
   return shifted ? bits ^ (1 << (highBits - 1)) : bits
 }

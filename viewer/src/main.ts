@@ -19,7 +19,8 @@ const TOOLS: ReadonlyArray<{ tool: Tool, key: string, sign: string }> = [
   { tool: 'window', key: 'w', sign: '◐' }, { tool: 'pan', key: 'p', sign: '✥' }, { tool: 'zoom', key: 'z', sign: '⌕' }, { tool: 'measure', key: 'm', sign: '↔' }
 ]
 const THUMBNAIL_PIXELS = 96
-const PAGE_THUMBNAIL_PIXELS = 176
+/** The height of a tile (src/disc/pages/layout.eta) without its padding. */
+const PAGE_THUMBNAIL_PIXELS = 168
 
 const place = document.getElementById('viewer')
 const text = document.getElementById('viewer-data')?.textContent ?? ''
@@ -170,13 +171,13 @@ function start (place: HTMLElement, data: PageData): void {
   function onPage (stack: Stack): Place[] {
     const tile = document.querySelector(`[data-series="${stack.id}"]`)
     if (!(tile instanceof HTMLElement)) return []
-    const made = element('button', { type: 'button', class: tile.className, 'aria-label': nameOf(stack) }, ...tile.childNodes)
+    const made = element('button', { type: 'button', class: tile.className }, ...tile.childNodes)
     made.addEventListener('click', () => {
       active.open(stack)
       place.scrollIntoView()
     })
     tile.replaceWith(made)
-    return [{ element: made, pixels: PAGE_THUMBNAIL_PIXELS, explain: sentence => { made.replaceChildren(sentence) } }]
+    return [{ element: made, pixels: PAGE_THUMBNAIL_PIXELS, label: nameOf(stack), explain: sentence => { made.replaceChildren(sentence) } }]
   }
 
   function reportTile (stack: Stack, path: string): HTMLElement {

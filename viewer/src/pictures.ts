@@ -1,7 +1,8 @@
 /** From an item to something that can be drawn: the bitmap that the disc has for it, or pixels that were decoded here. */
-import type { GreyCode } from '../../src/disc/viewer/page-data.ts'
+import type { GreyCode, PixelsByBitmap } from '../../src/disc/viewer/page-data.ts'
 import { decodeItem, type Decoded } from './decode.ts'
 import type { Item } from './data.ts'
+import { highByte } from './filter.ts'
 
 export interface Picture {
   colour: 'grey' | 'rgb' | 'bgr' | 'ybr'
@@ -9,7 +10,7 @@ export interface Picture {
   /** Draws it with its first pixel at 0, 0 of the canvas's coordinates. */
   draw (context: CanvasRenderingContext2D): void
   /** The stored value of a pixel, where the bytes can be read. */
-  valueAt: ((column: number, row: number) => number) | undefined
+  valueAt: ((column: number, row: number) => number | undefined) | undefined
   /** Smallest and largest stored value, where the bytes can be read. */
   range: { min: number, max: number } | undefined
 }
@@ -50,12 +51,29 @@ export async function pictureOf (item: Item): Promise<Picture> {
   const { columns, rows } = item.image
   const bitmap = await bitmapOf(item)
   const top = (item.frame % pixels.framesEach) * rows
-  return {
-    colour: pixels.colour,
-    code: pixels.grey,
-    draw: context => { context.drawImage(bitmap, 0, top, columns, rows, 0, 0, columns, rows) },
-    valueAt: undefined,
-    range: undefined
+  return pictureOfBitmap(pixels, context => { context.drawImage(bitmap, 0, top, columns, rows, 0, 0, columns, rows) })
+}
+
+function pictureOfBitmap ({ colour, grey }: PixelsByBitmap, draw: Picture['draw']): Picture {
+  return { colour, code: grey, draw, valueAt: grey === undefined ? undefined : valueReader(grey, draw), range: undefined }
+}
+
+/** From a server a canvas may be read; one that has drawn a file of a disc may not (measured in three engines). */
+let mayRead = location.protocol !== 'file:'
+
+function valueReader (code: GreyCode, draw: Picture['draw']): Picture['valueAt'] {
+  return (column, row) => {
+    if (!mayRead) return undefined
+    const { context } = canvasOf(1, 1)
+    context.translate(-column, -row)
+    draw(context)
+    try {
+      const [red = 0, green = 0] = context.getImageData(0, 0, 1, 1).data
+      return 256 * highByte(code, red) + green - code.bias
+    } catch {
+      mayRead = false
+      return undefined
+    }
   }
 }
 
@@ -120,7 +138,7 @@ async function untangled (item: Item): Promise<Picture> {
     const at = top + row
     context.drawImage(bitmap, (at % pixels.rowsAbreast) * columns, Math.floor(at / pixels.rowsAbreast), columns, 1, 0, row, columns, 1)
   }
-  return { colour: pixels.colour, code: pixels.grey, draw: context => { context.drawImage(canvas, 0, 0) }, valueAt: undefined, range: undefined }
+  return pictureOfBitmap(pixels, context => { context.drawImage(canvas, 0, 0) })
 }
 
 function pictureOfDecoded ({ columns, rows, values, rgb, min, max }: Decoded): Picture {

@@ -10,6 +10,8 @@ export interface Place {
   element: HTMLElement
   /** Of its sides, on the screen. */
   pixels: number
+  /** What the place is called when it holds a picture, where nothing beside it says so. */
+  label?: string
   /** Words for a person who sees the place, not for its picture. */
   explain: (sentence: string) => void
 }
@@ -28,15 +30,17 @@ export async function showThumbnail (stack: Stack, places: readonly Place[], fil
   try {
     if (item === undefined) throw new NoPictureError('no_picture')
     const picture = await pictureOf(item)
-    for (const { element: place, pixels } of places) {
+    for (const { element: place, pixels, label } of places) {
       place.replaceChildren(drawn(item, picture, pixels, filters))
       place.classList.add('mv-drawn')
+      if (label !== undefined) place.setAttribute('aria-label', label)
     }
   } catch (error) {
     const word = error instanceof NoPictureError ? error.word : 'not_loaded'
     for (const { element: place, explain } of places) {
       place.replaceChildren(element('span', {}, stack.modality))
       place.classList.remove('mv-drawn')
+      place.removeAttribute('aria-label')
       explain(say(word))
     }
   }

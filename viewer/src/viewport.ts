@@ -337,7 +337,8 @@ export class Viewport {
     if (item === undefined || picture?.valueAt === undefined || this.#cursor === undefined) return undefined
     const [column, row] = [Math.floor(this.#cursor.x), Math.floor(this.#cursor.y)]
     if (column < 0 || row < 0 || column >= item.image.columns || row >= item.image.rows) return undefined
-    return picture.valueAt(column, row) * item.view.slope + item.view.intercept
+    const value = picture.valueAt(column, row)
+    return value === undefined ? undefined : value * item.view.slope + item.view.intercept
   }
 
   #drawLines (): void {

@@ -28,6 +28,8 @@ export interface PageInput {
   profile: string | undefined
   /** What the page's own viewer shows; undefined where the disc has none (disc.viewer). */
   pictures?: PageData | undefined
+  /** The page is shown by the service, not from the disc: what else lies on the disc is not beside it. */
+  online?: boolean
 }
 
 const STUDY_SCRIPT = readFileSync(join(import.meta.dirname, 'study.js'), 'utf8')
@@ -42,6 +44,11 @@ function policyOf (scripts: readonly string[]): string {
     "default-src 'none'", "img-src 'self' file: data: blob:", "style-src 'unsafe-inline'", `script-src ${scripts.length === 0 ? "'none'" : scripts.join(' ')}`, "frame-src 'self' file:",
     "base-uri 'none'", "form-action 'none'"
   ].join('; ')
+}
+
+/** Of INDEX.HTM. Pictures that only a decoder can show are in scripts of their own. */
+export function indexPolicy (pictures: PageData | undefined): string {
+  return policyOf(pictures === undefined ? [] : [viewerAssets().scriptHash, ...(usesScripts(pictures) ? ["'self'", 'file:', "'wasm-unsafe-eval'"] : [])])
 }
 
 const html = new Eta({ views: import.meta.dirname, autoEscape: true, cache: true })
@@ -71,8 +78,7 @@ export function renderPages (input: PageInput): Array<{ path: string, text: stri
     ...input,
     reports,
     viewerPage,
-    // pictures that only a decoder can show are in scripts of their own
-    policy: policyOf(assets === undefined ? [] : [assets.scriptHash, ...(usesScripts(input.pictures) ? ["'self'", 'file:', "'wasm-unsafe-eval'"] : [])]),
+    policy: indexPolicy(input.pictures),
     notListed,
     silent,
     language,

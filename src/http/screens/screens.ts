@@ -3,6 +3,7 @@ import { Eta } from 'eta'
 import type { Language } from '../../language/language.ts'
 import { ERRORS, errorTexts, type MkisoError } from '../../errors.ts'
 import { PRODUCT } from '../../product.ts'
+import { withQuery } from '../links.ts'
 
 const eta = new Eta({ views: import.meta.dirname, autoEscape: true, cache: true })
 
@@ -49,7 +50,9 @@ export function errorScreen (context: ScreenContext, error: MkisoError, requestI
     discs: error.fields.discs ?? [],
     destination: error.fields.destination,
     requestId,
-    retryUrl: status === 429 || status >= 500 ? retryUrl : undefined
+    retryUrl: status === 429 || status >= 500 ? retryUrl : undefined,
+    // the same question, of the page that has the disc made
+    downloadUrl: error.code === 'NOT_KEPT' && retryUrl?.includes('accession_number=') === true ? withQuery('/download', retryUrl) : undefined
   })
 }
 

@@ -19,6 +19,13 @@ function finish (title, text, link) {
   document.title = title
 }
 
+/** Everything is on the computer, and kept here for a while: until then the images can be looked at. */
+function showSaved () {
+  finish(say('saved'), say('saved_text'), say('download_again'))
+  const look = document.getElementById('look')
+  if (look !== null) look.hidden = false
+}
+
 /** The disc is made: one click of our own on the link to it. */
 function startDownload ({ link }) {
   $('download').href = link
@@ -59,7 +66,7 @@ function onState (state) {
   $('download').hidden = true
   if (state.outcome === 'success') {
     store.set('done', 'yes')
-    finish(say('saved'), say('saved_text'), say('download_again'))
+    showSaved()
   } else if (state.error?.discs !== undefined && state.error.code === 'DISC_TOO_SMALL') {
     showSet(state.error.discs)
   } else if (state.error !== undefined) {
@@ -154,7 +161,7 @@ async function main () {
   const [navigation] = performance.getEntriesByType('navigation')
   // a tab that a browser opens again by itself must not fetch a patient's images again
   if (navigation?.type !== 'navigate' && store.get('done') === 'yes') {
-    finish(say('saved'), say('saved_text'), say('download_again'))
+    showSaved()
     return
   }
   store.set('done', 'no')
