@@ -29,7 +29,8 @@ async function indexed (t: Test, disc: Disc, { programs }: World): Promise<void>
 /** Links of a page that lead nowhere, letter by letter. */
 function deadLinks (disc: Disc, page: string): string[] {
   const html = readFileSync(join(disc.root, page), 'utf8')
-  return [...html.matchAll(/(?:href|src)="([^"#]+)(?:#[^"]*)?"/g)].map(([, link = '']) => posix.join(posix.dirname(page), link))
+  // data: is in the page itself
+  return [...html.matchAll(/(?:href|src)="(?!data:)([^"#]+)(?:#[^"]*)?"/g)].map(([, link = '']) => posix.join(posix.dirname(page), link))
     .filter(path => !disc.files.includes(path) && !disc.files.some(file => file.startsWith(path)))
 }
 

@@ -27,7 +27,7 @@ t.test('pages in Chromium', async t => {
   mkdirSync(dir)
   const publisher = await startPublisher({ programs: here.programs, dir })
   const mkiso = await service(t, here.pacs, receiverPort, {
-    auth: { enabled: true, api_key: KEY }, cd_publisher: { host: publisher.host, port: publisher.port }, disc: { institution: 'Rumah Sakit Uji', capacity: 'cd', web_content: 'none' }
+    auth: { enabled: true, api_key: KEY, signed_links: { secret: 'that of the links, which nobody else knows' } }, cd_publisher: { host: publisher.host, port: publisher.port }, disc: { institution: 'Rumah Sakit Uji', capacity: 'cd', web_content: 'none' }
   })
   const upstreams = [new URL(mkiso.url).host]
   const nginx = await startNginx(t, { upstreams, key: KEY, links: 'direct' })
@@ -138,7 +138,6 @@ t.test('pages in Chromium', async t => {
     gate.allow(1_000_000)
     await page.goto(`${nginx.url}/download?accession_number=CT.2024.200`)
     await page.locator('#images', { hasText: /^[1-9]/ }).waitFor()
-    const moves = here.pacs.moves()
     await page.getByText('Only a part of the study').click()
     const second = page.getByLabel(/CT · Series 2/)
     await second.waitFor()
@@ -160,8 +159,28 @@ t.test('pages in Chromium', async t => {
     const download = await saving
     t.equal(download.suggestedFilename(), 'CT.2024.200-part.iso')
     t.equal((await contentOf(download)).length, 100)
-    t.equal(here.pacs.moves(), moves, 'the retrieval that runs is joined')
     await page.getByRole('link', { name: 'The whole study' }).waitFor()
+    t.strictSame(await nothingLeft(mkiso, 15_000), [])
+  })
+
+  t.test('a QR code for a phone, which has no key', async t => {
+    gate.allow(1_000_000)
+    await page.goto(`${nginx.url}/download?accession_number=CT.2024.200`)
+    await page.getByText('For a phone: QR code').click()
+    await page.getByText(/^Good until/).waitFor()
+    t.equal(await page.getByAltText('QR code of the link').evaluate(image => 'naturalWidth' in image && Number(image.naturalWidth) > 0), true, 'it can be seen')
+    t.strictSame(await violations(page), [])
+    const link = await page.getByRole('link', { name: 'The same as a link' }).getAttribute('href') ?? ''
+    t.ok(link.startsWith(`${nginx.url}/download?accession_number=CT.2024.200&expires=`), link)
+    // past nginx, so that no key is added
+    const asked = link.replace(`${nginx.url}/download`, `${mkiso.url}/api/iso/link`)
+    const answer = await fetch(asked)
+    t.equal(answer.status, 200)
+    t.match(await answer.json(), { link: /signature=/ })
+    t.equal((await fetch(asked.replace('CT.2024.200', 'MR.2024.001'))).status, 401, 'for nobody else')
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    await page.getByRole('heading', { name: 'Cancelled' }).waitFor()
+    gate.open()
     t.strictSame(await nothingLeft(mkiso, 15_000), [])
   })
 
