@@ -77,8 +77,8 @@ export class Audit {
     this.#record({
       ...this.#about(activity),
       phase: 'end',
-      outcome: outcome?.kind === 'cancelled' ? 'aborted' : outcome?.kind ?? 'failed',
-      code: outcome?.kind === 'failed' ? outcome.code : undefined,
+      outcome: outcomeOf(activity),
+      code: outcome?.kind === 'failed' || outcome?.kind === 'set' ? outcome.code : undefined,
       sentBytes: activity.kind === 'download' && this.#given.has(activity) ? activity.sentBytes - (this.#given.get(activity)?.disc?.range?.first ?? 0) : undefined,
       sentInstances: activity.kind === 'print' ? activity.sentImages : undefined
     })
@@ -123,5 +123,15 @@ export class Audit {
       this.#log.error({ err: error, file, request_id: event.requestId }, 'the audit file cannot be written')
       return error instanceof Error ? error : new Error(String(error))
     }
+  }
+}
+
+function outcomeOf ({ outcome }: Activity): AuditEvent['outcome'] {
+  switch (outcome?.kind) {
+    case 'success': return 'success'
+    case 'cancelled': return 'aborted'
+    // nothing has left, and nothing has gone wrong: each disc of the set has records of its own
+    case 'set': return 'offered'
+    default: return 'failed'
   }
 }

@@ -16,11 +16,11 @@ export interface AuditSource {
 }
 
 const DCM = (code: string, originalText: string) => ({ 'csd-code': code, codeSystemName: 'DCM', originalText })
-const OUTCOMES = { success: 0, aborted: 4, failed: 8 }
+const OUTCOMES = { success: 0, offered: 0, aborted: 4, failed: 8 }
 
 /** undefined where the standard has no message for it. */
 export function auditMessage (event: AuditEvent, source: AuditSource): string | undefined {
-  const content = event.kind === 'look' ? accessed(event, source) : event.kind === 'print' ? transfer(event, source) : event.phase === 'end' ? dataExport(event, source) : undefined
+  const content = event.kind === 'look' ? accessed(event, source) : event.kind === 'print' ? transfer(event, source) : event.phase === 'end' && event.outcome !== 'offered' ? dataExport(event, source) : undefined
   if (content === undefined) return undefined
   return `<?xml version="1.0" encoding="UTF-8"?>${element('AuditMessage', {}, ...content,
     element('AuditSourceIdentification', { AuditSourceID: source.sourceId }, element('AuditSourceTypeCode', { 'csd-code': 4 })),
