@@ -90,11 +90,9 @@ class Questions {
     const { uidTag, wanted } = question
     const fields = this.#plainOnly.has(level) ? [] : FIELDS[level]
     let result = await this.#search(question, fields)
-    if (result.kind === 'refused' && fields.length > 0 && (result.status === 400 || result.status >= 500)) {
-      // Orthanc opens a file for what it has not indexed, and fails at one that is gone (measured); that is of this study only
-      const isRefusal = result.status === 400
+    if (result.kind === 'refused' && result.status === 400 && fields.length > 0) {
       result = await this.#search(question, [])
-      if (result.kind === 'list' && isRefusal) this.#plainOnly.add(level)
+      if (result.kind === 'list') this.#plainOnly.add(level)
     }
     if (result.kind === 'refused') return result
     const answers = result.answers.filter(wanted)
