@@ -68,5 +68,7 @@ export function noAnswerSentence (code: string, url: string, key: string): strin
 export function codeOf (error: unknown): string {
   if (!(error instanceof Error)) return ''
   if (error instanceof AggregateError && !('code' in error)) return codeOf(error.errors[0])
+  // undici has no code where what came is no status line at all
+  if (error.name === 'HTTPParserError' && (!('code' in error) || error.code === undefined)) return 'HPE_INVALID'
   return 'code' in error && typeof error.code === 'string' ? error.code : codeOf(error.cause)
 }
