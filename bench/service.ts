@@ -59,7 +59,7 @@ export async function startService ({ programs, root, folder, pacs, receiverPort
   const url = `http://127.0.0.1:${port}`
   const up = await until(async () => await fetch(`${url}/api/health`).then(async answer => (await answer.json() as { checks?: { receiver?: { status: string } } }).checks?.receiver?.status === 'ok', () => false), 30_000, 100)
   if (!up) throw new Error('the service does not come up')
-  const settled = (): boolean => readdirSync(work).every(name => readdirSync(join(work, name)).every(one => one === 'owner' || one.startsWith('receive_')))
+  const settled = (): boolean => readdirSync(work).every(name => readdirSync(join(work, name)).every(one => one === 'owner' || one === 'alive' || one.startsWith('receive_')))
   return {
     download: async instances => {
       let firstByteMs = NaN

@@ -2,10 +2,12 @@
 import type { Activity } from '../work/activity.ts'
 import type { Manifest, Patient, Study } from '../dicom/study.ts'
 import type { DiscContents } from '../disc/contents.ts'
+import type { DiscFormat } from '../disc/discs.ts'
 import type { ErrorCode } from '../errors.ts'
+import type { PrintRecord } from '../print/print-job.ts'
 import type { Caller } from '../work/caller.ts'
 
-/** `begin` is written before the first image leaves, `end` when it is over, however it went. */
+/** `begin` is written before the first image leaves, `end` when it is over, however it went; a `query` has its end only. */
 export type AuditPhase = 'begin' | 'end'
 
 export interface AuditedStudy {
@@ -25,7 +27,11 @@ export interface AuditedDisc {
   /** This disc's number in its set, from 1. */
   number: number
   of: number
-  sizeBytes: number
+  format: DiscFormat
+  /** Encrypted with a password, which stands nowhere. */
+  encrypted: boolean
+  /** undefined for a ZIP that grows, and at the end for one that never became whole. */
+  sizeBytes: number | undefined
   /** The same for the same bytes: the parts of one download belong together by it. */
   etag: string
   /** The part that was asked for, first and last byte from 0; undefined for all. */
@@ -33,12 +39,13 @@ export interface AuditedDisc {
 }
 
 export interface AuditEvent {
-  /** `look`: the images were opened in the viewer; has a `begin` only. */
-  kind: Activity['kind'] | 'look'
+  /** `look`: the images were opened in the viewer; has a `begin` only. `query`: no image leaves; somebody is told whose studies these are. */
+  kind: Activity['kind'] | 'look' | 'query'
   phase: AuditPhase
   at: Date
   requestId: string
-  activityId: string
+  /** undefined for a query, which is over at once. */
+  activityId: string | undefined
   caller: Caller
   accessionNumbers: readonly string[]
   /** Empty when it failed before the PACS had told. */
@@ -59,6 +66,12 @@ export function studiesOnDisc ({ patients }: DiscContents): AuditedStudy[] {
 
 export function studiesOf (manifest: Manifest | undefined): AuditedStudy[] {
   return (manifest?.studies ?? []).map(study => audited(study, study.series.flatMap(({ instances }) => instances.map(({ sopClassUid }) => sopClassUid))))
+}
+
+/** As far as the journal of prints knows them: the patient by name, the studies by their UIDs. */
+export function studiesOfPrint ({ studyInstanceUids, accessionNumbers, patientName }: PrintRecord): AuditedStudy[] {
+  const patient = { patientId: '', issuerOfPatientId: '', patientName, birthDate: '', sex: '' }
+  return studyInstanceUids.map(studyInstanceUid => ({ studyInstanceUid, accessionNumber: accessionNumbers.join(','), description: '', patient, archives: [], silent: [], instances: new Map() }))
 }
 
 function audited ({ studyInstanceUid, accessionNumber, studyDescription, patient, archive, sources = [], silent = [] }: Study, sopClassUids: readonly string[]): AuditedStudy {

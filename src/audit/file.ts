@@ -2,7 +2,7 @@
 import { appendFileSync } from 'node:fs'
 import { instanceCount, patientsOf, type AuditedDisc, type AuditEvent } from './event.ts'
 
-const EVENTS: Record<AuditEvent['kind'], string> = { download: 'export', print: 'transfer', look: 'look' }
+const EVENTS: Record<AuditEvent['kind'], string> = { download: 'export', print: 'transfer', look: 'look', query: 'query' }
 
 /** @throws when the file cannot be written */
 export function appendAuditLine (file: string, event: AuditEvent): void {
@@ -37,6 +37,6 @@ export function auditLine (event: AuditEvent): Record<string, unknown> {
   }
 }
 
-function discLine ({ number, of, sizeBytes, etag, range }: AuditedDisc): Record<string, unknown> {
-  return { number, of, size_bytes: sizeBytes, etag, first_byte: range?.first, last_byte: range?.last }
+function discLine ({ number, of, format, encrypted, sizeBytes, etag, range }: AuditedDisc): Record<string, unknown> {
+  return { number, of, format, encrypted: encrypted ? true : undefined, size_bytes: sizeBytes, etag, first_byte: range?.first, last_byte: range?.last }
 }

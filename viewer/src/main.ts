@@ -284,7 +284,7 @@ async function filesOf (entries: readonly FileSystemEntry[]): Promise<Array<File
       for (;;) {
         const some = await new Promise<FileSystemEntry[]>((resolve, reject) => { reader.readEntries(resolve, reject) })
         if (some.length === 0) break
-        files.push(...await filesOf(some))
+        for (const file of await filesOf(some)) files.push(file)
       }
     }
   }

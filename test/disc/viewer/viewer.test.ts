@@ -187,11 +187,11 @@ t.test('no picture rather than a wrong one', async t => {
 })
 
 t.test('without a disc image: the folder that the person picks', async t => {
-  const plain = await viewerDisc(t, programs, [{ modality: 'CT', description: 'Thin', files: thin.slice(0, 3) }], { spans: false, language: loadLanguage('id', '') })
+  const plain = await viewerDisc(t, programs, [{ modality: 'CT', description: 'Thin', files: thin.slice(0, 3) }], { headers: 'none', language: loadLanguage('id', '') })
   const { page, pane } = await opened(pathToFileURL(join(plain.root, 'INDEX.HTM')).href)
   await pane(0).shows('Buka folder', '.mv-message')
   t.match(await page.locator('.mv-warning').first().innerText(), 'Bukan untuk diagnosis')
-  const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Buka folder' }).click()])
+  const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Buka folder', exact: true }).click()])
   await chooser.setFiles(plain.root)
   await pane(0).shows('C 40 W 400', '.mv-br')
   await pane(0).stage.hover()
