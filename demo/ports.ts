@@ -38,3 +38,13 @@ async function isFree (port: number): Promise<boolean> {
     server.listen(port, () => { server.close(() => { resolve(true) }) })
   })
 }
+
+/** The first port from `wanted` on that nobody listens on and that this process has not given away: the same each time, unless it is taken. */
+export async function portFrom (wanted: number): Promise<number> {
+  for (let port = wanted; port < 65_536; port++) {
+    if (handedOut.has(port) || !await isFree(port)) continue
+    handedOut.add(port)
+    return port
+  }
+  throw new Error(`no port from ${wanted} on is free`)
+}

@@ -4,13 +4,16 @@
 set -eu
 umask 022
 cd "$(dirname "$0")/.."
+for program in node npm dpkg-deb; do
+    command -v "$program" > /dev/null || { echo "$program is missing: apt-get install nodejs npm dpkg" >&2; exit 1; }
+done
 version=$(node -p 'require("./package.json").version')
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 source=$work/source root=$work/root lib=$work/root/usr/lib/mkiso-server
 
 mkdir -p "$source" "$lib" "$root/DEBIAN"
-cp -r package.json package-lock.json tsconfig.json tsconfig.build.json scripts src plugins routes "$source"
+cp -r package.json package-lock.json tsconfig.json tsconfig.build.json scripts src plugins routes viewer "$source"
 (cd "$source" && npm ci --ignore-scripts --no-audit --no-fund && npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund)
 cp -r "$source/package.json" "$source/node_modules" "$source/dist" "$lib"
 rm -f "$lib/dist/.tsbuildinfo"

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import fp from 'fastify-plugin'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { ClientGoneError } from '../src/abort.ts'
-import { ERRORS, MkisoError } from '../src/errors.ts'
+import { ERRORS, isEndOnPurpose, MkisoError } from '../src/errors.ts'
 import { localUrl } from '../src/http/links.ts'
 import { errorBody } from '../src/http/schemas.ts'
 import { validationError, type ValidationFault } from '../src/http/validation-sentence.ts'
@@ -57,7 +57,9 @@ export function frameworkErrors (error: FastifyError, request: FastifyRequest, r
 
 function answer (error: MkisoError, cause: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (!(cause instanceof ClientGoneError)) request.failure = error
-  if (error.statusCode >= 500 && !(cause instanceof ClientGoneError)) {
+  if (isEndOnPurpose(error)) {
+    request.log.info({ code: error.code }, ERRORS[error.code].error)
+  } else if (error.statusCode >= 500 && !(cause instanceof ClientGoneError)) {
     request.log.error({ err: error.cause ?? cause ?? error, code: error.code, detail: error.detail }, ERRORS[error.code].error)
   }
   // what a download had set already

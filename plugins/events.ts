@@ -33,9 +33,10 @@ function sendEvents<T> (this: FastifyReply, { state, ended, listen }: EventSourc
     if (stream.destroyed || stream.writableEnded) return
     const now = state()
     const text = JSON.stringify(now)
-    // a client that does not read gets the newest state once it reads again
-    if (!stream.writableNeedDrain && text !== last) stream.write(`data: ${last = text}\n\n`)
-    if (ended(now)) stream.end()
+    const isLast = ended(now)
+    // a client that does not read gets the newest state once it reads again; nothing is newer than the last one, which it always gets
+    if ((isLast || !stream.writableNeedDrain) && text !== last) stream.write(`data: ${last = text}\n\n`)
+    if (isLast) stream.end()
   }
   const stop = listen(() => { timer ??= setTimeout(write, PACE_MS) })
   const heartbeat = setInterval(() => { if (!stream.writableNeedDrain) stream.write(': still here\n\n') }, HEARTBEAT_MS)

@@ -2,7 +2,7 @@
  * Installs what is missing: npm packages, and Debian packages for the given purpose (`demo` or `test`). Needs nothing but Node and npm.
  * Quiet when everything is there.
  */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
@@ -51,7 +51,17 @@ function installNpmPackages () {
   const installed = join(ROOT, 'node_modules/.package-lock.json')
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(ROOT, 'package-lock.json')).mtimeMs) return
   console.log('installing npm packages ...')
-  execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] })
+  const { status, error } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] })
+  if (status === 0) return
+  console.error(`\n${sentenceOf(error)}\n`)
+  process.exit(1)
+}
+
+/** npm's own words stand above it; this says what to do. */
+function sentenceOf (error) {
+  if (error?.code === 'ENOENT') return 'npm is missing: apt-get install npm, then run the same again.'
+  return 'The npm packages could not be installed; npm says above why. Mostly the registry cannot be reached: is there a network, and is a proxy needed ' +
+    '(npm config set proxy http://...)? Then run the same again: nothing else was changed.'
 }
 
 function installDebianPackages (packages) {

@@ -86,6 +86,9 @@ export class MkisoError extends Error {
   }
 }
 
+/** True where somebody has ended the work on purpose: nothing is wrong that an administrator could look for. */
+export function isEndOnPurpose ({ code }: MkisoError): boolean { return code === 'CANCELLED' }
+
 /** The error with the name of an archive in it, where there are several. */
 export function withName (error: MkisoError, name: string | undefined): MkisoError {
   const { code, detail, fields } = error

@@ -20,6 +20,15 @@ export function demoStudies (): PhantomStudy[] {
   ]
 }
 
+/** Of the demo's buttons that break something: one of which an image can be lost, and one that a second patient can get into. */
+export function breakableStudies (): { lost: PhantomStudy, shared: PhantomStudy, intruder: PhantomStudy } {
+  return {
+    lost: { accessionNumber: 'LOST.2024.001', patient: SITI, studyDate: '20240310', studyDescription: 'MRI Spine', series: [{ kind: 'MR', count: 10, description: 'T2 sagittal' }] },
+    shared: { accessionNumber: 'TWO.2024.001', patient: SITI, studyDate: '20240311', studyDescription: 'Chest', series: [{ kind: 'CR', count: 2 }] },
+    intruder: { accessionNumber: 'TWO.2024.001', seed: 'intruder', patient: BUDI, studyDate: '20240311', studyDescription: 'Chest', series: [{ kind: 'CR', count: 1 }] }
+  }
+}
+
 /** One that only the old archive of the demo has. */
 export function oldStudy (): PhantomStudy {
   return { accessionNumber: 'OLD.2019.001', patient: SITI, studyDate: '20190305', studyDescription: 'CT Thorax, before the new PACS', series: [{ kind: 'CT', count: 20, description: 'Thorax 5 mm' }] }

@@ -109,8 +109,8 @@ export class Audit {
     this.#record({
       ...about,
       phase: 'end',
-      outcome: outcome?.kind === 'cancelled' ? 'aborted' : outcome?.kind ?? 'failed',
-      code: outcome?.kind === 'failed' ? outcome.code : undefined,
+      outcome: outcomeOf(activity),
+      code: outcome?.kind === 'failed' || outcome?.kind === 'set' ? outcome.code : undefined,
       sentBytes: activity.kind === 'download' && given !== undefined ? activity.sentBytes - (given.disc?.range?.first ?? 0) : undefined,
       sentInstances: activity.kind === 'print' ? activity.sentImages : undefined
     })
@@ -162,5 +162,15 @@ function auditedDisc (disc: OpenDisc, range: ByteRange | undefined): Pick<AuditE
   return {
     studies: disc.contents === undefined ? studiesOf(disc.manifest) : studiesOnDisc(disc.contents),
     disc: { number: disc.disc, of: disc.discs, format: disc.format, encrypted: disc.encrypted, sizeBytes: disc.image.sizeBytes, etag: disc.etag, range }
+  }
+}
+
+function outcomeOf ({ outcome }: Activity): AuditEvent['outcome'] {
+  switch (outcome?.kind) {
+    case 'success': return 'success'
+    case 'cancelled': return 'aborted'
+    // nothing has left, and nothing has gone wrong: each disc of the set has records of its own
+    case 'set': return 'offered'
+    default: return 'failed'
   }
 }

@@ -53,8 +53,8 @@ export interface AuditEvent {
   disc: AuditedDisc | undefined
   /** The CD publisher. */
   destination: { aeTitle: string, address: string } | undefined
-  /** Of the end. `aborted`: the client left, or the operator has ended it. */
-  outcome: 'success' | 'aborted' | 'failed' | undefined
+  /** Of the end. `aborted`: the client left, or the operator has ended it. `offered`: the answer had links to a set of discs, and no image. */
+  outcome: 'success' | 'aborted' | 'offered' | 'failed' | undefined
   code: ErrorCode | undefined
   sentBytes: number | undefined
   sentInstances: number | undefined

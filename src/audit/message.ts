@@ -17,7 +17,7 @@ export interface AuditSource {
 }
 
 const DCM = (code: string, originalText: string) => ({ 'csd-code': code, codeSystemName: 'DCM', originalText })
-const OUTCOMES = { success: 0, aborted: 4, failed: 8 }
+const OUTCOMES = { success: 0, offered: 0, aborted: 4, failed: 8 }
 
 /** undefined where the standard has no message for it. */
 export function auditMessage (event: AuditEvent, source: AuditSource): string | undefined {

@@ -163,6 +163,7 @@ export const ConfigSchema = Type.Object({
     host: text('172.16.0.120', 'Host name or address.'),
     port: port(104, 'DICOM port.'),
     ae_title: aeTitle('CDPUBLISHER', 'Its AE title.'),
+    name: text('', 'What people call it, for the pages: "in the radiology office". Empty: its host and port.'),
     tls: tls('CD publisher', {}),
     connect_timeout: duration('10s', 'Longest wait for a connection and for the association.'),
     send_timeout: duration('30m', 'Longest time for sending one request.')

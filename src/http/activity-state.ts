@@ -39,7 +39,7 @@ export const ActivityState = Type.Object({
   size_bytes: Type.Optional(Type.Integer({ description: 'Of the disc, once it is made.' })),
   sent_bytes: Type.Integer({ description: 'Of the disc.' }),
   sent_images: Type.Integer({ description: 'Taken by the CD publisher.' }),
-  outcome: Type.Optional(Type.Union([Type.Literal('success'), Type.Literal('failed'), Type.Literal('cancelled')], { description: 'Absent while it runs.' })),
+  outcome: Type.Optional(Type.Union([Type.Literal('success'), Type.Literal('failed'), Type.Literal('cancelled'), Type.Literal('set')], { description: 'Absent while it runs. set: the images need several discs, and the answer has a link to each.' })),
   cancelled_by: Type.Optional(Type.Union([Type.Literal('client'), Type.Literal('operator')])),
   error: Type.Optional(ErrorState)
 }, { title: 'Activity' })
@@ -105,7 +105,7 @@ export function activityState (activity: Activity, names = true): ActivityState 
     sent_images: activity.sentImages,
     ...(outcome === undefined ? {} : { outcome: outcome.kind }),
     ...(outcome?.kind === 'cancelled' ? { cancelled_by: outcome.by } : {}),
-    ...(outcome?.kind === 'failed'
+    ...(outcome?.kind === 'failed' || outcome?.kind === 'set'
       ? { error: { error: ERRORS[outcome.code].error, code: outcome.code, ...(outcome.detail === undefined ? {} : { detail: outcome.detail }), request_id: activity.requestId } }
       : {})
   }

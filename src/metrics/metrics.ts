@@ -69,7 +69,7 @@ function watchRequests (registers: Registry[], { activities }: MetricsSources): 
   const seconds = new Histogram({ name: 'mkiso_request_seconds', help: 'From the request to the last byte, of downloads and prints that succeeded.', labelNames: ['kind'], buckets: LONG_SECONDS, registers })
   // a counter that appears with its first failure hides that failure from increase()
   for (const kind of KINDS) {
-    for (const outcome of ['success', 'failed', 'cancelled']) requests.inc({ kind, outcome }, 0)
+    for (const outcome of ['success', 'failed', 'cancelled', 'set']) requests.inc({ kind, outcome }, 0)
     for (const code of CODES) failures.inc({ kind, code }, 0)
     seconds.zero({ kind })
   }

@@ -4,6 +4,7 @@ import pLimit from 'p-limit'
 import { Agent, errors, interceptors, request, type Dispatcher } from 'undici'
 import type { Config } from '../config/schema.ts'
 import { MkisoError } from '../errors.ts'
+import { codeOf, noAnswerSentence, noAnswerShort } from '../no-answer.ts'
 import type { Log } from '../process.ts'
 import { MAX_ANSWER_BYTES, TOO_LONG, understand, type PatientRecord, type RawAnswer, type Understood } from './answer.ts'
 
@@ -91,7 +92,8 @@ export function createPatientClient (config: Config['patient_api'], restMs = RES
       const fields = { accession: accessionNumber, err: error, latency_ms: ended(false) }
       if (dispatcher === retrying) log.error(fields, 'patient API failed')
       else log.debug(fields, 'patient API failed')
-      throw new MkisoError('PATIENT_API_UNAVAILABLE', reasonOf(error), { cause: error })
+      // where the HIS is, is nothing for whoever clicks: that stands in the log
+      throw new MkisoError('PATIENT_API_UNAVAILABLE', reasonOf(error, config.base_url).short, { cause: error })
     }
     const understood = understand(answer, accessionNumber)
     const latencyMs = ended(understood.kind !== 'fault')
@@ -170,7 +172,7 @@ export function createPatientClient (config: Config['patient_api'], restMs = RES
         if (answer.status === 400 || answer.status === 422) return undefined
         const understood = understand(answer, NOBODYS_NUMBER)
         return understood.kind === 'fault' ? understood.reason : undefined
-      } catch (error) { return reasonOf(error) }
+      } catch (error) { return reasonOf(error, config.base_url).sentence }
     },
 
     async close (): Promise<void> { await agent.destroy() }
@@ -205,12 +207,22 @@ function textOf (header: string | string[] | undefined): string { return [header
 
 const TIMEOUTS = [errors.HeadersTimeoutError, errors.BodyTimeoutError, errors.ConnectTimeoutError]
 
-/** A sentence without addresses: those stand in the log. */
-function reasonOf (error: unknown): string {
-  if (error instanceof AnswerFault) return error.message
-  if (TIMEOUTS.some(kind => error instanceof kind)) return 'no answer in time'
-  if (error instanceof errors.RequestRetryError) return `it answered ${error.statusCode}`
-  if (error instanceof Error && error.name === 'TimeoutError') return 'no answer in time'
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return code === 'ECONNREFUSED' ? 'connection refused' : code !== '' ? code : 'it cannot be reached'
+interface Reason {
+  /** Without any address. */
+  short: string
+  /** For the administrator: what was seen and, after a semicolon, what to check. */
+  sentence: string
+}
+
+function reasonOf (error: unknown, baseUrl: string): Reason {
+  const words = (text: string): Reason => ({ short: text, sentence: text })
+  if (error instanceof AnswerFault) return words(error.message)
+  if (TIMEOUTS.some(kind => error instanceof kind)) return words('no answer in time')
+  if (error instanceof errors.RequestRetryError) return words(`it answered ${error.statusCode}`)
+  if (error instanceof Error && error.name === 'TimeoutError') return words('no answer in time')
+  const code = codeOf(error)
+  const short = noAnswerShort(code)
+  const sentence = noAnswerSentence(code, baseUrl, 'patient_api.base_url')
+  if (short === undefined || sentence === undefined) return words(code === '' ? 'it cannot be reached' : `it cannot be reached (${code})`)
+  return { short, sentence }
 }

@@ -17,6 +17,8 @@ export type Phase = typeof PHASES[number]
 export type Outcome =
   | { kind: 'success' }
   | { kind: 'failed', code: ErrorCode, detail: string | undefined }
+  /** It was answered with the links of a set of discs, each of which is a download of its own. */
+  | { kind: 'set', code: ErrorCode, detail: string | undefined }
   /** Nobody waits any more, or the operator has ended it. */
   | { kind: 'cancelled', by: 'client' | 'operator' }
 
@@ -155,7 +157,7 @@ export class Activity implements Watch {
     return true
   }
 
-  fail ({ code, detail }: MkisoError): void { this.end({ kind: 'failed', code, detail }) }
+  fail ({ code, detail, fields }: MkisoError): void { this.end({ kind: code === 'DISC_TOO_SMALL' && fields.discs !== undefined ? 'set' : 'failed', code, detail }) }
 
   /** Ends the work with an error. */
   abort (error: MkisoError): void {

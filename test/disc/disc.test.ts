@@ -175,6 +175,7 @@ t.test('a set of three discs', async t => {
   const whole = await mkiso.get(link)
   t.equal(whole.status, 413)
   const links = whole.json()['discs'] as string[]
+  t.match(mkiso.app.serviceState.now().finished[0], { outcome: 'set', error: { code: 'DISC_TOO_SMALL' } }, 'an answer, and no failure')
   t.match(whole.json(), { code: 'DISC_TOO_SMALL', error: 'the studies need more than one disc', detail: /^3 discs/ })
   const set = /&set=([0-9a-f]{16})$/.exec(links[0] ?? '')?.[1] ?? 'none'
   t.strictSame(links, [1, 2, 3].map(n => `${link}&disc=${n}&set=${set}`))

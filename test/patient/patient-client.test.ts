@@ -1,11 +1,18 @@
 /** A HIS as people write it, over real HTTP: each form that says the same is understood, each fault is named for what it is. */
+import { readFileSync } from 'node:fs'
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { PATIENT_API_FAULTS, PATIENT_API_FORMS, startPatientApi, type HisPatient } from '../../demo/patient-api.ts'
 import { parseConfig } from '../../src/config/load.ts'
 import { MkisoError } from '../../src/errors.ts'
+import { noAnswerSentence, noAnswerShort } from '../../src/no-answer.ts'
 import { understand } from '../../src/patient/answer.ts'
 import { createPatientClient } from '../../src/patient/patient-client.ts'
 import { silentLog } from '../../src/process.ts'
+import { authority } from '../certificates.ts'
+import { programsOf, temporaryFolder } from '../world.ts'
 
 const asking = { signal: new AbortController().signal, log: silentLog }
 
@@ -45,6 +52,39 @@ t.test('every fault is named for what it is', async t => {
     t.match(error, { code: 'PATIENT_API_UNAVAILABLE', detail: wanted[mode] }, mode)
     if (mode !== 'redirect-circle' && mode !== 'redirect-elsewhere') t.equal(error instanceof MkisoError && error.message.includes('BUDI'), false)
     t.match(await client.probe(AbortSignal.timeout(500)) ?? 'content', mode === 'hang' ? /time/ : wanted[mode], `${mode}: health says the same`)
+  }
+})
+
+t.test('nobody answers: the administrator reads where and what to check, who clicks reads what it is', async t => {
+  const { his } = await authority(programsOf(t), join(temporaryFolder(t), 'ca'), ['his'])
+  if (his === undefined) throw new Error('no certificate')
+  const listen = async (server: Server): Promise<number> => {
+    await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
+    t.teardown(() => { server.close() })
+    return (server.address() as AddressInfo).port
+  }
+  const quiet = (socket: Socket): void => { socket.on('error', () => {}) }
+  const tls = await listen(createTlsServer({ key: readFileSync(his.key), cert: readFileSync(his.cert) }, quiet).on('tlsClientError', () => {}))
+  const mute = await listen(createServer(socket => { quiet(socket); socket.once('data', () => { socket.destroy() }) }))
+  const mail = await listen(createServer(socket => { quiet(socket); socket.end('220 mail.example ESMTP\r\n') }))
+  const cases: Array<[string, RegExp, RegExp]> = [
+    // RFC 2606: a name that nobody has
+    ['http://his-server.invalid/api', /^there is no host his-server\.invalid; check patient_api\.base_url$/, /^there is no host of this name$/],
+    [`https://127.0.0.1:${tls}/api`, /^the certificate of 127\.0\.0\.1 is from nobody .*; set NODE_EXTRA_CA_CERTS/, /^its certificate is not trusted$/],
+    [`http://127.0.0.1:${mute}/api`, new RegExp(`^127\\.0\\.0\\.1:${mute} closed the connection .*https there\\?`), /^it closed the connection/],
+    [`http://127.0.0.1:${mail}/api`, /does not speak HTTP \(HPE_.*is it https there/, /^it does not speak HTTP$/],
+    [`https://127.0.0.1:${mail}/api`, /does not speak https \(.*is it http there/, /^it does not speak https$/],
+    ['http://127.0.0.1:9/api', /^connection refused, nothing listens at 127\.0\.0\.1:9; check the port in patient_api\.base_url$/, /^connection refused$/]
+  ]
+  for (const [baseUrl, sentence, short] of cases) {
+    const client = createPatientClient(parseConfig(JSON.stringify({ patient_api: { base_url: baseUrl, retries: 0, timeout: '5s' } }), 'test.yaml', { env: {} }).patient_api)
+    t.match(await client.probe(AbortSignal.timeout(10_000)), sentence, baseUrl)
+    await t.rejects(client.byAccession('A1', asking), { code: 'PATIENT_API_UNAVAILABLE', detail: short }, baseUrl)
+    await client.close()
+  }
+  for (const code of ['EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID', 'ERR_TLS_CERT_ALTNAME_INVALID', 'ETIMEDOUT']) {
+    t.match(noAnswerSentence(code, 'https://his.example/api', 'patient_api.base_url'), /his\.example/, `${code} names the host`)
+    t.notMatch(noAnswerShort(code), /his\.example|E[A-Z]{4}/, code)
   }
 })
 

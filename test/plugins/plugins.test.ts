@@ -3,9 +3,11 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import t, { type Test } from 'tap'
+import { request } from 'undici'
 import { buildApp } from '../../src/app.ts'
 import { parseConfig } from '../../src/config/load.ts'
 import { MkisoError } from '../../src/errors.ts'
+import { until } from '../../src/process.ts'
 import config from '../../plugins/config.ts'
 import { requestId } from '../../plugins/lifecycle.ts'
 import { temporaryFolder } from '../world.ts'
@@ -95,6 +97,24 @@ t.test('lifecycle: ids and the end of a request', async t => {
   t.match(answer.headers['x-request-id'], /^.+$/)
   t.equal(requestId({ headers: { 'x-request-id': 'from-nginx.1' } }), 'from-nginx.1')
   for (const forged of ['a b', 'a\nb', 'x'.repeat(65), '', 'ä']) t.not(requestId({ headers: { 'x-request-id': forged } }), forged)
+})
+
+t.test('events: the last state reaches a reader that was slow', async t => {
+  const app = await bare(t, ['events'])
+  // more than the sockets of both sides hold
+  const filling = 'x'.repeat(8_000_000)
+  const state = { n: 0, filling, ended: false }
+  let change = (): void => {}
+  let told = false
+  app.get('/', async (_request, reply) => reply.sendEvents({ state: () => { told = state.ended; return state }, ended: ({ ended }) => ended, listen: changed => { change = changed; return () => {} } }))
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const answer = await request(app.listeningOrigin)
+  // a page that is busy: nothing is read while the work ends
+  Object.assign(state, { n: 1, ended: true })
+  change()
+  t.ok(await until(() => told, 5_000), 'it was to be told while nobody read')
+  const last = (await answer.body.text()).trimEnd().split('\n\n').at(-1) ?? ''
+  t.match(JSON.parse(last.slice('data: '.length)), { n: 1, ended: true })
 })
 
 t.test('port-pool, dcmtk, retrieval, iso, relay, patient-client, health, send-disc', async t => {

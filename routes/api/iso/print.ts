@@ -5,7 +5,7 @@ import { toMkisoError } from '../../../plugins/errors.ts'
 import { PATIENT_WARNING } from '../../../plugins/patient-client.ts'
 import { wantsPage } from '../../../plugins/screens.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
-import { MkisoError } from '../../../src/errors.ts'
+import { isEndOnPurpose, MkisoError } from '../../../src/errors.ts'
 import { ACTIVITY_EXAMPLE, activityState } from '../../../src/http/activity-state.ts'
 import { withQuery } from '../../../src/http/links.ts'
 import { PRINT_EXAMPLE, PrintState, printState } from '../../../src/http/print-state.ts'
@@ -170,7 +170,7 @@ function sendProgress (activity: Activity, printed: Promise<PrintRecord>, reques
   let failure: MkisoError | undefined
   const ended = printed.then(record => { result = record }, (error: Error) => {
     failure = request.failure = toMkisoError(error)
-    if (failure.statusCode < 500) return
+    if (failure.statusCode < 500 || isEndOnPurpose(failure)) return
     request.log.error({ err: failure.cause ?? failure, code: failure.code, detail: failure.detail }, 'a print failed')
   })
   return reply.sendEvents({

@@ -12,6 +12,7 @@ import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
 import { pipeline, type Readable } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { MkisoError } from '../../errors.ts'
+import { codeOf, noAnswerShort } from '../../no-answer.ts'
 import type { DicomwebServer } from './server.ts'
 
 export interface HttpRequest {
@@ -221,19 +222,12 @@ export function noAnswerOf (error: unknown, silenceMs: number): NoAnswer {
   if (error instanceof SilenceError) return { kind: 'timeout', reason: `it says nothing for ${silenceMs / 1_000} s` }
   if (error instanceof NoConnectionError) return { kind: 'unreachable', reason: error.message }
   if (TLS_FAULT.test(code)) return { kind: 'unreachable', reason: `TLS: ${code}: ${TLS_ADVICE}` }
-  if (UNREACHABLE.has(code)) return { kind: 'unreachable', reason: code === 'ECONNREFUSED' ? 'connection refused' : code }
+  if (UNREACHABLE.has(code)) return { kind: 'unreachable', reason: noAnswerShort(code) ?? code }
   if (CLOSED.has(code)) return { kind: 'broken', reason: 'it closed the connection' }
   return { kind: 'broken', reason: code === '' ? error instanceof Error ? error.message : String(error) : code }
 }
 
 const TLS_ADVICE = 'check ca, cert, key and server_name of its section dicomweb, and that it speaks TLS there'
-
-function codeOf (error: unknown): string {
-  if (!(error instanceof Error)) return ''
-  // several addresses were tried
-  if (error instanceof AggregateError && !('code' in error)) return codeOf(error.errors[0])
-  return 'code' in error && typeof error.code === 'string' ? error.code : codeOf(error.cause)
-}
 
 /** A proxy may compress what nobody asked it to. */
 function decoded (body: Readable, encoding: string): Readable {
