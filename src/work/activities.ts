@@ -1,6 +1,7 @@
 /** The registry of running and finished work: pages, metrics, log and command line all read this one. */
 import { EventEmitter } from 'node:events'
 import { Activity, type NewActivity } from './activity.ts'
+import { QueuePlaces } from './queue-places.ts'
 
 /** Finished activities that are remembered. */
 const REMEMBERED = 50
@@ -15,6 +16,7 @@ export interface ActivityEvents {
 export class Activities extends EventEmitter<ActivityEvents> {
   readonly #running = new Map<string, Activity>()
   readonly #finished: Activity[] = []
+  readonly #places = new QueuePlaces<Activity>()
 
   constructor () {
     super()
@@ -52,6 +54,9 @@ export class Activities extends EventEmitter<ActivityEvents> {
   }
 
   #onChange (activity: Activity): void {
+    const moved = this.#places.changed(activity)
+    for (const one of moved) one.place = this.#places.of(one)
+    for (const one of moved) if (one !== activity) this.emit('changed', one)
     if (activity.outcome === undefined) {
       this.emit('changed', activity)
       return
