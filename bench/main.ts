@@ -8,7 +8,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startDcmqrscp, type Destination, type Pacs } from '../demo/pacs.ts'
-import { startOrthanc } from '../demo/orthanc.ts'
+import { dicomWebPlugin, startOrthanc } from '../demo/orthanc.ts'
 import { writeStudy, type PhantomInstance } from '../demo/phantoms/catalogue.ts'
 import { ctStudy } from '../demo/phantoms/studies.ts'
 import { freePort } from '../demo/ports.ts'
@@ -52,6 +52,7 @@ const SERVICE = '(c) the service, thumbnails'
 const WITHOUT_VIEWER = '(c) the service, thumbnails, without the viewer'
 const BARE = '(c) the service, no pictures, without the viewer'
 const PICTURES = '(c) the service, a picture of every image'
+const WEB = '(e) the service, no pictures, over WADO-RS'
 const EARLIER = '(c0) the other checkout, no pictures'
 
 const lines: string[] = []
@@ -75,10 +76,12 @@ async function main (): Promise<void> {
       mkdirSync(dir)
       const ports = {
         earlier: await freePort(), earlierWatched: await freePort(), service: await freePort(), bare: await freePort(), unviewed: await freePort(), watched: await freePort(),
-        pictures: await freePort(), hand: await freePort()
+        pictures: await freePort(), hand: await freePort(), web: await freePort()
       }
       const destinations = Object.entries(ports).map(([name, port]): Destination => ({ aeTitle: aeTitleOf(name), host: '127.0.0.1', port }))
-      const pacs = await (kind === 'Orthanc' ? startOrthanc : startDcmqrscp)({ programs, dir, destinations })
+      const pacs = kind === 'Orthanc'
+        ? await startOrthanc({ programs, dir, destinations }, { Plugins: [dicomWebPlugin()] })
+        : await startDcmqrscp({ programs, dir, destinations })
       await from(pacs, folder, programs, ports)
       await pacs.stop()
       await rm(dir, { recursive: true })
@@ -96,7 +99,7 @@ function aeTitleOf (name: string): string {
   return `CD${name.toUpperCase()}`
 }
 
-type Ports = Record<'service' | 'bare' | 'unviewed' | 'watched' | 'pictures' | 'hand' | 'earlier' | 'earlierWatched', number>
+type Ports = Record<'service' | 'web' | 'bare' | 'unviewed' | 'watched' | 'pictures' | 'hand' | 'earlier' | 'earlierWatched', number>
 
 async function from (pacs: Pacs, folder: string, programs: Programs, ports: Ports): Promise<void> {
   const store = async (accessionNumber: string, images: number, rows = 512): Promise<PhantomInstance[]> => {
@@ -106,8 +109,12 @@ async function from (pacs: Pacs, folder: string, programs: Programs, ports: Port
     await rm(dir, { recursive: true })
     return instances
   }
+  const dicomWebUrl = 'dicomWebUrl' in pacs ? String(pacs.dicomWebUrl) : undefined
   const start = async (name: keyof typeof ports, webContent: 'thumbnails' | 'none' | 'all', logLevel: 'info' | 'debug', viewer?: boolean, root = ROOT): Promise<Service> =>
-    await startService({ programs, root, folder: join(folder, `${name}-${pacs.name}`), pacs, receiverPort: ports[name], aeTitle: aeTitleOf(name), webContent, logLevel, ...(viewer === undefined ? {} : { viewer }) })
+    await startService({
+      programs, root, folder: join(folder, `${name}-${pacs.name}`), pacs, receiverPort: ports[name], aeTitle: aeTitleOf(name), webContent, logLevel, ...(viewer === undefined ? {} : { viewer }),
+      ...(name === 'web' && dicomWebUrl !== undefined ? { dicomWebUrl } : {})
+    })
   const service = await start('service', 'thumbnails', 'info')
   const bare = await start('bare', 'none', 'info', false)
   const unviewed = await start('unviewed', 'thumbnails', 'info', false)
@@ -116,6 +123,7 @@ async function from (pacs: Pacs, folder: string, programs: Programs, ports: Port
   const earlier = against === undefined ? undefined : await start('earlier', 'none', 'info', undefined, against)
   const earlierWatched = against === undefined ? undefined : await start('earlierWatched', 'thumbnails', 'debug', undefined, against)
   const hand = { programs, pacs, port: ports.hand, aeTitle: aeTitleOf('hand'), folder: join(folder, 'hand') }
+  const web = dicomWebUrl === undefined ? undefined : await start('web', 'none', 'debug', false)
   const contenders = new Map<string, Contender>([
     [ORIGINAL, async instances => await original(hand, instances)],
     [BY_HAND, async instances => await tuned(hand, instances, false)],
@@ -126,6 +134,7 @@ async function from (pacs: Pacs, folder: string, programs: Programs, ports: Port
     [PICTURES, async instances => await pictures.download(instances)]
   ])
   if (earlier !== undefined) contenders.set(EARLIER, async instances => await earlier.download(instances))
+  if (web !== undefined) contenders.set(WEB, async instances => await web.download(instances))
   if ('httpPort' in pacs) contenders.set('(d) Orthanc\'s archive, a ZIP', async instances => await orthancMedia(Number(pacs.httpPort), instances))
 
   say(`## From ${pacs.name}`, '')
@@ -140,6 +149,10 @@ async function from (pacs: Pacs, folder: string, programs: Programs, ports: Port
     const measured: Measured[] = []
     const peaks = await watched.watched(async () => { measured.push(await watched.download(instances)) })
     say(`Node ${peaks.nodeMiB} MiB at its peak, its programs ${peaks.programsMiB} MiB together; disk ${peaks.diskRatio.toFixed(3)} times the DICOM data.`, '')
+    if (web !== undefined) {
+      const webPeaks = await web.watched(async () => { await web.download(instances) })
+      say(`Over WADO-RS: node ${webPeaks.nodeMiB} MiB, its programs ${webPeaks.programsMiB} MiB together; disk ${webPeaks.diskRatio.toFixed(3)} times.`, '')
+    }
     if (earlierWatched !== undefined) {
       const before = await earlierWatched.watched(async () => { await earlierWatched.download(instances) })
       say(`The other checkout: node ${before.nodeMiB} MiB, its programs ${before.programsMiB} MiB together; disk ${before.diskRatio.toFixed(3)} times.`, '')
@@ -148,7 +161,7 @@ async function from (pacs: Pacs, folder: string, programs: Programs, ports: Port
   }
   await atOnce(service, watched, store)
   await Promise.all([service, bare, pictures, watched, earlier, earlierWatched].map(async one => { await one?.stop() }))
-  await Promise.all([service, bare, unviewed, pictures, watched].map(async one => { await one.stop() }))
+  await Promise.all([service, bare, unviewed, pictures, watched, web].map(async one => { await one?.stop() }))
 }
 
 async function compare (size: Size, instances: readonly PhantomInstance[], contenders: ReadonlyMap<string, Contender>): Promise<void> {

@@ -16,6 +16,8 @@ interface Options {
   pacs: Pacs
   receiverPort: number
   aeTitle: string
+  /** Where the PACS speaks DICOMweb, and images come that way; undefined for C-MOVE. */
+  dicomWebUrl?: string
   webContent: 'thumbnails' | 'none' | 'all'
   /** The page's own viewer; true where nothing is said. */
   viewer?: boolean
@@ -34,14 +36,14 @@ export interface Service {
   stop (): Promise<void>
 }
 
-export async function startService ({ programs, root, folder, pacs, receiverPort, aeTitle, webContent, viewer, logLevel }: Options): Promise<Service> {
+export async function startService ({ programs, root, folder, pacs, receiverPort, aeTitle, dicomWebUrl, webContent, viewer, logLevel }: Options): Promise<Service> {
   const work = join(folder, 'work')
   mkdirSync(work, { recursive: true })
   const port = await freePort()
   const configFile = join(folder, 'mkiso.yaml')
   writeFileSync(configFile, JSON.stringify({
     server: { host: '127.0.0.1', port, rate_limit: 0 },
-    pacs: { ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port },
+    pacs: dicomWebUrl === undefined ? { ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port } : { retrieve: 'wado', dicomweb: { url: dicomWebUrl } },
     our_ae: { ae_title: aeTitle, base_port: receiverPort },
     patient_api: { required: false },
     // each round fetches anew
@@ -57,7 +59,7 @@ export async function startService ({ programs, root, folder, pacs, receiverPort
   const url = `http://127.0.0.1:${port}`
   const up = await until(async () => await fetch(`${url}/api/health`).then(async answer => (await answer.json() as { checks?: { receiver?: { status: string } } }).checks?.receiver?.status === 'ok', () => false), 30_000, 100)
   if (!up) throw new Error('the service does not come up')
-  const settled = (): boolean => readdirSync(work).every(name => readdirSync(join(work, name)).every(one => one === 'owner' || one.startsWith('receive_')))
+  const settled = (): boolean => readdirSync(work).every(name => readdirSync(join(work, name)).every(one => one === 'owner' || one === 'alive' || one.startsWith('receive_')))
   return {
     download: async instances => {
       let firstByteMs = NaN

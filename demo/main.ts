@@ -1,5 +1,5 @@
 /**
- * `npm run demo`: a PACS with phantoms, a HIS and a CD publisher on this machine, the service in front of them, one disc downloaded and
+ * `npm run demo`: a PACS with phantoms, an old one, one that speaks DICOMweb (where Orthanc and its plugin are installed), a HIS and a CD publisher on this machine, the service in front of them, one disc downloaded and
  * shown. Stays up until Ctrl-C; with `--once` it ends after the download, with exit code 0 when the disc holds every image.
  */
 import { createWriteStream } from 'node:fs'
@@ -8,11 +8,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { findProgram } from '../src/config/load.ts'
 import { Programs, until } from '../src/process.ts'
+import { dicomWebPlugin, startOrthanc } from './orthanc.ts'
 import { startDcmqrscp } from './pacs.ts'
 import { hisPatientsOf, startPatientApi } from './patient-api.ts'
-import { writeStudy } from './phantoms/catalogue.ts'
-import { demoStudies } from './phantoms/studies.ts'
+import { writeStudy, type PhantomStudy } from './phantoms/catalogue.ts'
+import { cloudStudy, demoStudies, oldStudy } from './phantoms/studies.ts'
 import { freePort } from './ports.ts'
 import { startPublisher } from './publisher.ts'
 
@@ -27,9 +29,10 @@ async function main (): Promise<number> {
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { stop.abort() })
   const studies = demoStudies()
-  const api = await startPatientApi(hisPatientsOf(studies))
+  const cloud = hasDicomweb() ? [cloudStudy()] : []
+  const api = await startPatientApi(hisPatientsOf([...studies, oldStudy(), ...cloud]))
   try {
-    for (const name of ['phantoms', 'pacs', 'publisher', 'work', 'viewer']) await mkdir(join(folder, name))
+    for (const name of ['phantoms', 'pacs', 'old', 'cloud', 'publisher', 'work', 'viewer']) await mkdir(join(folder, name))
     await writeFile(join(folder, 'viewer', 'Read me first.txt'), 'Here would be the DICOM viewer of your site (iso.microdicom_path).\r\n')
     say('making phantoms ...')
     stop.signal.throwIfAborted()
@@ -38,11 +41,24 @@ async function main (): Promise<number> {
     const [receiverPort, port] = [await freePort(), await freePort()]
     const pacs = await startDcmqrscp({ programs, dir: join(folder, 'pacs'), destinations: [{ aeTitle: 'CDRECORD', host: '127.0.0.1', port: receiverPort }] })
     await pacs.store(instances.map(({ path }) => path))
+    const write = async (study: PhantomStudy): Promise<string[]> => (await writeStudy(study, join(folder, 'phantoms'), programs)).map(({ path }) => path)
+    const old = await startDcmqrscp({ programs, dir: join(folder, 'old'), aeTitle: 'OLDPACS', destinations: [{ aeTitle: 'CDRECORD', host: '127.0.0.1', port: receiverPort }] })
+    await old.store(await write(oldStudy()))
+    const web: object[] = []
+    for (const study of cloud) {
+      const orthanc = await startOrthanc({ programs, dir: join(folder, 'cloud'), destinations: [] }, { Plugins: [dicomWebPlugin()] })
+      await orthanc.store(await write(study))
+      web.push({ name: 'cloud', retrieve: 'wado', dicomweb: { url: `http://127.0.0.1:${orthanc.httpPort}/dicom-web` } })
+    }
     const publisher = await startPublisher({ programs, dir: join(folder, 'publisher') })
     const configFile = join(folder, 'mkiso.yaml')
     await writeFile(configFile, JSON.stringify({
       server: { host: '127.0.0.1', port },
-      pacs: { ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port },
+      archives: [
+        { name: 'main', ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port },
+        { name: 'old', ae_title: old.aeTitle, host: old.host, port: old.port },
+        ...web
+      ],
       our_ae: { ae_title: 'CDRECORD', base_port: receiverPort },
       patient_api: { base_url: api.baseUrl },
       cd_publisher: { host: publisher.host, port: publisher.port, ae_title: publisher.aeTitle },
@@ -75,10 +91,11 @@ async function main (): Promise<number> {
     if (once) return 0
 
     say(`\nThe service is up. Try:\n\n  ${url}/docs                health: ${url}/api/health`)
-    for (const accessionNumber of new Set(studies.map(study => study.accessionNumber))) say(`  ${url}/api/iso/download?accession_number=${accessionNumber}`)
+    for (const accessionNumber of new Set([...studies, oldStudy(), ...cloud].map(study => study.accessionNumber))) say(`  ${url}/api/iso/download?accession_number=${accessionNumber}`)
     say(`  ${url}/api/iso/download-multiple?accession_numbers=CT.2024.200,MR.2024.001`)
     say(`  ${url}/api/iso/print?accession_number=MR.2024.001    (the CD publisher writes to ${join(folder, 'publisher')})`)
-    say('\nDUP.2024.001 names two patients, on purpose. Ctrl-C ends everything.')
+    say('\nOLD.2019.001 is in the old archive only' + (cloud.length > 0 ? ', WEB.2024.001 in the one that speaks DICOMweb.' : '.'))
+    say('DUP.2024.001 names two patients, on purpose. Ctrl-C ends everything.')
     await new Promise<void>(resolve => {
       // keeps the process up: the child's pipes alone would do, but not if it dies
       const timer = setInterval(() => {}, 60_000)
@@ -97,6 +114,12 @@ async function main (): Promise<number> {
     await api.close()
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+/** The demo needs DCMTK only; Orthanc shows more where it is installed. */
+function hasDicomweb (): boolean {
+  try { dicomWebPlugin() } catch { return false }
+  return findProgram('Orthanc') !== undefined
 }
 
 async function healthy (url: string): Promise<boolean> {

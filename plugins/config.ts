@@ -1,7 +1,7 @@
 /** The configuration and the service's temporary folder, for all that follow. */
 import fp from 'fastify-plugin'
 import type { Config } from '../src/config/schema.ts'
-import { createWorkDir, removeWorkDir, sweepStaleWorkDirs, tendWorkDirs } from '../src/work-dir.ts'
+import { createWorkDir, WorkDirSweep } from '../src/work-dir.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -15,12 +15,14 @@ export interface ConfigPluginOptions { config: Config }
 
 export default fp<ConfigPluginOptions>(async (app, { config }) => {
   app.decorate('config', config)
-  await sweepStaleWorkDirs(config.iso.temp_dir, app.log)
-  const workDir = await createWorkDir(config.iso.temp_dir)
-  app.decorate('workDir', workDir)
-  const stopTending = tendWorkDirs(config.iso.temp_dir, workDir, app.log)
+  const { temp_dir: tempDir } = config.iso
+  const sweep = new WorkDirSweep(tempDir, app.log)
+  await sweep.run()
+  const workDir = await createWorkDir(tempDir, app.log)
+  app.decorate('workDir', workDir.path)
+  const stopTending = sweep.tend(workDir.path)
   app.addHook('onClose', async () => {
     stopTending()
-    await removeWorkDir(workDir)
+    await workDir.remove()
   })
 }, { name: 'config' })

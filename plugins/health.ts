@@ -7,6 +7,6 @@ declare module 'fastify' {
 }
 
 export default fp(async app => {
-  const { config, dcmtk, patientClient, portPool, prints, receiverFault, workDir } = app
-  app.decorate('health', createHealth({ config, dcmtk, patientClient, portPool, prints, receiverFault, workDir }))
+  const { config, dcmtk, patientClient, portPool, prints, sharedReceiver, workDir } = app
+  app.decorate('health', createHealth({ config, dcmtk, patientClient, portPool, prints, receiverFault: async () => await sharedReceiver?.probe(), workDir }))
 }, { name: 'health', dependencies: ['config', 'dcmtk', 'retrieval', 'port-pool', 'patient-client', 'relay'] })

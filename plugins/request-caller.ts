@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import proxyAddr from '@fastify/proxy-addr'
 import fp from 'fastify-plugin'
 import type { FastifyRequest } from 'fastify'
+import { cutText } from '../src/text.ts'
 import type { Caller } from '../src/work/caller.ts'
 
 declare module 'fastify' {
@@ -30,7 +31,7 @@ export default fp(async app => {
       return {
         address: addressOfClient(this),
         credential: this.credential,
-        user: typeof user === 'string' && user !== '' && trusted(peer, 0) ? user.slice(0, LONGEST_USER).replace(/\p{Cc}/gu, '\uFFFD') : undefined
+        user: typeof user === 'string' && user !== '' && trusted(peer, 0) ? cutText(user, LONGEST_USER).replace(/\p{Cc}/gu, '\uFFFD') : undefined
       }
     }
   })

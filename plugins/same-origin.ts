@@ -2,7 +2,7 @@
 import fp from 'fastify-plugin'
 import type { FastifyRequest, onRequestHookHandler } from 'fastify'
 import { MkisoError } from '../src/errors.ts'
-import { askerOf, isNavigation } from '../src/http/same-origin.ts'
+import { askerOf, isNavigation, isPrefetch } from '../src/http/same-origin.ts'
 import { SIGNED_LINK } from './auth.ts'
 
 declare module 'fastify' {
@@ -11,7 +11,7 @@ declare module 'fastify' {
     guardOrigin: onRequestHookHandler
   }
   interface FastifyRequest {
-    /** A person has followed a link of a web site that is not trusted: to be asked before anything happens. */
+    /** A person has followed a link of a web site that is not trusted, or may yet follow one: to be asked before anything happens. */
     fromElsewhere: boolean
   }
 }
@@ -20,6 +20,12 @@ export default fp(async app => {
   const { trusted_origins: trusted } = app.config.server
   app.decorateRequest('fromElsewhere', false)
   app.decorate('guardOrigin', async (request: FastifyRequest) => {
+    // whoever's page it is, and whatever is signed: nobody has clicked yet
+    if (isPrefetch(request.headers)) {
+      if (!isNavigation(request.method, request.headers)) throw new MkisoError('FORBIDDEN_ORIGIN', 'a browser asks for this before a person does')
+      request.fromElsewhere = true
+      return
+    }
     // a signature is the HIS's own word
     if (request.credential === SIGNED_LINK || askerOf(request.headers, trusted) !== 'stranger') return
     if (!isNavigation(request.method, request.headers)) {

@@ -22,7 +22,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       querystring: Type.Object({ accession_number: AccessionNumberList, disc: DiscNumber, set: DiscSet, ...SIGNED_LINK_QUERY }),
       response: {
         ...errorResponses(...RETRIEVAL_ERRORS, 'NOT_KEPT', 'DISC_TOO_SMALL', 'SET_CHANGED', 'ISO_CREATION_FAILED', 'AUDIT_FAILED'),
-        303: { description: 'To the page; cookies let its pictures in.', headers: { location: Type.String({ description: 'The page.' }) } }
+        303: Type.Null({ description: 'To the page; cookies let its pictures in.' })
       }
     }
   }, async (request, reply) => {
@@ -47,6 +47,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/look/:id/*', {
     exposeHeadRoute: false,
     schema: {
+      hide: true,
       tags: ['pages'],
       summary: 'A file of a kept disc: the viewer\'s page, and what it shows',
       params: Type.Object({ id: Type.String({ pattern: '^[0-9a-f]{24}$' }), '*': Type.String({ maxLength: 200 }) }),

@@ -1,6 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
 import { Type } from '@sinclair/typebox'
 import { SERVICE_STATE_EXAMPLE, ServiceState } from '../plugins/service-state.ts'
+import { studiesOf, studiesOfPrint, type AuditedStudy } from '../src/audit/event.ts'
 import { MkisoError } from '../src/errors.ts'
 import { errorResponses, eventStream, LanguageCode, page } from '../src/http/schemas.ts'
 
@@ -16,11 +18,23 @@ const routes: FastifyPluginAsyncTypebox = async app => {
 
   const security = [{ apiKey: [] }]
 
+  /** Whoever sees the names of all patients is recorded, once for each time that the page is opened. */
+  const record = (request: FastifyRequest): void => {
+    if (!app.config.auth.enabled) return
+    const { running, finished } = app.activities
+    const activities = [...running, ...finished]
+    const prints = app.prints.unresolved.map(job => job.record)
+    const accessionNumbers = [...new Set([...activities, ...prints].flatMap(one => one.accessionNumbers))]
+    const studies = [...activities.flatMap(({ manifest }) => studiesOf(manifest)), ...prints.flatMap(studiesOfPrint)]
+    if (studies.length > 0) app.audit.telling({ requestId: request.id, caller: request.caller, accessionNumbers }, distinct(studies))
+  }
+
   app.get('/status/state', {
     onRequest: app.authorise,
-    schema: { tags: ['operator'], summary: 'What the service does now', security, response: { ...errorResponses('UNAUTHORIZED', 'TOO_MANY_REQUESTS'), 200: ServiceState } }
-  }, async (_request, reply) => {
+    schema: { tags: ['operator'], summary: 'What the service does now', security, response: { ...errorResponses('UNAUTHORIZED', 'TOO_MANY_REQUESTS', 'AUDIT_FAILED'), 200: ServiceState } }
+  }, async (request, reply) => {
     await app.serviceState.refresh()
+    record(request)
     return reply.header('cache-control', 'no-store').send(app.serviceState.now())
   })
 
@@ -31,9 +45,12 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['operator'],
       summary: 'The same, live',
       security,
-      response: { ...errorResponses('UNAUTHORIZED', 'TOO_MANY_REQUESTS'), 200: eventStream('The whole state, as /status/state, whenever it changes.', SERVICE_STATE_EXAMPLE) }
+      response: { ...errorResponses('UNAUTHORIZED', 'TOO_MANY_REQUESTS', 'AUDIT_FAILED'), 200: eventStream('The whole state, as /status/state, whenever it changes.', SERVICE_STATE_EXAMPLE) }
     }
-  }, async (_request, reply) => reply.sendEvents({ state: app.serviceState.now, ended: () => false, listen: app.serviceState.listen }))
+  }, async (request, reply) => {
+    record(request)
+    return reply.sendEvents({ state: app.serviceState.now, ended: () => false, listen: app.serviceState.listen })
+  })
 
   app.delete('/status/activities/:id', {
     onRequest: [app.authorise, app.guardOrigin],
@@ -52,6 +69,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     request.log.info({ activity: activity.id, cancelled_request: activity.requestId }, 'cancelled by the operator')
     return reply.status(204).send(null)
   })
+}
+
+/** A study that was downloaded often stands there once. */
+function distinct (studies: readonly AuditedStudy[]): AuditedStudy[] {
+  return [...new Map(studies.map(study => [JSON.stringify([study.studyInstanceUid, study.accessionNumber, study.patient]), study])).values()]
 }
 
 export default routes

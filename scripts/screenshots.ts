@@ -23,19 +23,50 @@ const folder = await mkdtemp(join(tmpdir(), 'mkiso-screenshots-'))
 const programs = new Programs()
 const teardowns: Array<() => unknown> = []
 
-async function discPages (browser: Browser, url: string): Promise<void> {
-  const iso = join(folder, 'disc.iso')
-  const answer = await fetch(`${url}/api/iso/download-multiple?accession_numbers=CT.2024.200,MR.2024.001`, { headers: { 'x-api-key': KEY } })
-  await writeFile(iso, Buffer.from(await answer.arrayBuffer()))
-  await programs.run('xorriso', ['-osirrox', 'on', '-indev', iso, '-extract', '/', join(folder, 'disc')])
-  const page = await browser.newPage({ viewport: { width: 1100, height: 900 } })
-  await page.goto(pathToFileURL(join(folder, 'disc/INDEX.HTM')).href)
-  await page.screenshot({ path: join(DOCS, 'disc-index.png') })
-  await page.goto(pathToFileURL(join(folder, 'disc/IHE_PDI/ST000001.HTM')).href)
-  await page.locator('.viewer').first().focus()
-  await page.keyboard.press('PageDown')
-  await page.waitForFunction(() => Array.from(document.images).every(image => image.complete && image.naturalWidth > 0))
-  await page.screenshot({ path: join(DOCS, 'disc-study.png') })
+/** The disc, from file://, as a patient opens it. */
+async function discPages (browser: Browser, url: string, indonesian: string): Promise<void> {
+  const extracted = async (from: string, name: string): Promise<string> => {
+    const iso = join(folder, `${name}.iso`)
+    const answer = await fetch(`${from}/api/iso/download-multiple?accession_numbers=CT.2024.200,MR.2024.001`, { headers: { 'x-api-key': KEY } })
+    await writeFile(iso, Buffer.from(await answer.arrayBuffer()))
+    await programs.run('xorriso', ['-osirrox', 'on', '-indev', iso, '-extract', '/', join(folder, name)])
+    return pathToFileURL(join(folder, name, 'INDEX.HTM')).href
+  }
+  const shoot = async (name: string, address: string, options: Parameters<Browser['newContext']>[0], work: (page: Page) => Promise<void>): Promise<void> => {
+    const context = await browser.newContext(options)
+    const page = await context.newPage()
+    await page.goto(address)
+    await page.waitForFunction(() => document.querySelectorAll('.mv-list .mv-tile').length === document.querySelectorAll('.mv-list .mv-drawn').length)
+    await work(page)
+    await page.screenshot({ path: join(DOCS, `disc-${name}.png`) })
+    await context.close()
+  }
+  const toMiddle = async (page: Page): Promise<void> => {
+    await page.locator('.mv-bar input').first().fill('40')
+    await page.locator('.mv-bar output').first().filter({ hasText: '40 /' }).waitFor()
+    await page.locator('.mv-bar input').first().blur()
+  }
+  const [disc, cakram] = [await extracted(url, 'disc'), await extracted(indonesian, 'cakram')]
+  const desk = { viewport: { width: 1_280, height: 800 } }
+  await shoot('viewer', disc, desk, async page => {
+    await toMiddle(page)
+    await page.locator('.mv-stage').first().focus()
+    await page.keyboard.press('s')
+    await page.locator('.mv-viewport').nth(1).locator('.mv-br').filter({ hasText: '%' }).waitFor()
+    await page.keyboard.press('m')
+    const box = await page.locator('.mv-stage').first().boundingBox()
+    if (box === null) return
+    const [x, y] = [box.x + box.width / 2, box.y + box.height / 2]
+    await page.mouse.move(x - 90, y - 20)
+    await page.mouse.down()
+    await page.mouse.move(x + 100, y + 20)
+    await page.mouse.up()
+    await page.mouse.move(x, y + 300)
+  })
+  await shoot('index', disc, desk, async page => { await page.locator('main').evaluate(main => { main.scrollIntoView() }) })
+  await shoot('dark', disc, { ...desk, colorScheme: 'dark' }, async page => { await page.locator('main').evaluate(main => { main.scrollIntoView() }) })
+  await shoot('phone', disc, { viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 }, toMiddle)
+  await shoot('indonesian', cakram, desk, toMiddle)
 }
 
 async function screens (browser: Browser, url: string, gate: { allow (bytes: number): void, open (): void }, stopPacs: () => Promise<void>): Promise<void> {
@@ -98,7 +129,7 @@ try {
   const studies = demoStudies().filter(({ accessionNumber }) => ['CT.2024.200', 'MR.2024.001', 'US.2024.001'].includes(accessionNumber))
   const instances = (await Promise.all(studies.map(async study => await writeStudy(study, join(folder, 'phantoms'), programs)))).flat()
   await pacs.store(instances.map(({ path }) => path))
-  const app = await buildApp(parseConfig(JSON.stringify({
+  const settings = {
     auth: { enabled: true, api_key: KEY },
     pacs: { ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port },
     our_ae: { base_port: receiverPort },
@@ -106,13 +137,20 @@ try {
     cd_publisher: { host: publisher.host, port: publisher.port },
     // what is kept has no progress to show
     iso: { temp_dir: join(folder, 'work'), microdicom_path: '', keep_for: '0' },
-    disc: { web_content: 'all', institution: 'Rumah Sakit Demo', contact: 'Radiology, telephone 021-0000' }
-  }), 'screenshots', { env: {} }))
+    disc: { institution: 'Rumah Sakit Demo', contact: 'Radiology, telephone 021-0000' }
+  }
+  const app = await buildApp(parseConfig(JSON.stringify(settings), 'screenshots', { env: {} }))
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   await until(() => app.receiverFault() === undefined, 5_000)
   const browser = await startBrowser()
   teardowns.push(async () => { await browser.close() })
-  if (only !== 'screens') await discPages(browser, url)
+  if (only !== 'screens') {
+    // by C-GET: it needs no receiver of its own
+    const other = await buildApp(parseConfig(JSON.stringify({ ...settings, pacs: { ...settings.pacs, retrieve: 'get' }, disc: { ...settings.disc, language: 'id' } }), 'screenshots', { env: {} }))
+    gate.open()
+    await discPages(browser, url, await other.listen({ host: '127.0.0.1', port: 0 }))
+    await other.close()
+  }
   if (only !== 'disc') await screens(browser, url, gate, pacs.stop)
   await app.close()
 } finally {

@@ -45,3 +45,29 @@ t.test('timeout, abort and stop end the whole group, also what does not want to'
   t.match(await last.ended, { stopCause: 'stopped' })
   t.equal(programs.size, 0)
 })
+
+t.test('many programs at once: the event loop turns between them, so that new connections have theirs', async t => {
+  const programs = new Programs()
+  let turns = 0
+  let counting = true
+  const count = (): void => {
+    turns++
+    if (counting) setImmediate(count)
+  }
+  setImmediate(count)
+  const startedAt: number[] = []
+  const look = (): void => {
+    if (startedAt.length < programs.started) startedAt.push(turns)
+    if (counting) setImmediate(look)
+  }
+  setImmediate(look)
+  await Promise.all(Array.from({ length: 30 }, async () => await programs.run('true', [])))
+  counting = false
+  t.equal(startedAt.length, 30, 'one a turn')
+  t.ok(startedAt.every((at, index) => at - (startedAt[index - 1] ?? 0) >= 15), `turns between them: ${startedAt.map((at, index) => at - (startedAt[index - 1] ?? 0)).join(' ')}`)
+  const gone = new AbortController()
+  const waiting = programs.run('true', [], { signal: gone.signal })
+  gone.abort(new Error('gone'))
+  await t.rejects(waiting, { message: 'gone' })
+  t.equal(programs.started, 30, 'who leaves before its turn starts nothing')
+})

@@ -136,7 +136,7 @@ export async function serviceOf (t: T, archives: { pacs: object } | { archives: 
     post: async path => await send('POST', path),
     leftovers: () => [
       ...app.dcmtk.programs.pids.filter(pid => !commandOf(pid).includes('stunnel')).map(pid => `process ${commandOf(pid)}`),
-      ...readdirSync(app.workDir).filter(name => name !== 'owner' && !name.startsWith('stunnel_') && !(name.startsWith('receive_') && app.sharedReceiver !== undefined)).map(name => `folder ${name}`),
+      ...readdirSync(app.workDir).filter(name => name !== 'owner' && name !== 'alive' && !name.startsWith('stunnel_') && !(name.startsWith('receive_') && app.sharedReceiver !== undefined)).map(name => `folder ${name}`),
       ...(app.portPool.inUse > 0 ? [`${app.portPool.inUse} slots`] : []),
       ...(app.studyStore.running > 0 ? [`${app.studyStore.running} retrievals`] : [])
     ]

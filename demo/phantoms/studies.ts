@@ -20,6 +20,16 @@ export function demoStudies (): PhantomStudy[] {
   ]
 }
 
+/** One that only the old archive of the demo has. */
+export function oldStudy (): PhantomStudy {
+  return { accessionNumber: 'OLD.2019.001', patient: SITI, studyDate: '20190305', studyDescription: 'CT Thorax, before the new PACS', series: [{ kind: 'CT', count: 20, description: 'Thorax 5 mm' }] }
+}
+
+/** One that only the archive of the demo has that speaks DICOMweb. */
+export function cloudStudy (): PhantomStudy {
+  return { accessionNumber: 'WEB.2024.001', patient: BUDI, studyDate: '20240601', studyDescription: 'MRI Knee, at another site', series: [{ kind: 'MR', count: 12, description: 'PD sagittal' }] }
+}
+
 /** What makes DICOMDIRs and viewers stumble. */
 export function oddStudies (): PhantomStudy[] {
   const patient = (n: number, patientName: string, characterSet: PhantomPatient['characterSet'] = 'ISO_IR 192'): PhantomPatient =>

@@ -11,12 +11,13 @@ import type { Log } from '../process.ts'
 import { PRODUCT } from '../product.ts'
 import { publisherOf } from '../print/relay.ts'
 import type { Caller } from '../work/caller.ts'
-import { studiesOf, studiesOnDisc, type AuditEvent } from './event.ts'
+import { studiesOf, studiesOnDisc, type AuditedStudy, type AuditEvent } from './event.ts'
 import { appendAuditLine } from './file.ts'
 import { auditMessage, type AuditSource } from './message.ts'
 import { parseSyslogTarget, syslogMessage, SyslogSender } from './syslog.ts'
 
 type Given = Pick<AuditEvent, 'studies' | 'disc' | 'caller'>
+type Asked = Pick<AuditEvent, 'requestId' | 'caller' | 'accessionNumbers'>
 type About = Omit<AuditEvent, 'phase' | 'outcome' | 'code' | 'sentBytes' | 'sentInstances'>
 
 export class Audit {
@@ -64,10 +65,35 @@ export class Audit {
    */
   looking ({ id: requestId, caller }: { id: string, caller: Caller }, accessionNumbers: readonly string[], { contents, disc, discs, etag, image: { sizeBytes } }: OpenDisc): void {
     if (!this.#enabled) return
-    this.#mustBegin({
-      kind: 'look', at: new Date(), requestId, activityId: requestId, caller, accessionNumbers, studies: studiesOnDisc(contents),
-      disc: { number: disc, of: discs, sizeBytes, etag, range: undefined }, destination: undefined
-    })
+    this.#require(this.#record({
+      kind: 'look', phase: 'begin', at: new Date(), requestId, activityId: requestId, caller, accessionNumbers, studies: studiesOnDisc(contents),
+      disc: { number: disc, of: discs, sizeBytes, etag, range: undefined }, destination: undefined,
+      outcome: undefined, code: undefined, sentBytes: undefined, sentInstances: undefined
+    }))
+  }
+
+  /**
+   * Before somebody is told whose studies these are, though no image leaves.
+   * @throws MkisoError AUDIT_FAILED
+   */
+  telling ({ requestId, caller, accessionNumbers }: Asked, studies: readonly AuditedStudy[]): void {
+    if (!this.#enabled) return
+    this.#require(this.#record({
+      kind: 'query',
+      phase: 'end',
+      at: new Date(),
+      requestId,
+      activityId: undefined,
+      caller,
+      accessionNumbers,
+      studies,
+      disc: undefined,
+      destination: undefined,
+      outcome: 'success',
+      code: undefined,
+      sentBytes: undefined,
+      sentInstances: undefined
+    }))
   }
 
   /** However it ended, and however far it came. */
@@ -89,11 +115,10 @@ export class Audit {
   #begin (activity: Activity, given: Given): void {
     if (!this.#enabled) return
     this.#given.set(activity, given)
-    this.#mustBegin(this.#about(activity))
+    this.#require(this.#record({ ...this.#about(activity), phase: 'begin', outcome: undefined, code: undefined, sentBytes: undefined, sentInstances: undefined }))
   }
 
-  #mustBegin (about: About): void {
-    const failure = this.#record({ ...about, phase: 'begin', outcome: undefined, code: undefined, sentBytes: undefined, sentInstances: undefined })
+  #require (failure: Error | undefined): void {
     if (failure !== undefined && this.#config.required) throw new MkisoError('AUDIT_FAILED', 'nothing leaves that cannot be recorded (audit.required)', { cause: failure })
   }
 
@@ -107,7 +132,7 @@ export class Audit {
   #record (event: AuditEvent): Error | undefined {
     const failure = this.#write(event)
     // what will be stopped does not begin
-    if (failure !== undefined && this.#config.required && event.phase === 'begin') return failure
+    if (failure !== undefined && this.#config.required && (event.phase === 'begin' || event.kind === 'query')) return failure
     const xml = this.#syslog === undefined ? undefined : auditMessage(event, this.#source)
     if (xml !== undefined) this.#syslog?.send(syslogMessage(xml, { hostName: this.#source.hostName, appName: PRODUCT.name, at: event.at }))
     return failure

@@ -3,9 +3,10 @@ import type { Activity } from '../work/activity.ts'
 import type { Manifest, Patient, Study } from '../dicom/study.ts'
 import type { DiscContents } from '../disc/contents.ts'
 import type { ErrorCode } from '../errors.ts'
+import type { PrintRecord } from '../print/print-job.ts'
 import type { Caller } from '../work/caller.ts'
 
-/** `begin` is written before the first image leaves, `end` when it is over, however it went. */
+/** `begin` is written before the first image leaves, `end` when it is over, however it went; a `query` has its end only. */
 export type AuditPhase = 'begin' | 'end'
 
 export interface AuditedStudy {
@@ -33,12 +34,13 @@ export interface AuditedDisc {
 }
 
 export interface AuditEvent {
-  /** `look`: the images were opened in the viewer; has a `begin` only. */
-  kind: Activity['kind'] | 'look'
+  /** `look`: the images were opened in the viewer; has a `begin` only. `query`: no image leaves; somebody is told whose studies these are. */
+  kind: Activity['kind'] | 'look' | 'query'
   phase: AuditPhase
   at: Date
   requestId: string
-  activityId: string
+  /** undefined for a query, which is over at once. */
+  activityId: string | undefined
   caller: Caller
   accessionNumbers: readonly string[]
   /** Empty when it failed before the PACS had told. */
@@ -59,6 +61,12 @@ export function studiesOnDisc ({ patients }: DiscContents): AuditedStudy[] {
 
 export function studiesOf (manifest: Manifest | undefined): AuditedStudy[] {
   return (manifest?.studies ?? []).map(study => audited(study, study.series.flatMap(({ instances }) => instances.map(({ sopClassUid }) => sopClassUid))))
+}
+
+/** As far as the journal of prints knows them: the patient by name, the studies by their UIDs. */
+export function studiesOfPrint ({ studyInstanceUids, accessionNumbers, patientName }: PrintRecord): AuditedStudy[] {
+  const patient = { patientId: '', issuerOfPatientId: '', patientName, birthDate: '', sex: '' }
+  return studyInstanceUids.map(studyInstanceUid => ({ studyInstanceUid, accessionNumber: accessionNumbers.join(','), description: '', patient, archives: [], silent: [], instances: new Map() }))
 }
 
 function audited ({ studyInstanceUid, accessionNumber, studyDescription, patient, archive, sources = [], silent = [] }: Study, sopClassUids: readonly string[]): AuditedStudy {

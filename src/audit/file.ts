@@ -2,7 +2,7 @@
 import { appendFileSync } from 'node:fs'
 import { instanceCount, patientsOf, type AuditedDisc, type AuditEvent } from './event.ts'
 
-const EVENTS: Record<AuditEvent['kind'], string> = { download: 'export', print: 'transfer', look: 'look' }
+const EVENTS: Record<AuditEvent['kind'], string> = { download: 'export', print: 'transfer', look: 'look', query: 'query' }
 
 /** @throws when the file cannot be written */
 export function appendAuditLine (file: string, event: AuditEvent): void {

@@ -1,6 +1,7 @@
 /**
  * The audit message of DICOM (PS3.15 A.5): a download is a Data Export (A.5.3.4), a print Begin Transferring (A.5.3.3) and Instances
- * Transferred (A.5.3.7), a look Instances Accessed (A.5.3.5). `begin` of a download has no message in the standard and gets none.
+ * Transferred (A.5.3.7), a look Instances Accessed (A.5.3.5), whose studies they are a Query (A.5.3.10). `begin` of a download has no message in the
+ * standard and gets none.
  */
 import { isIP } from 'node:net'
 import { instanceCount, patientsOf, type AuditedStudy, type AuditEvent } from './event.ts'
@@ -20,15 +21,37 @@ const OUTCOMES = { success: 0, aborted: 4, failed: 8 }
 
 /** undefined where the standard has no message for it. */
 export function auditMessage (event: AuditEvent, source: AuditSource): string | undefined {
-  const content = event.kind === 'look' ? accessed(event, source) : event.kind === 'print' ? transfer(event, source) : event.phase === 'end' ? dataExport(event, source) : undefined
+  const content = contentOf(event, source)
   if (content === undefined) return undefined
   return `<?xml version="1.0" encoding="UTF-8"?>${element('AuditMessage', {}, ...content,
     element('AuditSourceIdentification', { AuditSourceID: source.sourceId }, element('AuditSourceTypeCode', { 'csd-code': 4 })),
+    ...event.kind === 'query' ? [queryObject(event)] : [],
     ...event.studies.map(study => studyObject(study, event)), ...patientsOf(event).map(patient => element('ParticipantObjectIdentification',
       { ParticipantObjectID: patient.patientId === '' ? 'none' : patient.patientId, ParticipantObjectTypeCode: 1, ParticipantObjectTypeCodeRole: 1 },
       element('ParticipantObjectIDTypeCode', { 'csd-code': 2, codeSystemName: 'RFC-3881', originalText: 'Patient Number' }),
       text('ParticipantObjectName', patient.patientName),
       ...patient.issuerOfPatientId === '' ? [] : [detail('IssuerOfPatientID', patient.issuerOfPatientId)])))}`
+}
+
+function contentOf (event: AuditEvent, source: AuditSource): string[] | undefined {
+  switch (event.kind) {
+    case 'print': return transfer(event, source)
+    case 'query': return query(event, source)
+    case 'look': return accessed(event, source)
+    case 'download': return event.phase === 'end' ? dataExport(event, source) : undefined
+  }
+}
+
+/** We are the responder: who asks need not speak DICOM. */
+function query (event: AuditEvent, source: AuditSource): string[] {
+  return [identification(event, DCM('110112', 'Query'), 'E'), requestor(event, DCM('110153', 'Source Role ID')), ourselves(source, DCM('110152', 'Destination Role ID'))]
+}
+
+/** Study Root Query/Retrieve Information Model - FIND, and what was asked for. */
+function queryObject ({ accessionNumbers }: AuditEvent): string {
+  return element('ParticipantObjectIdentification', { ParticipantObjectID: '1.2.840.10008.5.1.4.1.2.2.1', ParticipantObjectTypeCode: 2, ParticipantObjectTypeCodeRole: 3 },
+    element('ParticipantObjectIDTypeCode', DCM('110181', 'SOP Class UID')),
+    text('ParticipantObjectQuery', Buffer.from(accessionNumbers.join(',')).toString('base64')))
 }
 
 function dataExport (event: AuditEvent, source: AuditSource): string[] {

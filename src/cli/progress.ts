@@ -1,4 +1,5 @@
 /** How far a disc has come: a bar that is drawn over itself on a terminal, else a line now and then. */
+import { cutText } from '../text.ts'
 
 export interface State {
   /** What is done now: `receiving`, `writing` ... */
@@ -59,7 +60,7 @@ export class ProgressLine {
     const filled = Math.round(BAR * percent / 100)
     const bar = state.of === undefined ? '' : `[${'#'.repeat(filled)}${'-'.repeat(BAR - filled)}] `
     // a line that wraps could not be drawn over
-    const line = `${this.#title}  ${bar}${this.#describe(state, nowMs)}`.slice(0, columnsOf(this.#out) - 1)
+    const line = cutText(`${this.#title}  ${bar}${this.#describe(state, nowMs)}`, columnsOf(this.#out) - 1)
     this.#out.write(`\r\u001b[K${line}`)
     this.#drawn = true
   }

@@ -1,4 +1,5 @@
 /** What several archives say of one study, as one description. Pure. It is for people and for estimates: completeness is judged by each archive's own words. */
+import { largestOf } from '../numbers.ts'
 import type { Series, Study } from './study.ts'
 
 /**
@@ -59,5 +60,5 @@ function together (a: Series, b: Series): Series {
 
 function greatest (counts: ReadonlyArray<number | undefined>): number | undefined {
   const known = counts.filter(count => count !== undefined)
-  return known.length === 0 ? undefined : Math.max(...known)
+  return known.length === 0 ? undefined : largestOf(known, 0)
 }

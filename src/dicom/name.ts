@@ -4,6 +4,7 @@
  */
 import { LOST, SPELLINGS, wordsIn } from './name-spelling.ts'
 import { FEMALE, MALE, NEWBORN, PARTICLES, PLACEHOLDERS, TITLES } from './name-words.ts'
+import { largestOf } from '../numbers.ts'
 
 /**
  * - `same`: the same words; what differs is case, accents, separators, order, titles, character set, or letters that were cut off or lost.
@@ -46,7 +47,7 @@ export function isNameless (name: string): boolean { return groupsOf(name).lengt
 
 /** How many words a name has beside its titles, in its longest group. */
 export function nameLength (name: string): number {
-  return Math.max(0, ...groupsOf(name).map(words => words.filter(word => !isParticle(word)).length))
+  return largestOf(groupsOf(name).map(words => words.filter(word => !isParticle(word)).length), 0)
 }
 
 /** The groups that say something, each as its words: alphabetic, ideographic, phonetic. */
@@ -163,7 +164,7 @@ function match (a: readonly Word[], b: readonly Word[]): { common: Word[], restA
     for (const word of whole) {
       const several = sequences(parts).find(words => alike(word.spellings, joined(words)))
       if (several === undefined) continue
-      common.push(...several)
+      for (const one of several) common.push(one)
       return joins(whole.filter(other => other !== word), parts.filter(other => !several.includes(other)))
     }
     return { whole, parts }

@@ -61,6 +61,8 @@ export class NotDicomError extends Error {
 }
 
 const PREFIX_BYTES = 132
+/** More than any value can be long (PS3.5 7.1.1). */
+const UNKNOWN_BYTES = 2 ** 40
 const META_GROUP = 0x0002
 const META_GROUP_LENGTH = 0x00020000
 const META_SOP_CLASS_UID = 0x00020002
@@ -115,7 +117,9 @@ export async function readObject (path: string, tags?: ReadonlySet<number>): Pro
   const inflated = await inflate(path, meta.end, zlibHeader)
   const plain = { ...meta, end: 0 }
   if (inflated.end === 'cut-off') throw new CutOffError(uidOfBeginning(inflated.beginning, plain, wanted), inflated.reason)
-  const object = readDataSet(new MemorySource(inflated.beginning, inflated.sizeBytes), plain, wanted, fileBytes)
+  // of one that is too large nobody knows where it ends
+  const sizeBytes = inflated.end === 'too-large' ? UNKNOWN_BYTES : inflated.sizeBytes
+  const object = readDataSet(new MemorySource(inflated.beginning, sizeBytes), plain, wanted, fileBytes)
   object.pixelData = undefined
   return inflated.end === 'whole' ? object : { ...object, remarks: [...object.remarks, inflated.reason] }
 }

@@ -19,6 +19,7 @@ import { PIXELS_FOLDER } from './viewer/plan.ts'
 import { VIEWER_FOLDER, viewerFault, type Viewer } from './viewer.ts'
 import type { Renderer } from './web/renderer.ts'
 import { NO_WEB_CONTENT, placeWebContent, type WebContent } from './web/web-content.ts'
+import { largestOf } from '../numbers.ts'
 
 export interface DiscOptions {
   config: Config
@@ -82,7 +83,7 @@ export async function makeDisc (context: ToolContext, options: DiscOptions): Pro
   // the DICOMDIR first; what has no weight follows in the order of its names, which is the order of the DICOMDIR. A line for each image says the
   // same, but genisoimage compares every file with every line: 600 images took three times as long (measured)
   await writeFile(sortFile, `${join(root, 'DICOMDIR')} 1\n`)
-  const source = { root, grafts, sortFile, largestFileBytes: Math.max(0, ...files.map(({ sizeBytes }) => sizeBytes)), spans: shown?.spans ?? [] }
+  const source = { root, grafts, sortFile, largestFileBytes: largestOf(files.map(({ sizeBytes }) => sizeBytes), 0), spans: shown?.spans ?? [] }
   const image = await authorImage({ programs: context.programs, tools: config.tools, iso: config.iso, log: context.log }, source, join(folder, 'head'), signal)
   guardAllOnImage(image, root, contents)
   return { root, image, etag: `"${randomUUID()}"`, notListed, shown: shown === undefined ? undefined : { root, spans: shown.spans, page } }

@@ -1,4 +1,5 @@
 /** Names of downloads. */
+import { cutText } from '../text.ts'
 
 const LONGEST = 150
 
@@ -10,7 +11,7 @@ export function isoFileName (accessionNumber: string): string {
 /** `{PATIENT_NAME}-{X_Y}`, of `{PATIENT_NAME}-{X_Y}.iso`, in any script, without what a file system or a header cannot take. */
 export function isoFileNameForPatient (patientName: string, accessionNumbers: readonly string[]): string {
   const name = clean(patientName)
-  return `${name === '' ? 'PATIENT' : name}-${clean(accessionNumbers.join('_'))}`.slice(0, LONGEST)
+  return cutText(`${name === '' ? 'PATIENT' : name}-${clean(accessionNumbers.join('_'))}`, LONGEST)
 }
 
 /** A DICOM person name for a file name: the alphabetic group, components as words (PS3.5 6.2.1). */
@@ -21,7 +22,7 @@ export function nameFromDicom (personName: string): string {
 }
 
 function clean (text: string): string {
-  return text
+  const legal = text
     .normalize('NFC')
     .toWellFormed()
     // control and format characters (bidirectional overrides too), and what Windows refuses in a name
@@ -29,5 +30,5 @@ function clean (text: string): string {
     .replace(/[<>:"/\\|?*%]/g, '_')
     .replace(/\s+/g, ' ')
     .replace(/^[. ]+|[. ]+$/g, '')
-    .slice(0, LONGEST)
+  return cutText(legal, LONGEST)
 }

@@ -1,5 +1,6 @@
 /** `disc.transfer_syntax: uncompressed`: explicit VR little endian for readers that take nothing else (PS3.11 D, STD-GEN-CD). */
 import { mkdirSync, statSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
 import type { Config } from '../config/schema.ts'
@@ -8,6 +9,7 @@ import type { ToolContext } from '../dcmtk/peer.ts'
 import type { HeldFile } from '../studies/complete-studies.ts'
 import type { DiskSpace } from '../studies/disk-space.ts'
 import type { DiscSource } from './layout.ts'
+import { decodedBytes, decodingFault, decodingLimits } from './render-limits.ts'
 
 const EXPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2.1'
 const AT_ONCE = 2
@@ -52,7 +54,7 @@ export class Decoder {
   async uncompress (files: readonly HeldFile[], signal: AbortSignal): Promise<DiscSource[]> {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
     let written = 0
-    const expected = files.reduce((sum, { object }) => sum + decodedBytes(object), 0)
+    const expected = files.reduce((sum, { object }) => sum + expectedBytes(object), 0)
     return await this.#disk.withRoomFor(expected, () => written, async () => await Promise.all(files.map(async file => await this.#limit(async () => {
       const decoded = await this.#decode(file, signal)
       if (decoded.path !== file.path) written += decoded.sizeBytes
@@ -64,22 +66,20 @@ export class Decoder {
     const { transferSyntaxUid, sopInstanceUid } = file.object
     const { programs, dcmtk, log } = this.#context
     if (transferSyntaxUid === EXPLICIT_LITTLE_ENDIAN) return asItCame(file)
-    const decoder = decoderFor(transferSyntaxUid, dcmtk, this.#tools)
+    const decoder = decodingFault(file.object) === undefined ? decoderFor(transferSyntaxUid, dcmtk, this.#tools) : undefined
     const path = join(this.#folder, String(++this.#copies))
     if (decoder !== undefined) {
       const [program, ...args] = decoder
-      const result = await programs.run(program, [...args, file.path, path], { signal, timeoutMs: TIMEOUT_MS })
+      const result = await programs.run(program, [...args, file.path, path], { signal, timeoutMs: TIMEOUT_MS, limits: decodingLimits(file.object) })
       if (result.exitCode === 0) return { object: file.object, path, transferSyntaxUid: EXPLICIT_LITTLE_ENDIAN, sizeBytes: statSync(path).size }
+      // what a program that met its limit has written takes room, and is nothing
+      await rm(path, { force: true })
     }
     log.warn({ sop_instance_uid: sopInstanceUid, transfer_syntax: transferSyntaxUid }, 'an image could not be decoded; it is on the disc as it was stored')
     return asItCame(file)
   }
 }
 
-/** Bytes of a copy in explicit VR little endian, about. */
-function decodedBytes ({ transferSyntaxUid, sizeBytes, attributes }: DicomObject): number {
-  if (transferSyntaxUid === EXPLICIT_LITTLE_ENDIAN) return 0
-  const [rows = 0, columns = 0, bits = 8, samples = 1] = [0x00280010, 0x00280011, 0x00280100, 0x00280002].map(tag => attributes.number(tag))
-  const frames = Math.max(1, Number.parseInt(attributes.text(0x00280008) ?? '1', 10) || 1)
-  return sizeBytes + rows * columns * frames * samples * Math.ceil(bits / 8)
+function expectedBytes (object: DicomObject): number {
+  return object.transferSyntaxUid === EXPLICIT_LITTLE_ENDIAN || decodingFault(object) !== undefined ? 0 : decodedBytes(object)
 }

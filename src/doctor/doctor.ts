@@ -7,7 +7,7 @@ import { addressOf } from '../dcmtk/peer.ts'
 import { Tunnels } from '../dcmtk/tunnel.ts'
 import { createPatientClient } from '../patient/patient-client.ts'
 import { createProbes, type Check } from '../health/probes.ts'
-import { createWorkDir, removeWorkDir } from '../work-dir.ts'
+import { createWorkDir } from '../work-dir.ts'
 import { ok, type Finding } from './finding.ts'
 import { checkConfiguration, checkDisk, checkPorts, checkPrograms } from './machine.ts'
 import { checkDicomweb } from './dicomweb.ts'
@@ -29,7 +29,8 @@ export interface DoctorOptions {
 /** @throws the signal's reason */
 export async function examine (config: Config, { file, accessionNumber, serviceUrl, signal, onFinding }: DoctorOptions): Promise<Finding[]> {
   const programs = new Programs()
-  const workDir = await createWorkDir(config.iso.temp_dir)
+  const ownDir = await createWorkDir(config.iso.temp_dir, silentLog)
+  const workDir = ownDir.path
   const patientClient = createPatientClient(config.patient_api)
   const findings: Finding[] = []
   const add = (...lines: Finding[]): void => {
@@ -64,7 +65,7 @@ export async function examine (config: Config, { file, accessionNumber, serviceU
     signal.removeEventListener('abort', endAll)
     await programs.stopAll()
     await patientClient.close()
-    await removeWorkDir(workDir)
+    await ownDir.remove()
   }
 }
 

@@ -3,6 +3,7 @@ import type { ArchiveSettings } from '../config/schema.ts'
 import type { PortPool } from '../archive/dimse/port-pool.ts'
 import { lookAtTheRobot, type PrintRecord } from '../print/print-job.ts'
 import { createProbes, type Check, type ProbeContext } from './probes.ts'
+import { largestOf } from '../numbers.ts'
 
 export const CHECKS = ['pacs', 'receiver', 'tools', 'disk', 'patient_api', 'cd_publisher', 'port_pool', 'viewer', 'prints'] as const
 export type CheckName = typeof CHECKS[number]
@@ -18,7 +19,8 @@ export interface Health {
 }
 
 export interface HealthContext extends ProbeContext {
-  receiverFault: () => string | undefined
+  /** Asks the receiver for all. @returns what is wrong with it, and what to do; undefined while it takes images, or where there is none */
+  receiverFault: () => Promise<string | undefined>
   portPool: Pick<PortPool, 'inUse' | 'size'>
   /** Prints of which nobody knows how they ended. */
   prints: { unresolved: ReadonlyArray<{ record: PrintRecord }> }
@@ -33,9 +35,9 @@ export function createHealth (context: HealthContext) {
   const { archives: configured } = context.config
   const probes: Record<Exclude<CheckName, 'pacs'>, () => Check | Promise<Check>> = {
     ...others,
-    receiver: () => {
-      const fault = context.receiverFault()
-      return fault === undefined ? { status: 'ok' } : { status: 'down', detail: `${fault}; free the port, or change our_ae.base_port here and at the PACS` }
+    receiver: async () => {
+      const fault = await context.receiverFault()
+      return fault === undefined ? { status: 'ok' } : { status: 'down', detail: fault }
     },
     port_pool: () => {
       const { inUse, size } = context.portPool
@@ -80,5 +82,5 @@ function archivesTogether (asked: ReadonlyArray<readonly [Pick<ArchiveSettings, 
   const status = faults.some(([{ optional }, check]) => check.status === 'down' && !optional) ? 'down' : faults.length > 0 ? 'warning' : 'ok'
   const details = faults.flatMap(([, { detail }]) => detail ?? [])
   const latencies = asked.flatMap(([, { latency_ms: latencyMs }]) => latencyMs ?? [])
-  return { status, ...details.length === 0 ? {} : { detail: details.join('; ') }, ...latencies.length === 0 ? {} : { latency_ms: Math.max(...latencies) } }
+  return { status, ...details.length === 0 ? {} : { detail: details.join('; ') }, ...latencies.length === 0 ? {} : { latency_ms: largestOf(latencies, 0) } }
 }

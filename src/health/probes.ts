@@ -3,7 +3,7 @@ import { accessSync, constants } from 'node:fs'
 import { dcmtkInUse, type ArchiveSettings, type Config } from '../config/schema.ts'
 import { echoscu } from '../dcmtk/echoscu.ts'
 import { addressOf, type Peer, type ToolContext } from '../dcmtk/peer.ts'
-import { diskOf } from '../disk.ts'
+import { diskOf, writeFault } from '../disk.ts'
 import { viewerFault } from '../disc/viewer.ts'
 import type { PatientClient } from '../patient/patient-client.ts'
 import { publisherOf } from '../print/relay.ts'
@@ -27,6 +27,16 @@ export interface ProbeContext {
 }
 
 const PROBE_TIMEOUT_MS = 4_000
+/** For a study of some thousand images. */
+const FEW_INODES = 10_000
+
+const WHAT_TO_DO: Record<string, string> = {
+  ENOENT: 'its folder was removed while the service runs (by a cleaner of temporary files?); start the service again, and choose an iso.temp_dir that nobody clears',
+  EROFS: 'its file system is read-only, which a fault of the disk causes too; see to it, and mount it again',
+  EACCES: 'give the service\'s user the right to write there',
+  ENOSPC: 'make room',
+  EDQUOT: 'the quota of the service\'s user is used up'
+}
 
 export function createProbes ({ config, dcmtk, patientClient, workDir }: ProbeContext) {
   const echo = async (peer: Peer & { name?: string }, whatToDo: string): Promise<Check> => {
@@ -64,7 +74,12 @@ export function createProbes ({ config, dcmtk, patientClient, workDir }: ProbeCo
       return missing.length === 0 ? { status: 'ok' } : { status: isVital ? 'down' : 'warning', detail: `cannot be run: ${missing.join(', ')}; apt-get install dcmtk genisoimage` }
     },
     disk: async (): Promise<Check> => {
-      const { freeBytes } = await diskOf(workDir)
+      const fault = await writeFault(workDir)
+      const { freeBytes, freeInodes } = await diskOf(workDir)
+      if (freeInodes !== undefined && freeInodes < FEW_INODES) {
+        return { status: 'down', detail: `${freeInodes} more files can be made in iso.temp_dir (df -i), and each image needs one or two; remove files, or give it a file system of its own` }
+      }
+      if (fault !== undefined) return { status: 'down', detail: `no file can be written in iso.temp_dir (${workDir}: ${fault}): ${WHAT_TO_DO[fault] ?? 'see to its file system'}` }
       return freeBytes >= config.iso.diskReserveBytes ? { status: 'ok' } : { status: 'down', detail: `${Math.floor(freeBytes / 1_024 ** 2)} MiB free in iso.temp_dir, less than iso.disk_reserve ${config.iso.disk_reserve}` }
     },
     patient_api: async (): Promise<Check> => {

@@ -28,6 +28,14 @@ export function isNavigation (method: string, { accept = '', ...headers }: Incom
   return mode === undefined ? /\btext\/html\b/i.test(accept) : mode === 'navigate'
 }
 
+/**
+ * A browser fetches what a person may want next: a link that a page recommends, an address that is being typed. Nobody has asked for it yet. `Sec-Purpose`
+ * (W3C Prefetch, Fetch) and, of older browsers, `Purpose`, `X-Purpose` and `X-Moz`.
+ */
+export function isPrefetch (headers: IncomingHttpHeaders): boolean {
+  return ['sec-purpose', 'purpose', 'x-purpose', 'x-moz'].some(name => /\b(?:prefetch|prerender|preview)\b/i.test(String(headers[name] ?? '')))
+}
+
 function judged (origin: string, host: string | undefined, trusted: readonly string[]): Asker {
   if (trusted.includes(origin)) return 'trusted'
   // not the scheme: a proxy may have taken TLS off

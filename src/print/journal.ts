@@ -13,16 +13,15 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import writeFileAtomic from 'write-file-atomic'
+import { listenIn, signOfLife, type Alive } from '../alive.ts'
 import type { Log } from '../process.ts'
 import type { PrintRecord } from './print-job.ts'
 
 const FOLDER = /^[0-9a-f]{8}$/
 const ADOPTED = 'from-'
 const BEING_MADE = '.new-'
-const SOCKET = 'alive'
 const RECORD = /^([0-9a-f-]{36})\.json$/
 const COUNT = /^([0-9a-f-]{36})\.sent$/
 /** A folder whose owner died while it made it. */
@@ -36,9 +35,6 @@ export interface SentCount {
 
 /** As an earlier version may have written it. */
 type WrittenRecord = Omit<PrintRecord, 'differing'> & { readonly differing?: string[] }
-
-/** Held for as long as this process lives. @returns the way to end it */
-type Alive = () => Promise<void>
 
 export class Journal {
   readonly #folder: string
@@ -110,58 +106,19 @@ async function syncFolder (folder: string): Promise<void> {
   try { await handle.sync() } finally { await handle.close() }
 }
 
-/** A short name for the socket in an open folder, since the path of one has at most 107 bytes (unix(7)). */
-function socketIn (folder: number): string {
-  return `/proc/self/fd/${folder}/${SOCKET}`
-}
-
-async function listenIn (path: string): Promise<Alive> {
-  // open until the end: the socket is removed by this name
-  const folder = openSync(path, 'r')
-  const server = createServer(client => { client.destroy() })
-  server.unref()
-  try {
-    await new Promise<void>((resolve, reject) => { server.once('error', reject).listen(socketIn(folder), resolve) })
-  } catch (error) {
-    closeSync(folder)
-    throw error
-  }
-  return async () => {
-    await new Promise<void>(resolve => { server.close(() => { resolve() }) })
-    closeSync(folder)
-  }
-}
-
-async function lives (path: string): Promise<boolean> {
-  const folder = openSync(path, 'r')
-  try {
-    return await new Promise((resolve, reject) => {
-      const socket = connect(socketIn(folder))
-      socket.once('connect', () => {
-        socket.destroy()
-        resolve(true)
-      })
-      socket.once('error', (error: NodeJS.ErrnoException) => {
-        if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(false)
-        else reject(error)
-      })
-    })
-  } finally {
-    closeSync(folder)
-  }
-}
-
 async function adoptFrom (root: string, own: string, log: Log): Promise<void> {
   for (const name of await readdir(root)) {
     const path = join(root, name)
     if (name.startsWith(BEING_MADE)) {
       const made = await stat(path).catch(() => undefined)
-      if (made !== undefined && Date.now() - made.mtimeMs > STALE_MS) await rm(path, { recursive: true, force: true })
+      const isOld = made !== undefined && Date.now() - made.mtimeMs > STALE_MS
+      // a clock that was set forward makes the folder of one that starts just now look old
+      if (isOld && await signOfLife(path).catch(() => 'alive') !== 'alive') await rm(path, { recursive: true, force: true })
       continue
     }
     if (!FOLDER.test(name) || name === own) continue
     try {
-      if (await lives(path)) continue
+      if (await signOfLife(path) === 'alive') continue
       // of two that start at the same time one can do this
       await rename(path, join(root, own, ADOPTED + name))
     } catch (error) {

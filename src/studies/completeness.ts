@@ -8,6 +8,7 @@
  * meanwhile, a list was cut without a word), but somebody must vouch for the rest: the archive's own association, or another witness.
  */
 import { identityKey, type InstanceIdentity, type Series, type Study } from '../dicom/study.ts'
+import { largestOf } from '../numbers.ts'
 
 /** A file that has come, as far as the judge needs to know it. */
 export interface Witnessed extends InstanceIdentity {
@@ -60,7 +61,7 @@ export function judge (evidence: Evidence): Verdict {
   const received = count.files.length
   const gaps = gapsOf(study, count)
   const says = gaps.map(({ text }) => text)
-  const expected = Math.max(received + count.missing.length, ...gaps.map(({ expected }) => expected))
+  const expected = largestOf(gaps.map(({ expected }) => expected), received + count.missing.length)
 
   const [disputed] = contested
   if (disputed !== undefined) {
@@ -216,17 +217,18 @@ function extrasOf (study: Study, { series, whole, strays }: Count): { foreign: W
   for (const group of series) {
     const listed = new Set(group.series.instances.map(({ sopInstanceUid }) => sopInstanceUid))
     const numbers = [...numbersOf(group), ...(group.listed === undefined ? [] : [group.listed])]
-    const most = Math.max(0, ...numbers)
+    const most = largestOf(numbers, 0)
     const unknown = group.files.filter(({ ours, sopInstanceUid }) => !ours && !listed.has(sopInstanceUid))
     if (numbers.length === 0 || unknown.length === 0 || vouches(group) || (numbersOf(group).length === 0 && vouches(whole))) continue
     // the list, and everybody else, say that it is all
     const saidToBeAll = numbers.length > 1 && numbers.every(number => number === group.listed)
-    if (saidToBeAll && !numbersOf(whole).some(number => number >= whole.files.length)) foreign.push(...unknown)
+    const isAll = saidToBeAll && !numbersOf(whole).some(number => number >= whole.files.length)
+    if (isAll) for (const file of unknown) foreign.push(file)
     else return { foreign, unvouched: `the archive says that series ${group.seriesInstanceUid ?? ''} has ${most} images, and ${group.files.length} came` }
   }
   const unknown = strays.filter(({ ours }) => !ours)
   if (unknown.length === 0 || vouches(whole)) return { foreign, unvouched: undefined }
-  const lacking = series.reduce((sum, group) => sum + Math.max(0, Math.max(0, ...numbersOf(group)) - group.files.length), 0)
+  const lacking = series.reduce((sum, group) => sum + Math.max(0, largestOf(numbersOf(group), 0) - group.files.length), 0)
   if (lacking >= strays.length) return { foreign, unvouched: undefined }
   const allSpoke = series.length > 0 && series.every(group => numbersOf(group).length > 0 || group.listed !== undefined)
   if (lacking === 0 && allSpoke && listsAllSeries(study) && whole.claim === undefined) return { foreign: [...foreign, ...unknown], unvouched: undefined }

@@ -61,7 +61,7 @@ export function guardFiles (study: Study, objects: readonly DicomObject[], { all
     const whose = verdict.same || (allowReassigned && named.length < 2) ? indexed : patient
     const group = groups.find(one => one.patient === whose)
     if (group === undefined) groups.push({ patient: whose, objects: [...objects] })
-    else group.objects.push(...objects)
+    else for (const object of objects) group.objects.push(object)
   }
   return groups
 }
@@ -83,7 +83,7 @@ function personsOf (objects: readonly DicomObject[]): ObjectsOfPatient[] {
     if (person === undefined) persons.push({ patient, objects: [...objects], spellings: [patient] })
     else {
       person.spellings.push(patient)
-      person.objects.push(...objects)
+      for (const object of objects) person.objects.push(object)
     }
   }
   return persons

@@ -172,7 +172,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
     try {
       const start = this.#starter(session, asking.log)
       const fresh = found.filter(({ studyInstanceUid }) => !this.#current.has(studyInstanceUid)).map(study => start(study, false))
-      held.push(...fresh)
+      for (const stored of fresh) held.push(stored)
       if (fresh.length > 0) onFresh()
       const known = found.filter(study => fresh.every(({ studyInstanceUid }) => studyInstanceUid !== study.studyInstanceUid))
       // from now on nobody who leaves takes them away

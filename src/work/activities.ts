@@ -17,6 +17,8 @@ export class Activities extends EventEmitter<ActivityEvents> {
   readonly #running = new Map<string, Activity>()
   readonly #finished: Activity[] = []
   readonly #places = new QueuePlaces<Activity>()
+  /** Who listens to one. A listener to all that picks its own made 400 pages of one study look 160,000 times at each image. */
+  readonly #listeners = new Map<Activity, Set<() => void>>()
 
   constructor () {
     super()
@@ -48,22 +50,34 @@ export class Activities extends EventEmitter<ActivityEvents> {
 
   /** Calls back when this one changes or ends. @returns the way to stop */
   listenTo (activity: Activity, changed: () => void): () => void {
-    const onEvent = (one: Activity): void => { if (one === activity) changed() }
-    this.on('changed', onEvent).on('ended', onEvent)
-    return () => { this.off('changed', onEvent).off('ended', onEvent) }
+    const listeners = this.#listeners.get(activity) ?? new Set()
+    this.#listeners.set(activity, listeners.add(changed))
+    return () => {
+      listeners.delete(changed)
+      if (listeners.size === 0 && this.#listeners.get(activity) === listeners) this.#listeners.delete(activity)
+    }
   }
 
   #onChange (activity: Activity): void {
     const moved = this.#places.changed(activity)
     for (const one of moved) one.place = this.#places.of(one)
-    for (const one of moved) if (one !== activity) this.emit('changed', one)
+    for (const one of moved) if (one !== activity) {
+      this.emit('changed', one)
+      this.#tell(one)
+    }
     if (activity.outcome === undefined) {
       this.emit('changed', activity)
+      this.#tell(activity)
       return
     }
     this.#running.delete(activity.id)
     this.#finished.unshift(activity)
     this.#finished.length = Math.min(this.#finished.length, REMEMBERED)
     this.emit('ended', activity)
+    this.#tell(activity)
+  }
+
+  #tell (activity: Activity): void {
+    for (const changed of this.#listeners.get(activity) ?? []) changed()
   }
 }

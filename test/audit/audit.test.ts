@@ -34,12 +34,13 @@ t.test('every message validates against the schema of PS3.15 A.5.1', async t => 
     { ...EVENT, outcome: 'aborted', sentBytes: 10 }, { ...EVENT, outcome: 'failed', code: 'NO_DICOM_DATA', studies: [], disc: undefined, sentBytes: undefined },
     { ...EVENT, disc: { number: 1, of: 1, sizeBytes: 1_000, etag: '"abc"', range: { first: 500, last: 999 } } },
     { ...EVENT, kind: 'look', phase: 'begin', outcome: undefined, sentBytes: undefined },
+    { ...EVENT, kind: 'query', activityId: undefined, disc: undefined, sentBytes: undefined, accessionNumbers: ['A', evil] }, { ...EVENT, kind: 'query', studies: [], disc: undefined },
     { ...EVENT, caller: { address: '::1', credential: undefined, user: evil }, studies: [{ ...study, description: evil, accessionNumber: evil, archives: ['main'], silent: ['old'], instances: new Map(), patient: { ...PATIENT, patientId: '', issuerOfPatientId: evil, patientName: evil } }] }
   ]
   const messages = events.map(event => auditMessage(event, SOURCE) ?? '')
   t.equal(await schemaFaults(programs, messages), '')
   t.equal(auditMessage({ ...EVENT, phase: 'begin' }, SOURCE), undefined, 'the standard has no message for the begin of an export')
-  const [first = '', second = '', third = '', , aborted = '', nothing = '', part = '', look = ''] = messages
+  const [first = '', second = '', third = '', , aborted = '', nothing = '', part = '', look = '', query = ''] = messages
   t.match(first, /EventActionCode="R" EventDateTime="2026-01-02T03:04:05.678Z" EventOutcomeIndicator="0"><EventID csd-code="110106" codeSystemName="DCM" originalText="Export"\/>/)
   for (const what of ['UserID="his" UserIsRequestor="true" NetworkAccessPointID="10.0.0.1"', 'csd-code="110154"', 'csd-code="110037"', 'csd-code="110180"', 'ParticipantObjectID="P1"', 'ParticipantObjectID="1.2.3"', '<SOPClass UID="1.2.840.10008.5.1.4.1.1.2" NumberOfInstances="24"/>']) {
     t.ok(first.includes(what), what)
@@ -50,6 +51,7 @@ t.test('every message validates against the schema of PS3.15 A.5.1', async t => 
   t.match(nothing, /EventOutcomeIndicator="8".*NO_DICOM_DATA/)
   t.match(part, /bytes 500-999 of 1000/)
   t.match(look, /EventActionCode="R"[^>]*><EventID csd-code="110103" codeSystemName="DCM" originalText="DICOM Instances Accessed"\/>/)
+  t.match(query, /EventActionCode="E"[^>]*><EventID csd-code="110112".*ParticipantObjectID="1.2.3".*ParticipantObjectID="P1"/)
   // the judge can say no
   for (const broken of [first.replace(/ UserIsRequestor="\w+"/, ''), first.replace('EventOutcomeIndicator="0"', 'EventOutcomeIndicator="1"'), first.replace(/<ParticipantObjectName>.*?<\/ParticipantObjectName>/, ''), first.replace('csd-code=', 'code=')]) {
     t.not(await schemaFaults(programs, [broken]), '', 'what is broken does not validate')
@@ -203,9 +205,25 @@ t.test('downloads and prints', async t => {
     t.match(await next(1), [{ event: 'look', phase: 'begin', user: 'siti@ward', accession_numbers: ['MR.2024.001'], patients: [{ name: 'RAHAYU^SITI' }], studies: [{ instances: 24 }] }])
   })
 
+  t.test('who is told whose studies these are is recorded, though no image leaves', async t => {
+    const answer = await ask('studies?accession_number=MR.2024.001', { 'x-remote-user': 'curious' })
+    t.match(JSON.parse(answer.body.toString()), { patient_name: /SITI/ })
+    const told = { event: 'query', phase: 'end', outcome: 'success', user: 'curious', patients: [{ name: /SITI/ }], studies: [{ uid: /./ }], activity_id: undefined }
+    t.match(await next(1), [{ ...told, request_id: answer.headers['x-request-id'], accession_numbers: ['MR.2024.001'], patients: [{ id: /./ }] }])
+    const id = mkiso.app.prints.jobs[0]?.id ?? ''
+    for (const path of ['print/jobs?accession_number=MR.2024.001', `print/jobs/${id}`, '../../status/state']) {
+      t.match((await ask(path, { 'x-remote-user': 'curious' })).body.toString(), /SITI/, path)
+      t.match(await next(1), [told], path)
+    }
+    const own = await ask(`print/jobs/${id}`, { 'x-remote-user': mkiso.app.prints.jobs[0]?.record.caller.user ?? '' })
+    t.equal(own.status, 200)
+    await ask('download?accession_number=NONE')
+    t.match(await next(1), [{ event: 'export' }], 'who has printed is recorded already')
+  })
+
   t.test('a file that cannot be written stops disc, print and look', async t => {
     renameSync(folder, `${folder}.away`)
-    for (const path of [MR, '../../look?accession_number=MR.2024.001', 'print?accession_number=MR.2024.001&again=true']) {
+    for (const path of [MR, '../../look?accession_number=MR.2024.001', 'print?accession_number=MR.2024.001&again=true', 'studies?accession_number=MR.2024.001', '../../status/state']) {
       const answer = await ask(path)
       t.equal(answer.status, 500, path)
       t.match(JSON.parse(answer.body.toString()), { error: 'audit record could not be written', code: 'AUDIT_FAILED', detail: /audit.required/ })
@@ -220,9 +238,9 @@ t.test('downloads and prints', async t => {
 
   t.test('the same as XML over syslog, valid', async t => {
     const codes = (): string[] => repository.messages.map(message => /<EventID csd-code="(\d+)"/.exec(message)?.[1] ?? '')
-    t.ok(await until(() => codes().length === 14, 5_000))
+    t.ok(await until(() => codes().length === 19, 5_000), `${codes().length} messages`)
     t.equal(await schemaFaults(here.programs, repository.messages.map(xmlOf)), '')
-    t.strictSame([...new Set(codes())].sort(), ['110102', '110103', '110104', '110106'])
+    t.strictSame([...new Set(codes())].sort(), ['110102', '110103', '110104', '110106', '110112'])
     t.ok(repository.messages.every(message => message.includes(` ${hostname()} `)))
     t.notMatch(JSON.stringify(mkiso.log), /RAHAYU|siti@ward/, 'names are in the audit, not in the log')
     t.notMatch(readFileSync(file, 'utf8') + repository.messages.join(), /"secret"/, 'keys are in neither')

@@ -66,7 +66,7 @@ t.test('what each key refuses', async t => {
     ['nonsense: 1', 'mkiso.yaml:2: unknown key nonsense'],
     ['pacs: {ae_title: "A\\\\B"}', 'mkiso.yaml:2: pacs.ae_title: "A\\\\B" is not an AE title: 1 to 16 characters, no backslash'],
     ['pacs: {ae_title: ABCDEFGHIJKLMNOPQ}', 'mkiso.yaml:2: pacs.ae_title: "ABCDEFGHIJKLMNOPQ" is not an AE title: 1 to 16 characters, no backslash'],
-    ['pacs: {retrieve: push}', 'mkiso.yaml:2: pacs.retrieve: "push" is not one of move, get'],
+    ['pacs: {retrieve: push}', 'mkiso.yaml:2: pacs.retrieve: "push" is not one of move, get, wado'],
     ['pacs: no', 'mkiso.yaml:2: pacs: "no" is not a section with keys below it'],
     ['disc: {language: fr}', 'mkiso.yaml:2: disc.language fr: there is no fr.yaml in disc.language_dir, which is not set'],
     ['auth: {enabled: 1}', 'mkiso.yaml:2: auth.enabled: 1 is not true or false'],
@@ -213,8 +213,43 @@ t.test('the example holds every key, loads, and is what the schema says', async 
   const example = readFileSync(join(import.meta.dirname, '../../config/mkiso.example.yaml'), 'utf8')
   t.equal(example, exampleYaml(), 'npx tsx scripts/example-config.ts writes it anew')
   const config = parseConfig(example, 'mkiso.example.yaml', { env: {} })
-  const everything = example.replace(/^ {2}#([a-z_]+:)/gm, '  $1').replace(/^ {2}(receiver|pretty|tls|max_associations):$/gm, '')
+  const everything = example.replace(/^ {2}#([a-z_]+:)/gm, '  $1').replace(/^ {2}(receiver|pretty|tls|dicomweb|max_associations):$/gm, '')
   t.strictSame(parseConfig(everything, 'all.yaml', { env: {} }), config, 'what is commented out is the default')
+})
+
+t.test('an archive that speaks DICOMweb', async t => {
+  const load = (pacs: Record<string, unknown>, env: Record<string, string> = {}) => parseConfig(JSON.stringify({ iso: { temp_dir: '/tmp' }, pacs }), 'mkiso.yaml', { env })
+  const url = 'https://pacs.example:8443/dicom-web'
+  const wado = (dicomweb: Record<string, unknown>, more: Record<string, unknown> = {}) => ({ retrieve: 'wado', dicomweb: { url, ...dicomweb }, ...more })
+  t.match(load(wado({})).archives, [{ name: 'pacs.example:8443', retrieve: 'wado', dicomweb: { url, verify: true, page_size: 200, token: '' } }])
+  t.match(load({}, { MKISO_PACS__RETRIEVE: 'wado', MKISO_PACS__DICOMWEB__URL: url, MKISO_PACS__DICOMWEB__TOKEN: 'x' }).archives, [{ dicomweb: { url, token: 'x' } }], 'from the environment')
+  const noTools = { findscu: '/nowhere/findscu', movescu: '/nowhere/movescu', echoscu: '/nowhere/echoscu', dcmsend: '/nowhere/dcmsend' }
+  t.doesNotThrow(() => parseConfig(JSON.stringify({ iso: { temp_dir: '/tmp' }, pacs: wado({}), dcmtk: noTools }), 'mkiso.yaml', { env: {} }), 'no program of DCMTK is vital')
+  const cases: Array<[Record<string, unknown>, RegExp]> = [
+    [{ retrieve: 'wado' }, /pacs\.retrieve is wado, but pacs\.dicomweb\.url is not set/],
+    [{ dicomweb: { url } }, /pacs\.dicomweb is set, but pacs\.retrieve is move/],
+    [wado({ url: 'pacs.example' }), /pacs\.dicomweb\.url: "pacs\.example" is not an address that starts with http/],
+    [wado({ url: 'https://me:pw@pacs.example/' }), /pacs\.dicomweb\.url holds a user name or password/],
+    [wado({ url: `${url}?a=b` }), /holds a "\?" or a "#"/],
+    [wado({ token: 'two words' }), /pacs\.dicomweb\.token holds a blank/],
+    [wado({ token: 'x', username: 'me' }), /a request proves who we are in one way/],
+    [wado({ token: 'x', token_file: import.meta.filename }), /token_file and token are both set/],
+    [wado({ username: 'me', password: 'x', password_file: import.meta.filename }), /password_file and password are both set/],
+    [wado({ password: 'x' }), /username is empty, but there is a password/],
+    [wado({ username: 'a:b', password: 'x' }), /holds a colon/],
+    [wado({ token_file: '/nowhere/token' }), /token_file \/nowhere\/token cannot be read/],
+    [wado({ cert: import.meta.filename }), /cert and key go together/],
+    [wado({ url: 'http://pacs.example/dicom-web', ca: import.meta.filename }), /is not https, but certificates are given/],
+    [wado({}, { tls: { verify: false } }), /pacs\.tls is for DICOM over TLS/],
+    [wado({ page: 3 }), /unknown key pacs\.dicomweb\.page/]
+  ]
+  for (const [pacs, fault] of cases) {
+    try {
+      load(pacs)
+      t.fail(JSON.stringify(pacs))
+    } catch (error) { t.match(error instanceof ConfigError && error.faults, [fault], JSON.stringify(pacs)) }
+  }
+  t.match(parseConfig(JSON.stringify({ iso: { temp_dir: '/tmp' }, archives: [{ name: 'main' }, { name: 'cloud', ...wado({}) }] }), 'mkiso.yaml', { env: {} }).archives, [{ name: 'main' }, { name: 'cloud', section: 'archives.1' }])
 })
 
 t.test('several archives: each a whole pacs section with a name', async t => {

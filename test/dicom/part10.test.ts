@@ -1,9 +1,10 @@
 /** Whole is what the sender sent; cut off is what ends before its own lengths do; odd is neither. */
 import { createHash } from 'node:crypto'
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { deflateRawSync, deflateSync } from 'node:zlib'
+import { constants, deflateRawSync, deflateSync } from 'node:zlib'
 import t, { type Test } from 'tap'
+import { inflate } from '../../src/dicom/inflate.ts'
 import { CutOffError, NotDicomError, readObject, type DicomObject } from '../../src/dicom/part10.ts'
 import { writeStudy } from '../../demo/phantoms/catalogue.ts'
 import { oddStudies } from '../../demo/phantoms/studies.ts'
@@ -243,6 +244,32 @@ t.test('a deflated data set', async t => {
   const before = process.memoryUsage().rss
   await whole(t, 'much from little', file(deflated, deflateRawSync(bomb, { level: 1 })))
   t.ok(process.memoryUsage().rss - before < 400 * 1024 ** 2)
+})
+
+t.test('a deflated data set that never ends: neither an error of a stream, nor memory of each of many at once', async t => {
+  const { sop, patient, study, image } = identity()
+  // a block that is flushed in full stands by itself
+  const flushed = (bytes: Buffer): Buffer => deflateRawSync(bytes, { finishFlush: constants.Z_FULL_FLUSH })
+  const head = Buffer.concat([sop, patient, study, image, el(0x7FE00010, 'OB', Buffer.alloc(0), EXPLICIT, 0xF0000000)])
+  const packed = Buffer.concat([flushed(head), ...Array<Buffer>(1_100).fill(flushed(Buffer.alloc(1024 ** 2)))])
+  t.ok(packed.length < 2 * 1024 ** 2)
+  const object = await whole(t, 'too large', file(deflated, packed), /larger than 1 GiB/)
+  t.match(object, { sizeBytes: packed.length + meta(deflated).length, pixelData: undefined })
+  const path = join(temporaryFolder(t), 'packed')
+  writeFileSync(path, packed)
+  let most = 0
+  const looking = setInterval(() => {
+    most = Math.max(most, readdirSync('/proc/self/fd').filter(name => {
+      try { return readlinkSync(`/proc/self/fd/${name}`) === path } catch { return false }
+    }).length)
+  }, 2)
+  t.teardown(() => { clearInterval(looking) })
+  const ends = await Promise.all(Array.from({ length: 20 }, async () => {
+    const { end, beginning } = await inflate(path, 0, false, 32 * 1024 ** 2)
+    return `${end} ${beginning.length}`
+  }))
+  t.strictSame(new Set(ends), new Set([`too-large ${16 * 1024 ** 2}`]))
+  t.ok(most >= 1 && most <= 2, `${most} at once`)
 })
 
 t.test('what a patient is called', async t => {

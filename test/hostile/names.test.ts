@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { create as contentDisposition } from 'content-disposition'
+import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { startPatientApi } from '../../demo/patient-api.ts'
@@ -9,12 +10,13 @@ import { freePort } from '../../demo/ports.ts'
 import { startPublisher } from '../../demo/publisher.ts'
 import { isoFileNameForPatient } from '../../src/disc/file-name.ts'
 import { processesOfGroup, until } from '../../src/process.ts'
+import { cutText } from '../../src/text.ts'
 import { service, temporaryFolder, world } from '../world.ts'
 import { headFault, raw } from './raw.ts'
 
 const NAMES = [
   'A\r\nX-EVIL: 1', 'A\nX-EVIL: 1', 'A\rX-EVIL: 1', '\r\n\r\n<html>EVIL', 'A\0B', 'A\x1b[31mB', '\x7f', '\x85A', '\u2028A', '\u2029A', 'A"; filename="EVIL.exe', "A'; filename*=UTF-8''EVIL.exe", 'A\\"B', 'A;B=C', '../../EVIL', '..\\..\\EVIL', '/etc/passwd',
-  'C:\\EVIL', '.', '..', '...', '', ' ', '\u202EEVIL', '\u2066A\u2069', '\uFEFFA', '\u200B', '\uD800', 'A\uDFFFB', 'CON', 'A%0d%0aB', '%00', '嘊嘍X-EVIL: 1', 'Ā\u010D\u010AB', 'ĊX', 'é'.repeat(500), '山田'.repeat(200), '😀'.repeat(200), 'A'.repeat(60_000), '$(id)`id`', '<script>EVIL</script>', "O'Brien, Ümit"
+  'C:\\EVIL', '.', '..', '...', '', ' ', '\u202EEVIL', '\u2066A\u2069', '\uFEFFA', '\u200B', '\uD800', 'A\uDFFFB', 'CON', 'A%0d%0aB', '%00', '嘊嘍X-EVIL: 1', 'Ā\u010D\u010AB', 'ĊX', 'é'.repeat(500), '山田'.repeat(200), '😀'.repeat(200), `A${'😀'.repeat(200)}`, 'A'.repeat(60_000), '$(id)`id`', '<script>EVIL</script>', "O'Brien, Ümit"
 ]
 
 const KEY = 'a-key-that-nobody-may-see'
@@ -34,6 +36,18 @@ function checkDisposition (t: Pick<Test, 'notMatch' | 'match'>, name: string, di
 
 t.test(`${NAMES.length} names as a file name`, async t => {
   for (const name of NAMES) checkDisposition(t, name, contentDisposition(`${isoFileNameForPatient(name, [ACCESSION_NUMBER])}.iso`))
+})
+
+t.test('a text is never cut inside a surrogate pair: the file name of such a patient was answered with 500', async t => {
+  const text = fc.string({ unit: fc.oneof(fc.constantFrom('😀', '𠮷', 'A', '山'), fc.string({ unit: 'binary', minLength: 1, maxLength: 1 })), maxLength: 200 })
+  fc.assert(fc.property(text, fc.nat(160), (name, most) => {
+    const cut = cutText(name, most)
+    return name.startsWith(cut) && cut.length <= most && cut.length >= Math.min(name.length, most) - 1 && cut.isWellFormed()
+  }))
+  fc.assert(fc.property(text, fc.array(text, { minLength: 1, maxLength: 20 }), (name, accessionNumbers) => {
+    contentDisposition(`${isoFileNameForPatient(name, accessionNumbers)}.iso`)
+  }))
+  t.equal(cutText('A😀', 2), 'A')
 })
 
 t.test('names', async t => {

@@ -163,16 +163,26 @@ t.test('prints over HTTP', async t => {
       ['a form of another site, over HTTP', 'POST', { accept: 'text/html', origin: 'http://evil.example' }],
       ['a page that hides itself', 'POST', { origin: 'null' }],
       ['an image on another site, over HTTP', 'GET', { accept: 'image/avif,*/*', referer: 'http://evil.example/' }],
-      ['one that only begins like the HIS', 'POST', { origin: 'https://his.example.evil' }]
+      ['one that only begins like the HIS', 'POST', { origin: 'https://his.example.evil' }],
+      ['a prefetch of another site', 'GET', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'sec-purpose': 'prefetch', accept: '*/*' }],
+      ['a prefetch of the HIS', 'GET', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'sec-purpose': 'prefetch', referer: 'https://his.example/', accept: '*/*' }],
+      ['a prefetch of our own page', 'GET', { 'sec-fetch-site': 'same-origin', purpose: 'prefetch', accept: '*/*' }],
+      ['a prefetch of an old browser', 'GET', { 'x-moz': 'prefetch', accept: '*/*' }]
     ]
     for (const [name, method, headers] of refused) {
       const answer = await ask(mkiso, method, `${PRINT}JOB.8`, { ...KEY, ...headers })
       t.equal(answer.status, 403, name)
       if (headers['accept'] !== 'text/html') t.match(answer.text, /FORBIDDEN_ORIGIN/, name)
     }
-    for (const [name, headers] of [['over HTTPS', { ...NAVIGATION, 'sec-fetch-site': 'cross-site' }], ['over HTTP', { accept: 'text/html', referer: 'http://his-elsewhere/list' }]] as const) {
+    for (const [name, headers] of [
+      ['a link on another site, over HTTPS', { ...NAVIGATION, 'sec-fetch-site': 'cross-site' }],
+      ['a link on another site, over HTTP', { accept: 'text/html', referer: 'http://his-elsewhere/list' }],
+      // Chromium prerenders an address that is being typed, and the links that a page of the HIS recommends (speculation rules)
+      ['an address that is only being typed', { ...NAVIGATION, 'sec-fetch-site': 'none', 'sec-purpose': 'prefetch;prerender' }],
+      ['a link in the HIS that nobody has clicked on', { ...NAVIGATION, 'sec-fetch-site': 'cross-site', 'sec-purpose': 'prefetch', referer: 'https://his.example/' }]
+    ] as const) {
       const answer = await ask(mkiso, 'GET', `${PRINT}JOB.8&lang=en`, { ...KEY, ...headers })
-      t.equal(answer.status, 200, `a link on another site, ${name}`)
+      t.equal(answer.status, 200, name)
       t.match(answer.text, /Send these studies to the disc robot\?/, 'opens the page that asks')
     }
     t.equal(robot.images(), before, 'and nothing was printed')

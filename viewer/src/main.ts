@@ -19,7 +19,8 @@ const TOOLS: ReadonlyArray<{ tool: Tool, key: string, sign: string }> = [
   { tool: 'window', key: 'w', sign: '◐' }, { tool: 'pan', key: 'p', sign: '✥' }, { tool: 'zoom', key: 'z', sign: '⌕' }, { tool: 'measure', key: 'm', sign: '↔' }
 ]
 const THUMBNAIL_PIXELS = 96
-const PAGE_THUMBNAIL_PIXELS = 176
+/** The height of a tile (src/disc/pages/layout.eta) without its padding. */
+const PAGE_THUMBNAIL_PIXELS = 168
 
 const place = document.getElementById('viewer')
 const text = document.getElementById('viewer-data')?.textContent ?? ''
@@ -283,7 +284,7 @@ async function filesOf (entries: readonly FileSystemEntry[]): Promise<Array<File
       for (;;) {
         const some = await new Promise<FileSystemEntry[]>((resolve, reject) => { reader.readEntries(resolve, reject) })
         if (some.length === 0) break
-        files.push(...await filesOf(some))
+        for (const file of await filesOf(some)) files.push(file)
       }
     }
   }

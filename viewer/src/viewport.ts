@@ -168,8 +168,8 @@ export class Viewport {
     if (own !== undefined) return own
     if (item.view.curve !== undefined) return windowOfCurve(item.view.curve)
     const { min, max } = picture.range ?? { min: 0, max: 255 }
-    const ends = [min, max].map(value => value * item.view.slope + item.view.intercept)
-    return windowOfRange(Math.min(...ends), Math.max(...ends))
+    const [from, to] = [min * item.view.slope + item.view.intercept, max * item.view.slope + item.view.intercept]
+    return windowOfRange(Math.min(from, to), Math.max(from, to))
   }
 
   get isGrey (): boolean {

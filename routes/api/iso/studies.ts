@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import { studiesOf } from '../../../src/audit/event.ts'
 import { summaryOf } from '../../../src/work/activity.ts'
 import { StudiesOfArchive, studiesOfArchive } from '../../../src/http/activity-state.ts'
 import { downloadPath } from '../../../src/http/links.ts'
@@ -13,7 +14,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     schema: {
       tags: ['disc'],
       summary: 'Whose studies these are',
-      description: 'Asks the PACS, or takes what is known where their disc is being made for a page (id), and moves nothing: for a page that asks before it prints, and for one that offers a part of the study.',
+      description: 'Asks the PACS, or takes what is known where their disc is being made for a page (id), and moves nothing: for a page that asks before it prints, and for one that offers a part of the study. It names a patient, so it is recorded (audit).',
       security: [{ apiKey: [] }],
       querystring: Type.Object({ accession_number: AccessionNumberList, id: PreparationId, ...CHOICE_QUERY, ...SIGNED_LINK_QUERY }),
       response: { ...errorResponses(...RETRIEVAL_ERRORS), 200: StudiesOfArchive }
@@ -21,6 +22,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   }, async (request, reply) => {
     const accessionNumbers = parseAccessionNumbers(request.query.accession_number, app.config.server.max_accessions)
     const manifest = app.preparations.manifestOf(request.query.id, accessionNumbers) ?? await app.studyStore.find(accessionNumbers, { signal: request.gone, log: request.log })
+    app.audit.telling({ requestId: request.id, caller: request.caller, accessionNumbers }, studiesOf(manifest))
     return reply.header('cache-control', 'no-store').send(studiesOfArchive(summaryOf(manifest), manifest))
   })
 }

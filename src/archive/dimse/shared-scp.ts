@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { movescu } from '../../dcmtk/movescu.ts'
 import { MkisoError } from '../../errors.ts'
+import { writeFault } from '../../disk.ts'
 import { until } from '../../process.ts'
+import { NO_ROOM } from './association/echo.ts'
 import { AllowedPeers } from './allowed-peers.ts'
 import { aeTitleAt } from '../../dcmtk/ae-title.ts'
 import type { ReceiverTls } from '../../dcmtk/peer.ts'
@@ -13,8 +15,10 @@ import type { Pacs } from './pacs.ts'
 import { StorageScp } from './storage-scp.ts'
 import { TurnedAway, type ReceivingOptions, type Transport } from './transport.ts'
 import { WantedStudies } from './wanted-studies.ts'
+import { largestOf } from '../../numbers.ts'
 
 const READY_TIMEOUT_MS = 3_000
+const ECHO_TIMEOUT_MS = 2_000
 const FIRST_BACKOFF_MS = 250
 const LONGEST_BACKOFF_MS = 5_000
 /** A receiver that has run so long starts again at once when it falls. */
@@ -53,6 +57,20 @@ export class SharedScp {
 
   /** undefined while it listens, else why it does not. */
   get fault (): string | undefined { return this.#scp === undefined ? this.#reason : undefined }
+
+  /**
+   * Sends itself a C-ECHO over the network, and looks whether its folder takes a file.
+   * @returns what is wrong, and what to do
+   */
+  async probe (): Promise<string | undefined> {
+    const scp = this.#scp
+    if (scp === undefined) return `${this.#reason}; free the port, or change our_ae.base_port here and at the PACS`
+    const fault = await writeFault(this.#folder)
+    if (fault !== undefined) return `no image can be written in ${this.#folder} (${fault}): see to iso.temp_dir, and start the service again`
+    const silence = await scp.echo(ECHO_TIMEOUT_MS)
+    // as many associations as may be are open: that is work, and no fault
+    return silence === undefined || silence === NO_ROOM ? undefined : `the receiver on port ${this.#port} does not answer ourselves: ${silence}`
+  }
 
   /** Starts the receiver; one that cannot start is tried again for ever, since the port may become free. */
   async start (): Promise<void> {
@@ -137,7 +155,7 @@ export class SharedScp {
       port: this.#port,
       folder,
       // what is silent for longer than the most patient of them waits is of no use to anybody
-      idleTimeoutMs: Math.max(...senders.map(({ idleTimeoutMs }) => idleTimeoutMs)),
+      idleTimeoutMs: largestOf(senders.map(({ idleTimeoutMs }) => idleTimeoutMs), 0),
       tls: receiverTls,
       allowed: this.#allowed,
       onRefused: address => { this.#turnedAway.add(address) },

@@ -3,7 +3,7 @@
  * which association brought what, and who asked for it.
  */
 import { readFile } from 'node:fs/promises'
-import { createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
 import { plainAddress } from '../../addresses.ts'
 import type { ReceiverTls } from '../../dcmtk/peer.ts'
@@ -12,6 +12,7 @@ import type { Log } from '../../process.ts'
 import type { Provenance, Sender } from '../archive.ts'
 import type { AllowedPeers } from './allowed-peers.ts'
 import type { CommandSet } from './association/command-set.ts'
+import { echo } from './association/echo.ts'
 import { IncomingObjects } from './association/incoming-objects.ts'
 import type { Flow } from './association/object-file.ts'
 import type { AssociateRequest } from './association/pdu.ts'
@@ -62,6 +63,8 @@ export class PortTakenError extends Error {
 const MOST_ASSOCIATIONS = 200
 const ASSOCIATION_TIMEOUT_MS = 10_000
 const IDLE_SHARE = 0.8
+/** Turns of the event loop. */
+const OWN_PORT_TURNS = 50
 /** A peer has so long to close its connection when we stop. */
 const CLOSING_MS = 1_000
 
@@ -79,6 +82,9 @@ export class StorageScp {
   #hasEnded = (): void => {}
   #dropped = 0
   #refused = 0
+  /** C-ECHOs to ourselves that are under way, and the ports that they come from. */
+  #echoing = 0
+  readonly #ownPorts = new Set<number>()
   /** Resolves with the reason when it does not listen any more; undefined when it was stopped. */
   readonly ended: Promise<string | undefined>
 
@@ -141,6 +147,42 @@ export class StorageScp {
     this.#hasEnded()
   }
 
+  /**
+   * A C-ECHO to ourselves, by the way that an archive comes. Whoever may send to us, and with which certificate, does not matter for it.
+   * @returns why there was no answer that is success
+   */
+  async echo (timeoutMs: number): Promise<string | undefined> {
+    const { port, aeTitle, log } = this.#options
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+    const isConnected = new Promise<boolean>(resolve => {
+      socket.once('connect', () => { resolve(true) }).once('error', () => { resolve(false) })
+      setTimeout(() => { resolve(false) }, timeoutMs).unref()
+    })
+    this.#echoing++
+    try {
+      if (!await isConnected) {
+        socket.destroy()
+        return 'nobody takes a connection'
+      }
+      const { localPort = 0 } = socket
+      this.#ownPorts.add(localPort)
+      try {
+        return await echo(socket, { callingAeTitle: aeTitle, calledAeTitle: aeTitle }, timeoutMs, log)
+      } finally {
+        this.#ownPorts.delete(localPort)
+      }
+    } finally {
+      this.#echoing--
+    }
+  }
+
+  /** Of a C-ECHO to ourselves, which may be seen here before it is known there from which port it comes. */
+  async #isOurOwn ({ remoteAddress, remotePort = 0 }: Socket): Promise<boolean> {
+    if (this.#echoing === 0 || plainAddress(remoteAddress) !== '127.0.0.1') return false
+    for (let turn = 0; turn < OWN_PORT_TURNS && !this.#ownPorts.has(remotePort); turn++) await new Promise(resolve => { setImmediate(resolve) })
+    return this.#ownPorts.has(remotePort)
+  }
+
   /** An association that has brought objects of the study is open. */
   mayStillSend (studyInstanceUid: string): boolean {
     return [...this.#associations].some(association => association.hasDelivered(studyInstanceUid))
@@ -159,6 +201,11 @@ export class StorageScp {
   async #connected (socket: Socket): Promise<void> {
     this.#track(socket)
     const { remoteAddress } = socket
+    if (await this.#isOurOwn(socket)) {
+      if (this.#stopping) socket.destroy()
+      else this.#associate(socket, plainAddress(remoteAddress) ?? '')
+      return
+    }
     if (!await this.#options.allowed.allows(remoteAddress)) {
       socket.resetAndDestroy()
       this.#options.onRefused?.(plainAddress(remoteAddress))

@@ -95,7 +95,8 @@ export function planViewer (patients: readonly ViewerPatient[], { language, maxS
       }
       return { ...bitmap.pixels, files }
     }
-    if (bitmap.reason === 'nothing') return { by: 'none', reason: 'no-picture' }
+    // an image whose pixels are deflated, or not where they should be, is an image all the same
+    if (bitmap.reason === 'nothing') return { by: 'none', reason: description.rows === 0 || description.columns === 0 ? 'no-picture' : 'not-readable' }
     const bytes = scriptBytes(description)
     if (bytes === undefined) return { by: 'none', reason: 'not-readable' }
     const codecs = description.pixelData?.encapsulated === true ? { codecs: CODECS_FILE } : {}

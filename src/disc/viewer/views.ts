@@ -1,6 +1,7 @@
 /** How the frames of an image are shown, for the viewer and for pictures that are rendered: one rule for both. */
 import type { FrameDescription, ImageDescription } from './image-description.ts'
 import type { FrameView } from './page-data.ts'
+import { largestOf } from '../../numbers.ts'
 import { storedRange } from './value-range.ts'
 import { curveOfLut, usableWindows, windowOfRange, type Window } from './window.ts'
 
@@ -56,7 +57,7 @@ export function windowOfSeries (files: readonly Described[]): Window | undefined
       return entries === undefined ? value * slope + intercept : entries.entries[Math.max(0, Math.min(entries.entries.length - 1, value - entries.first))] ?? 0
     })
   })
-  return ranges.length === 0 ? undefined : windowOfRange(Math.min(...ranges), Math.max(...ranges))
+  return ranges.length === 0 ? undefined : windowOfRange(-largestOf(ranges.map(value => -value), -Infinity), largestOf(ranges, -Infinity))
 }
 
 /** True for grey values that say no window: what they are shown with depends on their series. */

@@ -5,6 +5,7 @@ import type { Config } from '../../config/schema.ts'
 import { ENCAPSULATED_DOCUMENT } from '../../dicom/encapsulated-document.ts'
 import { readObject, type DicomObject } from '../../dicom/part10.ts'
 import type { Programs, SpawnOptions } from '../../process.ts'
+import { documentLimits, reportFault, reportLimits } from '../render-limits.ts'
 import { cdaPage } from './cda.ts'
 import { renderReport } from './report.ts'
 
@@ -23,16 +24,21 @@ export function isDocument ({ sopClassUid }: DicomObject): boolean {
  * @throws Error when there is nothing to show
  */
 export async function renderDocument (
-  programs: Programs, dcmtk: Config['dcmtk'], { sopClassUid }: DicomObject, path: string, base: string, run: SpawnOptions
+  programs: Programs, dcmtk: Config['dcmtk'], object: DicomObject, path: string, base: string, run: SpawnOptions
 ): Promise<RenderedDocument> {
+  const { sopClassUid } = object
   const extension = sopClassUid === ENCAPSULATED_PDF ? 'PDF' : 'HTM'
   const target = `${base}.${extension.toLowerCase()}`
   if (sopClassUid === ENCAPSULATED_PDF) {
-    const result = await programs.run(dcmtk.dcm2pdf, [path, target], run)
+    const result = await programs.run(dcmtk.dcm2pdf, [path, target], { ...run, limits: documentLimits(object) })
     if (result.exitCode !== 0 || !existsSync(target)) throw new Error(result.stderr.trim())
   } else if (sopClassUid === ENCAPSULATED_CDA) {
     await writeFile(target, cdaPage(await encapsulated(path)))
-  } else await renderReport(programs, dcmtk.dsr2html, path, target, run)
+  } else {
+    const fault = reportFault(object)
+    if (fault !== undefined) throw new Error(fault)
+    await renderReport(programs, dcmtk.dsr2html, path, target, { ...run, limits: reportLimits(object) })
+  }
   return { path: target, extension }
 }
 

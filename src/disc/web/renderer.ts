@@ -9,6 +9,7 @@ import type { DicomObject } from '../../dicom/part10.ts'
 import { identityKey } from '../../dicom/study.ts'
 import type { Log } from '../../process.ts'
 import type { DiscFile } from '../contents.ts'
+import { decodingLimits, pictureFault, pictureLimits } from '../render-limits.ts'
 import { describeFile, type DescribedFile } from '../viewer/image-description.ts'
 import { needsRange, viewsOf, windowOfSeries, type Described } from '../viewer/views.ts'
 import type { Window } from '../viewer/window.ts'
@@ -126,11 +127,14 @@ export class Renderer {
   async #drawn<T> (
     file: DescribedFile, series: { window: Window | undefined } | undefined, draw: (context: PictureContext, source: PictureSource) => Promise<T>
   ): Promise<Made<T>> {
-    const context = { ...this.#options, run: this.#run }
+    const fault = pictureFault(file.object)
+    if (fault !== undefined) throw new Error(fault)
+    const drawing = { ...this.#options, run: { ...this.#run, limits: pictureLimits(file.object) } }
+    const decoding = { ...this.#options, run: { ...this.#run, limits: decodingLimits(file.object) } }
     const description = await describeFile(file)
     if (series === undefined && needsRange(description)) return 'late'
     const views = viewsOf(description, series?.window)
-    return await withReadable(context, file.sourcePath, file.transferSyntaxUid, `${this.#file()}.raw`, async path => await draw(context, { path, description, views }))
+    return await withReadable(decoding, file.sourcePath, file.transferSyntaxUid, `${this.#file()}.raw`, async path => await draw(drawing, { path, description, views }))
   }
 
   async #once<T> (map: Map<string, Promise<Made<T>>>, { object }: Pick<DescribedFile, 'object'>, work: () => Promise<Made<T>>): Promise<Made<T>> {

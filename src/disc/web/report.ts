@@ -1,7 +1,8 @@
 /** A structured report as a page that stands by itself on a disc. */
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, stat, writeFile } from 'node:fs/promises'
 import sanitizeHtml from 'sanitize-html'
 import type { Programs, SpawnOptions } from '../../process.ts'
+import { LARGEST_PAGE_BYTES } from '../render-limits.ts'
 import { documentPage } from './document-page.ts'
 
 /** A report with a fault is better read with a gap than not at all. */
@@ -19,6 +20,11 @@ export async function renderReport (
   // a report with letters beyond ASCII that names no character set is refused (measured: exit code 2); Latin 1 is what such senders mean
   for (const assumed of [[], ['+Ca', 'latin-1']]) {
     const result = await programs.run(dsr2html, [...LENIENT, ...assumed, path, target], options)
+    const sizeBytes = await stat(target).then(({ size }) => size, () => 0)
+    if (sizeBytes >= LARGEST_PAGE_BYTES) {
+      await rm(target)
+      throw new Error(`its page has ${sizeBytes} bytes or more`)
+    }
     if (result.exitCode === 0) {
       await writeFile(target, reportPage(await readFile(target, 'utf8')))
       return

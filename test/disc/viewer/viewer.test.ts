@@ -191,7 +191,7 @@ t.test('without a disc image: the folder that the person picks', async t => {
   const { page, pane } = await opened(pathToFileURL(join(plain.root, 'INDEX.HTM')).href)
   await pane(0).shows('Buka folder', '.mv-message')
   t.match(await page.locator('.mv-warning').first().innerText(), 'Bukan untuk diagnosis')
-  const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Buka folder' }).click()])
+  const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Buka folder', exact: true }).click()])
   await chooser.setFiles(plain.root)
   await pane(0).shows('C 40 W 400', '.mv-br')
   await pane(0).stage.hover()

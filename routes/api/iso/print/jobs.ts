@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { Type } from '@sinclair/typebox'
 import { SIGNED_LINK } from '../../../../plugins/auth.ts'
+import { studiesOfPrint } from '../../../../src/audit/event.ts'
 import { parseAccessionNumbers } from '../../../../src/dicom/accession-number.ts'
 import { MkisoError } from '../../../../src/errors.ts'
 import { PRINT_EXAMPLE, PrintState, printState } from '../../../../src/http/print-state.ts'
@@ -20,7 +21,7 @@ const OfStudies = Type.Object({ accession_number: Type.Optional(AccessionNumberL
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   const common = { tags: ['disc'], security: [{ apiKey: [] }] }
-  const REFUSALS = ['INVALID_ACCESSION_NUMBER', ...SIGNED_LINK_ERRORS, 'TOO_MANY_REQUESTS'] as const
+  const REFUSALS = ['INVALID_ACCESSION_NUMBER', ...SIGNED_LINK_ERRORS, 'TOO_MANY_REQUESTS', 'AUDIT_FAILED'] as const
 
   const isOf = (job: PrintJob, list: string): boolean => studySetOf(parseAccessionNumbers(list, app.config.server.max_accessions)) === job.studySet
 
@@ -29,6 +30,13 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const job = app.prints.get(id)
     if (job === undefined || (request.credential === SIGNED_LINK && !isOf(job, list ?? ''))) throw new MkisoError('NOT_FOUND', 'there is no print with this id')
     return job
+  }
+
+  /** Who has asked for a print stands in its own record; whoever else is told of whom it is gets one. */
+  const record = (request: FastifyRequest, jobs: readonly PrintJob[]): void => {
+    const told = jobs.map(job => job.record).filter(({ caller, patientName }) => patientName !== '' && JSON.stringify(caller) !== JSON.stringify(request.caller))
+    if (told.length === 0) return
+    app.audit.telling({ requestId: request.id, caller: request.caller, accessionNumbers: [...new Set(told.flatMap(one => one.accessionNumbers))] }, told.flatMap(studiesOfPrint))
   }
 
   app.get('/jobs', {
@@ -43,7 +51,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     }
   }, async (request, reply) => {
     const accessionNumbers = parseAccessionNumbers(request.query.accession_number, app.config.server.max_accessions)
-    return reply.header('cache-control', 'no-store').send({ jobs: app.prints.find(accessionNumbers).slice(0, MOST).map(job => printState(job)) })
+    const jobs = app.prints.find(accessionNumbers).slice(0, MOST)
+    record(request, jobs)
+    return reply.header('cache-control', 'no-store').send({ jobs: jobs.map(job => printState(job)) })
   })
 
   app.get('/jobs/:id', {
@@ -52,6 +62,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     schema: { ...common, summary: 'A print', params: Params, querystring: OfStudies, response: { ...errorResponses(...REFUSALS, 'NOT_FOUND'), 200: Job } }
   }, async (request, reply) => {
     const job = jobOf(request, request.params.id, request.query.accession_number)
+    record(request, [job])
     return reply.header('cache-control', 'no-store').send(printState(job))
   })
 
@@ -67,6 +78,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     }
   }, async (request, reply) => {
     const job = jobOf(request, request.params.id, request.query.accession_number)
+    record(request, [job])
     return reply.sendEvents({
       state: () => printState(job),
       ended: state => !isUnderWay(state),

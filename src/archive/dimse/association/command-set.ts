@@ -87,6 +87,11 @@ export function writeQuery (command: number, sopClassUid: string, messageId: num
   return write([[0x0002, uid(sopClassUid)], [0x0100, us(command)], [0x0110, us(messageId)], [0x0700, us(0)], [0x0800, us(1)]])
 }
 
+/** A C-ECHO-RQ (PS3.7 9.3.5.1). */
+export function writeEcho (sopClassUid: string, messageId: number): Buffer {
+  return write([[0x0002, uid(sopClassUid)], [0x0100, us(COMMAND.C_ECHO_RQ)], [0x0110, us(messageId)], [0x0800, us(NO_DATA_SET)]])
+}
+
 /** Element number in group 0000, and value. */
 type Element = readonly [number, Buffer]
 
