@@ -1,5 +1,8 @@
 /** Who has had what: the audit file, read from its end. */
 import { open } from 'node:fs/promises'
+import type { PrintRecord } from '../print/print-job.ts'
+import type { Activity } from '../work/activity.ts'
+import type { AuditedStudy } from './event.ts'
 
 export const HISTORY_KINDS = ['download', 'print', 'look'] as const
 export const HISTORY_OUTCOMES = ['success', 'failed', 'aborted', 'unknown', 'begun'] as const
@@ -109,4 +112,50 @@ function parsed (line: string): Fields | undefined {
     const value: unknown = JSON.parse(line)
     return isFields(value) ? value : undefined
   } catch { return undefined }
+}
+
+/** A print of the journal that has ended; the journal knows more of it than the audit does. */
+export function historyOfPrint (record: PrintRecord): HistoryEntry {
+  const { id, requestId, times, createdAt, state, accessionNumbers, patientName, studyInstanceUids, caller, images } = record
+  return {
+    at: times[state] ?? createdAt,
+    kind: 'print',
+    outcome: PRINT_OUTCOMES[state],
+    requestId,
+    activityId: id,
+    accessionNumbers,
+    patients: patientName === '' ? [] : [{ id: '', name: patientName }],
+    studies: studyInstanceUids.map(uid => ({ uid, accessionNumber: accessionNumbers.join(',') })),
+    by: caller,
+    images
+  }
+}
+
+const PRINT_OUTCOMES: Record<PrintRecord['state'], HistoryEntry['outcome']> = {
+  queued: 'begun', fetching: 'begun', sending: 'begun', sent: 'success', failed: 'failed', cancelled: 'aborted', unknown: 'unknown'
+}
+
+/** A download that has ended, as long as it is remembered. */
+export function historyOfDownload ({ id, requestId, accessionNumbers, caller, manifest, outcome, startedAt, endedAt, images }: Activity): HistoryEntry {
+  const studies = manifest?.studies ?? []
+  return {
+    at: (endedAt ?? startedAt).toISOString(),
+    kind: 'download',
+    outcome: outcome === undefined ? 'begun' : outcome.kind === 'cancelled' ? 'aborted' : outcome.kind,
+    requestId,
+    activityId: id,
+    accessionNumbers,
+    patients: studies.slice(0, 1).map(({ patient }) => ({ id: patient.patientId, name: patient.patientName })),
+    studies: studies.map(({ studyInstanceUid, accessionNumber }) => ({ uid: studyInstanceUid, accessionNumber })),
+    by: caller,
+    images: images.received === 0 ? undefined : images.received
+  }
+}
+
+/** For the record that whoever reads the history leaves. */
+export function studiesOfHistory (entries: readonly HistoryEntry[]): AuditedStudy[] {
+  return entries.flatMap(({ studies, patients: [patient = { id: '', name: '' }] }) => studies.map(({ uid, accessionNumber }) => ({
+    studyInstanceUid: uid, accessionNumber, description: '', patient: { patientId: patient.id, issuerOfPatientId: '', patientName: patient.name, birthDate: '', sex: '' },
+    archives: [], silent: [], instances: new Map()
+  })))
 }

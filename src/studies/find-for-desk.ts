@@ -5,7 +5,7 @@
 import pLimit from 'p-limit'
 import type { Archives, Asking } from '../archive/archive.ts'
 import type { StudySearch } from '../archive/study-search.ts'
-import { ACCESSION_NUMBER_MAX_LENGTH, ACCESSION_NUMBER_PATTERN } from '../dicom/accession-number.ts'
+import { checkAccessionNumber } from '../dicom/accession-number.ts'
 import { samePerson } from '../dicom/person.ts'
 import type { Patient, Study } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
@@ -38,7 +38,6 @@ export const MOST_STUDIES = 200
 const SHORTEST_NAME = 2
 /** Searches of one question at the same time. */
 const AT_ONCE = 2
-const ACCESSION_NUMBER = new RegExp(ACCESSION_NUMBER_PATTERN)
 
 /**
  * @throws MkisoError INVALID_REQUEST; as Archives.search
@@ -112,5 +111,7 @@ function nameOf ({ study }: DeskStudy): string { return study.patient.patientNam
 function compare (a: string, b: string): number { return a < b ? -1 : a > b ? 1 : 0 }
 
 function isAccessionNumber (text: string): boolean {
-  return text.length <= ACCESSION_NUMBER_MAX_LENGTH && ACCESSION_NUMBER.test(text)
+  try {
+    return checkAccessionNumber(text) === text && !text.includes(',')
+  } catch { return false }
 }
