@@ -4,7 +4,7 @@
  */
 import pLimit from 'p-limit'
 import type { Archives, Asking } from '../archive/archive.ts'
-import type { StudySearch } from '../archive/study-search.ts'
+import { isNamed, wordsOf, type StudySearch } from '../archive/study-search.ts'
 import { checkAccessionNumber } from '../dicom/accession-number.ts'
 import { samePerson } from '../dicom/person.ts'
 import type { Patient, Study } from '../dicom/study.ts'
@@ -51,7 +51,7 @@ export async function findForDesk (archives: Pick<Archives, 'search'>, search: S
   const atOnce = pLimit(AT_ONCE)
   const answers = await Promise.all(searchesOf(search).map(async one => await atOnce(async () => await archives.search(one, asking))))
   const found: readonly Found[] = answers.flatMap(({ studies }) => studies)
-  const studies = described(found.filter(({ patient }) => patientName === '' || isNamed(patient, patientName)))
+  const studies = described(found.filter(({ patient }) => patientName === '' || isNamed(patient.patientName, patientName)))
   return { studies: studies.slice(0, MOST_STUDIES), cut: answers.some(({ cut }) => cut) || studies.length > MOST_STUDIES }
 }
 
@@ -68,16 +68,6 @@ export function spellingsOf (name: string): string[] {
   const orders = words.length < 2 ? [words] : [words, [...words.slice(-1), ...words.slice(0, -1)]]
   const capital = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1).toLowerCase()
   return [...new Set(orders.flatMap(order => [order, order.map(word => word.toUpperCase()), order.map(capital)].map(spelled => spelled.join('^'))))]
-}
-
-function wordsOf (name: string): string[] {
-  return name.split(/[\s,^]+/).filter(word => word !== '')
-}
-
-/** Each word that was typed is the beginning of one of the name. */
-function isNamed ({ patientName }: Patient, typed: string): boolean {
-  const own = wordsOf(patientName.replaceAll('=', ' ')).map(word => word.toUpperCase())
-  return wordsOf(typed).every(word => own.some(one => one.startsWith(word.toUpperCase())))
 }
 
 function described (found: readonly Found[]): DeskStudy[] {
