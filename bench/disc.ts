@@ -68,7 +68,7 @@ export async function discCosts (images: number, rounds: number, folder: string,
     await timed(STEPS[5], async () => {
       await authorImage({ programs, tools: config.tools, iso: config.iso, log: silentLog }, { root, grafts: [], sortFile: join(folder, 'order'), largestFileBytes: 1_000_000 }, join(folder, 'head'), signal)
     })
-    const shown = await timed(VIEWER, async () => await placeViewer(root, { contents, web: NO_WEB_CONTENT, disc: config.disc, roomBytes: Infinity, log: silentLog, signal }))
+    const shown = await timed(VIEWER, async () => await placeViewer(root, { contents, web: NO_WEB_CONTENT, disc: config.disc, roomBytes: Infinity, headers: 'before', log: silentLog, signal }))
     const [index] = await timed(VIEWER_PAGE, () => renderPages({
       contents, disc: config.disc, web: NO_WEB_CONTENT, notListed: [], missing: 0, createdAt: new Date(), profile: undefined, viewer: undefined, pictures: shown.data
     }))

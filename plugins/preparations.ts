@@ -1,6 +1,7 @@
 /** Discs that are made for a page before its download asks for them. */
 import fp from 'fastify-plugin'
 import type { FastifyReply } from 'fastify'
+import type { DiscFormat } from '../src/disc/discs.ts'
 import type { Activity } from '../src/work/activity.ts'
 import { choiceOf, type ChoiceQuery } from '../src/disc/choice.ts'
 import { Preparations } from '../src/work/preparations.ts'
@@ -18,11 +19,12 @@ declare module 'fastify' {
 interface DownloadQuery extends ChoiceQuery {
   preparation?: string
   disc?: string
+  format?: DiscFormat
 }
 
 function trackDownload (this: FastifyReply, accessionNumbers: readonly string[], query: DownloadQuery): Activity {
   const { request, server } = this
-  const begun = request.method === 'HEAD' ? undefined : server.preparations.take(query.preparation, { accessionNumbers, disc: discNumber(query.disc), choice: choiceOf(query) })
+  const begun = request.method === 'HEAD' ? undefined : server.preparations.take(query.preparation, { accessionNumbers, disc: discNumber(query.disc), choice: choiceOf(query), format: query.format ?? 'iso' })
   return this.track('download', accessionNumbers, begun)
 }
 

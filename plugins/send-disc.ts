@@ -8,6 +8,7 @@ import parseRange from 'range-parser'
 import { silentArchives } from '../src/disc/contents.ts'
 import type { DiscRequest, OpenDisc } from '../src/disc/discs.ts'
 import { imageStream, type ByteRange } from '../src/disc/image/image.ts'
+import { ClientGoneError } from '../src/abort.ts'
 import { MkisoError } from '../src/errors.ts'
 import { Continuations } from '../src/work/continuations.ts'
 import type { LinkOfRequest } from './auth.ts'
@@ -19,7 +20,7 @@ const headers = {
   etag: Type.String({ description: 'Strong validator of the bytes, for If-Range.' }),
   'accept-ranges': Type.String({ description: 'bytes, when a broken download can go on (iso.keep_for).' }),
   link: Type.String({ description: 'The other discs of a set: first, prev, next, last.' }),
-  'x-mkiso-images': Type.String({ description: 'Number of DICOM files on the disc.' }),
+  'x-mkiso-images': Type.String({ description: 'Number of DICOM files on the disc; absent, like those below, for a ZIP that begins while images come.' }),
   'x-mkiso-discs': Type.String({ description: 'Number of discs of the set; absent when there is one.' }),
   'x-mkiso-not-listed': Type.String({ description: 'Number of files on the disc that its DICOMDIR could not list; absent when there is none.' }),
   'x-mkiso-patient-warning': PATIENT_WARNING,
@@ -27,16 +28,19 @@ const headers = {
   'x-mkiso-part': Type.String({ description: 'What is on the disc of a part of the study: `2 of 5 series, 3 of 240 images`; absent for the whole.' }),
   'x-mkiso-missing': Type.String({ description: 'Number of images that are missing, or `unknown` (disc.allow_incomplete); absent when there is none.' })
 }
-const content = { 'application/octet-stream': { schema: Type.String({ format: 'binary' }) } }
+const content = {
+  'application/octet-stream': { schema: Type.String({ format: 'binary' }) },
+  'application/zip': { schema: Type.String({ format: 'binary', description: 'format=zip' }) }
+}
 
 /** The successful answers of a route that sends a disc. */
 export const DISC_ANSWERS = {
-  200: { description: 'The disc image.', headers: { 'content-length': Type.Integer({ description: 'Exact size in bytes.' }), ...headers }, content },
+  200: { description: 'The disc image.', headers: { 'content-length': Type.Integer({ description: 'Exact size in bytes; absent for a ZIP that begins while images come.' }), ...headers }, content },
   206: { description: 'A part of the disc image, for a download that broke.', headers: { 'content-range': Type.String({ description: 'Which bytes of how many.' }), ...headers }, content }
 }
 
 export interface SendOptions {
-  /** Without `.iso`. */
+  /** Without `.iso` or `.zip`; not of an encrypted one, whose name tells nothing. */
   fileName: string
   linkOf: (disc: number, set: string) => string
 }
@@ -86,26 +90,40 @@ function createSendDisc (continuations: Continuations) {
     // for a client that has left while the disc was made, that event is over
     if (raw.destroyed) disc.close()
     const { sizeBytes } = disc.image
-    const range = rangeFor(request, this, disc, continuations)
+    const range = sizeBytes === undefined ? undefined : rangeFor(request, this, disc, sizeBytes, continuations)
+    if (request.method !== 'HEAD' && (range === undefined || range.first === 0)) continuations.begins(clientOf(request), disc.etag)
     guardLink(request, disc, range)
     if (request.activity !== undefined) this.server.audit.exporting(request.activity, request.caller, disc, range)
-    raw.setTimeout(this.server.config.server.writeTimeoutMs, () => { raw.destroy() })
+    raw.setTimeout(this.server.config.server.writeTimeoutMs, () => {
+      // one that waits for us, for the next image of a ZIP, is not slow
+      if (raw.writableLength > 0) raw.destroy()
+    })
     describe(this, disc, linkOf)
     this
-      .type('application/octet-stream')
-      .header('content-length', String(range === undefined ? sizeBytes : range.last - range.first + 1))
-      .header('content-disposition', contentDisposition(`${fileName}${disc.part === undefined ? '' : '-part'}${disc.discs > 1 ? `-${disc.disc}of${disc.discs}` : ''}.iso`))
+      .type(disc.format === 'zip' ? 'application/zip' : 'application/octet-stream')
+      .header('content-disposition', contentDisposition(nameOf(disc, fileName)))
+    if (sizeBytes !== undefined) this.header('content-length', String(range === undefined ? sizeBytes : range.last - range.first + 1))
     if (range !== undefined) this.status(206).header('content-range', `bytes ${range.first}-${range.last}/${sizeBytes}`)
     if (request.method === 'HEAD') return this.send(nothing())
     const { activity } = request
     activity?.streaming(sizeBytes, range?.first)
     const stream = imageStream(disc.image, range, bytes => { activity?.sent(bytes) })
-    const goesToTheEnd = range === undefined || range.last === sizeBytes - 1
+    if ('whole' in disc.image) void disc.image.whole.then(size => { activity?.streaming(size, activity.sentBytes) }, () => { /* the stream tells */ })
+    const goesToTheEnd = range === undefined || range.last + 1 === sizeBytes
     if (request.signedLink !== undefined) endOfLink = holdLink(this, request.signedLink, { etag: disc.etag, goesToTheEnd })
     // an answer that breaks in the middle has no error handler (measured)
-    stream.once('error', (error: Error) => { request.failure ??= toMkisoError(error) })
+    stream.once('error', (error: Error) => {
+      const failure = request.failure ??= toMkisoError(error)
+      if (!(error instanceof ClientGoneError)) request.log.error({ err: failure.cause ?? failure, code: failure.code, detail: failure.detail }, 'a disc broke off on its way out')
+    })
     return this.send(stream)
   }
+}
+
+/** With a password nothing about the patient can be read, not even in the name of the file. */
+function nameOf ({ format, encrypted, etag, part, disc, discs }: OpenDisc, fileName: string): string {
+  if (encrypted) return `studies-${etag.replace(/\W/g, '').slice(0, 6)}.zip`
+  return `${fileName}${part === undefined ? '' : '-part'}${discs > 1 ? `-${disc}of${discs}` : ''}.${format}`
 }
 
 /**
@@ -114,7 +132,7 @@ function createSendDisc (continuations: Continuations) {
  */
 function guardLink ({ signedLink: link, server: { linkUses } }: FastifyRequest, { etag, image: { sizeBytes } }: OpenDisc, range: ByteRange | undefined): void {
   if (link?.late === undefined) return
-  const first = link.late.code === 'LINK_USED' ? Math.max(1, sizeBytes - TAIL_BYTES) : 1
+  const first = link.late.code === 'LINK_USED' ? Math.max(1, (sizeBytes ?? Infinity) - TAIL_BYTES) : 1
   if (range === undefined || range.first < first || !linkUses.hasBegun(link.signature, etag)) throw link.late
 }
 
@@ -141,12 +159,12 @@ function describe (reply: FastifyReply, disc: OpenDisc, linkOf: SendOptions['lin
     reply.header('link', relations.filter(([, n]) => n >= 1 && n <= disc.discs).map(([rel, n]) => `<${linkOf(n, disc.set)}>; rel="${rel}"`).join(', '))
   }
   if (disc.notListed.length > 0) reply.header('x-mkiso-not-listed', String(disc.notListed.length))
-  const silent = silentArchives(disc.contents)
+  const silent = disc.contents === undefined ? [] : silentArchives(disc.contents)
   if (silent.length > 0) reply.header('x-mkiso-archive-silent', silent.join(', '))
   const { part } = disc
   if (part !== undefined) reply.header('x-mkiso-part', `${part.series} of ${part.ofSeries} series, ${part.images} of ${part.ofImages} images`)
   if (disc.missing !== 0) reply.header('x-mkiso-missing', String(disc.missing ?? 'unknown'))
-  reply.header('x-mkiso-images', String(disc.instances))
+  if (disc.instances !== undefined) reply.header('x-mkiso-images', String(disc.instances))
   reply.header('etag', disc.etag)
   deliverable(reply)
 }
@@ -163,20 +181,16 @@ function deliverable (reply: FastifyReply): void {
  * Bytes of two images in one file would be a disc that nobody can trust.
  * @throws MkisoError RANGE_NOT_SATISFIABLE
  */
-function rangeFor (request: FastifyRequest, reply: FastifyReply, disc: OpenDisc, continuations: Continuations): ByteRange | undefined {
-  const { sizeBytes } = disc.image
-  const client = clientOf(request)
+function rangeFor (request: FastifyRequest, reply: FastifyReply, disc: OpenDisc, sizeBytes: number, continuations: Continuations): ByteRange | undefined {
   const { range: header, 'if-range': ifRange } = request.headers
   const ranges = header === undefined || request.method === 'HEAD' ? -2 : parseRange(sizeBytes, header)
   const [range] = Array.isArray(ranges) && ranges.type === 'bytes' && ranges.length === 1 ? ranges : []
-  const sameImage = ifRange === undefined ? range?.start === 0 || continuations.hasBeginningOf(client, disc.etag) : ifRange === disc.etag
+  const sameImage = ifRange === undefined ? range?.start === 0 || continuations.hasBeginningOf(clientOf(request), disc.etag) : ifRange === disc.etag
   if (ranges === -1 && sameImage) {
     reply.header('content-range', `bytes */${sizeBytes}`)
     throw new MkisoError('RANGE_NOT_SATISFIABLE', `the disc has ${sizeBytes} bytes`)
   }
-  const part = range !== undefined && sameImage ? { first: range.start, last: range.end } : undefined
-  if (request.method !== 'HEAD' && (part === undefined || part.first === 0)) continuations.begins(client, disc.etag)
-  return part
+  return range !== undefined && sameImage ? { first: range.start, last: range.end } : undefined
 }
 
 function clientOf ({ ip, url, headers: { 'user-agent': program = '' } }: FastifyRequest): string {

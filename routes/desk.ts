@@ -4,14 +4,9 @@ import { addressOf } from '../src/dcmtk/peer.ts'
 import { errorResponses, LanguageCode, page } from '../src/http/schemas.ts'
 import { publisherOf } from '../src/print/relay.ts'
 
-/** Those that /download takes as `format`. */
-const DISC_FORMATS: readonly string[] = ['iso']
-
 const routes: FastifyPluginAsyncTypebox = async app => {
   const { config } = app
   if (!config.desk.enabled) return
-  // a form of discs that this service does not make is not offered
-  const zip = DISC_FORMATS.includes('zip')
   app.get('/desk', {
     schema: {
       tags: ['pages'],
@@ -19,7 +14,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       querystring: Type.Object({ lang: LanguageCode }),
       response: { ...errorResponses('TOO_MANY_REQUESTS'), 200: page('The page; what it shows comes with the key.') }
     }
-  }, async (_request, reply) => reply.sendScreen('desk', { most: config.server.max_accessions, destination: addressOf(publisherOf(config)), zip }))
+  }, async (_request, reply) => reply.sendScreen('desk', { most: config.server.max_accessions, destination: addressOf(publisherOf(config)) }))
 }
 
 export default routes

@@ -31,7 +31,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const asking = { signal: request.gone, log: request.log }
     const patient = await app.patientOfDownload(accessionNumbers, asking)
     const linkOf = (disc: number, set: string): string => withQuery('/look', request.url, { disc: String(disc), set })
-    const disc = await app.discs.openKept({ accessionNumbers, disc: discNumber(number), set, linkOf, check: patient.check, ...asking })
+    const disc = await app.discs.openKept({ format: 'iso', accessionNumbers, disc: discNumber(number), set, linkOf, check: patient.check, ...asking })
     if (disc === undefined) throw new MkisoError('NOT_KEPT')
     try {
       app.audit.looking(request, accessionNumbers, disc)

@@ -171,6 +171,21 @@ export async function readDisc (t: T, image: Buffer, programs: Programs): Promis
   writeFileSync(file, image)
   const root = join(folder, 'root')
   await extract(file, root, programs)
+  return await discIn(root)
+}
+
+/** Takes an archive apart with unzip, or 7z where it has a password. @throws Error when they find anything wrong with it */
+export async function readZip (t: T, archive: Buffer, programs: Programs, password?: string): Promise<Disc> {
+  const folder = temporaryFolder(t, 'zip')
+  const file = join(folder, 'disc.zip')
+  writeFileSync(file, archive)
+  const root = join(folder, 'root')
+  const result = password === undefined ? await programs.run('unzip', ['-q', file, '-d', root]) : await programs.run('7z', ['x', `-p${password}`, `-o${root}`, file])
+  if (result.exitCode !== 0) throw new Error(`the archive cannot be read: ${result.stdout} ${result.stderr}`)
+  return await discIn(root)
+}
+
+async function discIn (root: string): Promise<Disc> {
   const files = walk(root)
   const objects = await Promise.all(files.filter(path => path.startsWith('DICOM/')).map(async path => ({ path, object: await readObject(join(root, path)) })))
   return { root, files, objects, instances: new Map(objects.map(({ path, object }) => [object.sopInstanceUid, path])) }

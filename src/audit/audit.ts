@@ -11,7 +11,7 @@ import type { Log } from '../process.ts'
 import { PRODUCT } from '../product.ts'
 import { publisherOf } from '../print/relay.ts'
 import type { Caller } from '../work/caller.ts'
-import { studiesOf, studiesOnDisc, type AuditedStudy, type AuditEvent } from './event.ts'
+import { studiesOf, studiesOnDisc, type AuditedDisc, type AuditedStudy, type AuditEvent } from './event.ts'
 import { appendAuditLine } from './file.ts'
 import { auditMessage, type AuditSource } from './message.ts'
 import { parseSyslogTarget, syslogMessage, SyslogSender } from './syslog.ts'
@@ -26,7 +26,7 @@ export class Audit {
   readonly #log: Log
   readonly #source: AuditSource
   readonly #syslog: SyslogSender | undefined
-  readonly #given = new WeakMap<Activity, Given>()
+  readonly #given = new WeakMap<Activity, () => Given>()
 
   constructor (config: Config, log: Log) {
     const { audit, our_ae: { ae_title: aeTitle } } = config
@@ -47,8 +47,10 @@ export class Audit {
    * @param caller who takes it, who need not be the one that had it made (a page)
    * @throws MkisoError AUDIT_FAILED
    */
-  exporting (activity: Activity, caller: Caller, { contents, disc, discs, etag, image: { sizeBytes } }: OpenDisc, range: ByteRange | undefined): void {
-    this.#begin(activity, { caller, studies: studiesOnDisc(contents), disc: { number: disc, of: discs, sizeBytes, etag, range } })
+  exporting (activity: Activity, caller: Caller, disc: OpenDisc, range: ByteRange | undefined): void {
+    this.#begin(activity, () => ({
+      caller, ...auditedDisc(disc, range)
+    }))
   }
 
   /**
@@ -56,18 +58,18 @@ export class Audit {
    * @throws MkisoError AUDIT_FAILED
    */
   transferring (activity: Activity, manifest: Manifest): void {
-    this.#begin(activity, { caller: activity.caller, studies: studiesOf(manifest), disc: undefined })
+    const given: Given = { caller: activity.caller, studies: studiesOf(manifest), disc: undefined }
+    this.#begin(activity, () => given)
   }
 
   /**
    * Before the first image of a disc is shown.
    * @throws MkisoError AUDIT_FAILED
    */
-  looking ({ id: requestId, caller }: { id: string, caller: Caller }, accessionNumbers: readonly string[], { contents, disc, discs, etag, image: { sizeBytes } }: OpenDisc): void {
+  looking ({ id: requestId, caller }: { id: string, caller: Caller }, accessionNumbers: readonly string[], disc: OpenDisc): void {
     if (!this.#enabled) return
     this.#require(this.#record({
-      kind: 'look', phase: 'begin', at: new Date(), requestId, activityId: requestId, caller, accessionNumbers, studies: studiesOnDisc(contents),
-      disc: { number: disc, of: discs, sizeBytes, etag, range: undefined }, destination: undefined,
+      kind: 'look', phase: 'begin', at: new Date(), requestId, activityId: requestId, caller, accessionNumbers, ...auditedDisc(disc, undefined), destination: undefined,
       outcome: undefined, code: undefined, sentBytes: undefined, sentInstances: undefined
     }))
   }
@@ -100,19 +102,23 @@ export class Audit {
   ended (activity: Activity): void {
     if (!this.#enabled) return
     const { outcome } = activity
+    const about = this.#about(activity)
+    const given = this.#given.get(activity)?.()
+    // what was given out is done with; a finished activity is remembered
+    this.#given.delete(activity)
     this.#record({
-      ...this.#about(activity),
+      ...about,
       phase: 'end',
       outcome: outcome?.kind === 'cancelled' ? 'aborted' : outcome?.kind ?? 'failed',
       code: outcome?.kind === 'failed' ? outcome.code : undefined,
-      sentBytes: activity.kind === 'download' && this.#given.has(activity) ? activity.sentBytes - (this.#given.get(activity)?.disc?.range?.first ?? 0) : undefined,
+      sentBytes: activity.kind === 'download' && given !== undefined ? activity.sentBytes - (given.disc?.range?.first ?? 0) : undefined,
       sentInstances: activity.kind === 'print' ? activity.sentImages : undefined
     })
   }
 
   async close (): Promise<void> { await this.#syslog?.close() }
 
-  #begin (activity: Activity, given: Given): void {
+  #begin (activity: Activity, given: () => Given): void {
     if (!this.#enabled) return
     this.#given.set(activity, given)
     this.#require(this.#record({ ...this.#about(activity), phase: 'begin', outcome: undefined, code: undefined, sentBytes: undefined, sentInstances: undefined }))
@@ -124,7 +130,7 @@ export class Audit {
 
   #about (activity: Activity): About {
     const { kind, requestId, id, accessionNumbers, manifest } = activity
-    const { caller, studies, disc } = this.#given.get(activity) ?? { caller: activity.caller, studies: studiesOf(manifest), disc: undefined }
+    const { caller, studies, disc } = this.#given.get(activity)?.() ?? { caller: activity.caller, studies: studiesOf(manifest), disc: undefined }
     return { kind, at: new Date(), requestId, activityId: id, caller, accessionNumbers, studies, disc, destination: kind === 'print' ? this.#publisher : undefined }
   }
 
@@ -148,5 +154,13 @@ export class Audit {
       this.#log.error({ err: error, file, request_id: event.requestId }, 'the audit file cannot be written')
       return error instanceof Error ? error : new Error(String(error))
     }
+  }
+}
+
+/** Of one that grows nobody knows yet what it will hold: the archive's word for it, and at the end what it held. */
+function auditedDisc (disc: OpenDisc, range: ByteRange | undefined): Pick<AuditEvent, 'studies'> & { disc: AuditedDisc } {
+  return {
+    studies: disc.contents === undefined ? studiesOf(disc.manifest) : studiesOnDisc(disc.contents),
+    disc: { number: disc.disc, of: disc.discs, format: disc.format, encrypted: disc.encrypted, sizeBytes: disc.image.sizeBytes, etag: disc.etag, range }
   }
 }

@@ -2,6 +2,7 @@
 import type { Activity } from '../work/activity.ts'
 import type { Manifest, Patient, Study } from '../dicom/study.ts'
 import type { DiscContents } from '../disc/contents.ts'
+import type { DiscFormat } from '../disc/discs.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { PrintRecord } from '../print/print-job.ts'
 import type { Caller } from '../work/caller.ts'
@@ -26,7 +27,11 @@ export interface AuditedDisc {
   /** This disc's number in its set, from 1. */
   number: number
   of: number
-  sizeBytes: number
+  format: DiscFormat
+  /** Encrypted with a password, which stands nowhere. */
+  encrypted: boolean
+  /** undefined for a ZIP that grows, and at the end for one that never became whole. */
+  sizeBytes: number | undefined
   /** The same for the same bytes: the parts of one download belong together by it. */
   etag: string
   /** The part that was asked for, first and last byte from 0; undefined for all. */

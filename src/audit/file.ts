@@ -37,6 +37,6 @@ export function auditLine (event: AuditEvent): Record<string, unknown> {
   }
 }
 
-function discLine ({ number, of, sizeBytes, etag, range }: AuditedDisc): Record<string, unknown> {
-  return { number, of, size_bytes: sizeBytes, etag, first_byte: range?.first, last_byte: range?.last }
+function discLine ({ number, of, format, encrypted, sizeBytes, etag, range }: AuditedDisc): Record<string, unknown> {
+  return { number, of, format, encrypted: encrypted ? true : undefined, size_bytes: sizeBytes, etag, first_byte: range?.first, last_byte: range?.last }
 }

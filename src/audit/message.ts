@@ -93,7 +93,8 @@ function transfer (event: AuditEvent, source: AuditSource): string[] {
 function identification ({ at, outcome = 'success', code, disc, sentBytes, sentInstances }: AuditEvent, id: ReturnType<typeof DCM>, action: string): string {
   const description = [
     ...code === undefined ? outcome === 'aborted' ? ['the client has left, or the request was cancelled'] : [] : [code],
-    ...disc?.range === undefined ? [] : [`bytes ${disc.range.first}-${disc.range.last} of ${disc.sizeBytes}`],
+    ...disc?.range === undefined ? [] : [`bytes ${disc.range.first}-${disc.range.last} of ${disc.sizeBytes ?? 'an unknown number'}`],
+    ...disc?.encrypted === true ? ['encrypted with a password'] : [],
     ...sentBytes === undefined ? [] : [`${sentBytes} bytes sent`],
     ...sentInstances === undefined ? [] : [`${sentInstances} instances sent`]
   ].join('; ')
@@ -129,7 +130,7 @@ function studyObject (study: AuditedStudy, { requestId, disc }: AuditEvent): str
     element('ParticipantObjectIDTypeCode', DCM('110180', 'Study Instance UID')),
     // the schema wants a name
     text('ParticipantObjectName', study.description === '' ? study.accessionNumber : study.description),
-    detail('RequestID', requestId), ...disc === undefined ? [] : [detail('Disc', `${disc.number} of ${disc.of}`), detail('DiscETag', disc.etag)],
+    detail('RequestID', requestId), ...disc === undefined ? [] : [detail('Disc', `${disc.number} of ${disc.of}`), detail('DiscETag', disc.etag), detail('Format', disc.encrypted ? `${disc.format}, encrypted` : disc.format)],
     element('ParticipantObjectDescription', {},
       element('Accession', { Number: study.accessionNumber }),
       ...instanceCount(study) === 0 ? [element('SOPClass', { NumberOfInstances: 0 })] : [...study.instances].map(([uid, count]) => element('SOPClass', { UID: uid === '' ? undefined : uid, NumberOfInstances: count }))))

@@ -8,7 +8,7 @@ export type Command = typeof COMMANDS[number]
 export const USAGE = `${PRODUCT.name} ${PRODUCT.version}
 
   mkiso [serve]                               run the service
-  mkiso make ACCESSION[,ACCESSION] [-o FILE]  make a disc image into a file
+  mkiso make ACCESSION[,ACCESSION] [-o FILE]  make a disc image, or a ZIP, into a file
   mkiso link ACCESSION[,ACCESSION] --for 24h  make a link for somebody who has no key, with a QR code
   mkiso doctor                                ask PACS, publisher, HIS, programs, ports and disk, and say what to change
   mkiso COMMAND --help                        more about a command
@@ -26,14 +26,17 @@ export const COMMAND_USAGE: Record<Command, string> = {
 
 Runs the service until SIGTERM or Ctrl-C: no new work, downloads under way have server.shutdown_grace, exit 0.
 `,
-  make: `mkiso make ACCESSION[,ACCESSION] [-o FILE] [--disc N] [--force] [--key-file FILE] [--verbose] [--config FILE]
+  make: `mkiso make ACCESSION[,ACCESSION] [-o FILE] [--disc N] [--password-file FILE] [--force] [--key-file FILE] [--verbose]
+           [--config FILE]
 
-Makes a disc image into a file, with the same checks as a download. Where the service runs on this machine, it is asked, and its key is
+Makes a disc image, or with a FILE that ends in .zip the same files as a ZIP, into a file, with the same checks as a download. Where the service runs on this machine, it is asked, and its key is
 taken from the configuration; else the disc is made here and now. The file appears under its name when it is whole and has been read back;
 until then it is FILE.part. Ctrl-C leaves nothing.
 
   -o, --output FILE   the file; default ACCESSION.iso in this folder
   --disc N            disc N of a set (disc.capacity)
+  --password-file FILE
+                      file with a password of 8 to 99 characters: the ZIP is encrypted with it (AES-256)
   -f, --force         replace FILE when it exists
   --key-file FILE     file with the service's key, where the configuration does not hold it
   -v, --verbose       the log of a disc that is made here, on standard error
@@ -74,6 +77,7 @@ const OPTIONS = {
   version: { type: 'boolean' },
   output: { type: 'string', short: 'o' },
   disc: { type: 'string' },
+  'password-file': { type: 'string' },
   force: { type: 'boolean', short: 'f' },
   'key-file': { type: 'string' },
   verbose: { type: 'boolean', short: 'v' },
@@ -94,7 +98,7 @@ type Option = keyof typeof OPTIONS
 const GENERAL: readonly Option[] = ['config', 'check-config', 'help', 'version']
 const OF_COMMAND: Record<Command, readonly Option[]> = {
   serve: [],
-  make: ['output', 'disc', 'force', 'key-file', 'verbose'],
+  make: ['output', 'disc', 'password-file', 'force', 'key-file', 'verbose'],
   link: ['for', 'once', 'format', 'series', 'modality', 'direct', 'output', 'force', 'qr', 'base'],
   doctor: ['accession', 'json']
 }

@@ -3,6 +3,8 @@ import type { Readable } from 'node:stream'
 import { request } from 'undici'
 import type { ActivityState } from '../http/activity-state.ts'
 import { ERRORS, type ErrorCode } from '../errors.ts'
+import type { DiscFormat } from '../disc/discs.ts'
+import { PASSWORD_HEADER } from '../http/disc-format.ts'
 import type { ErrorBody } from '../http/schemas.ts'
 import { EXIT } from './exit-codes.ts'
 import type { Source } from './source.ts'
@@ -28,6 +30,9 @@ export interface DownloadOptions {
   accessionNumbers: readonly string[]
   /** Of a set. */
   disc: string | undefined
+  format: DiscFormat
+  /** Of a ZIP. */
+  password: string | undefined
   signal: AbortSignal
   onState: (state: ActivityState) => void
 }
@@ -44,12 +49,13 @@ const GOODBYE_MS = 2_000
  * @throws the signal's reason
  */
 export async function download (source: Source, options: DownloadOptions): Promise<Download> {
-  const { accessionNumbers, disc, signal } = options
+  const { accessionNumbers, disc, format, password, signal } = options
   const url = new URL(PROGRESS, source.url)
   url.searchParams.set('accession_number', accessionNumbers.join(','))
   if (disc !== undefined) url.searchParams.set('disc', disc)
+  if (format === 'zip') url.searchParams.set('format', format)
   const link = await prepare(source, url, options)
-  const { statusCode, headers, body } = await ask(source, new URL(link, source.url), signal)
+  const { statusCode, headers, body } = await ask(source, new URL(link, source.url), signal, password === undefined ? {} : { [PASSWORD_HEADER]: password })
   if (statusCode !== 200) throw refused(statusCode, await body.text(), source)
   const count = (name: string): number => Number(headers[name] ?? 0)
   return {
@@ -82,7 +88,8 @@ async function prepare (source: Source, url: URL, { signal, onState }: DownloadO
       id = state.id
       onState(state)
       if (state.error !== undefined) throw refused(ERRORS[state.error.code].status, JSON.stringify(state.error), source)
-      if (state.link !== undefined) return state.link
+      // a ZIP could be fetched before; whoever verifies it wants to know its size, and on this machine nothing is gained
+      if (state.link !== undefined && state.size_bytes !== undefined) return state.link
       if (state.outcome !== undefined) throw new RefusedError(`the disc was given up (${state.outcome}${state.cancelled_by === undefined ? '' : ` by the ${state.cancelled_by}`})`, EXIT.failed)
     }
   } catch (error) {
@@ -104,9 +111,9 @@ async function * events (body: Readable): AsyncGenerator<State> {
   }
 }
 
-async function ask (source: Source, url: URL, signal: AbortSignal): ReturnType<typeof request> {
+async function ask (source: Source, url: URL, signal: AbortSignal, headers: Record<string, string> = {}): ReturnType<typeof request> {
   try {
-    return await request(url, { headers: source.headers, headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS, signal })
+    return await request(url, { headers: { ...source.headers, ...headers }, headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS, signal })
   } catch (error) {
     signal.throwIfAborted()
     throw silent(source, error)

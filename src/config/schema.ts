@@ -188,6 +188,7 @@ export const ConfigSchema = Type.Object({
     disk_reserve: size('1G', 'Stays free in temp_dir: kept retrievals go, and new ones are refused (507), before less is free.')
   }),
   disc: section('What is on the disc.', {
+    format: choice('iso', ['iso', 'zip'], 'What pages offer first. iso: an image to be burnt. zip: the same files for a stick, mail or a telephone, which begins with the first image; not split by capacity.'),
     institution: text('', 'Name of the institution, for the first page.'),
     contact: text('', 'Whom to call about the disc: telephone, mail.'),
     privacy_note: text('', 'A sentence about privacy for the first page; empty for none.'),

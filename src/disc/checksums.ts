@@ -1,12 +1,11 @@
 /** SHA256.TXT: a checksum of every file of the disc, in the form that `sha256sum -c` reads. */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import pLimit from 'p-limit'
-import { filesOf, type DiscContents } from './contents.ts'
-import { PIXELS_FOLDER } from './viewer/plan.ts'
+import type { RootFile } from './root.ts'
 
 export const CHECKSUM_FILE = 'SHA256.TXT'
 const AT_ONCE = 2
@@ -34,20 +33,12 @@ async function sha256 (path: string): Promise<string> {
   return hash.digest('hex')
 }
 
-/** @param grafts folders of this machine and where they are on the disc */
-export async function writeChecksums (sums: Checksums, contents: DiscContents, root: string, grafts: ReadonlyArray<{ path: string, folder: string }>): Promise<void> {
-  // the images' sums are those of the files that they are links to, which were read while others arrived
-  const sources = new Map(filesOf(contents).map(({ fileId, sourcePath }) => [fileId, sourcePath]))
+/**
+ * Writes the list into the root of the disc.
+ * @param sumOf SHA-256 of a file of the disc, hexadecimal
+ */
+export async function writeChecksums (files: readonly RootFile[], sumOf: (file: RootFile) => Promise<string>, root: string): Promise<void> {
   const lines: string[] = []
-  for (const { path, folder } of [{ path: root, folder: '' }, ...grafts]) {
-    for (const entry of (await readdir(path, { recursive: true, withFileTypes: true })).sort((a, b) => join(a.parentPath, a.name) < join(b.parentPath, b.name) ? -1 : 1)) {
-      if (!entry.isFile()) continue
-      const file = join(entry.parentPath, entry.name)
-      const name = join(folder, file.slice(path.length + 1))
-      // on the disc a header lies before it, and what follows is the image, which is listed by its own name
-      if (name.startsWith(`${PIXELS_FOLDER}/`) && name.endsWith('.BMP')) continue
-      lines.push(`${await sums.of(sources.get(name) ?? file)}  ${name}`)
-    }
-  }
+  for (const file of files) lines.push(`${await sumOf(file)}  ${file.name}`)
   await writeFile(join(root, CHECKSUM_FILE), `${lines.join('\n')}\n`)
 }

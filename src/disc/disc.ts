@@ -1,39 +1,24 @@
 /** Makes one disc: a folder that becomes the root of the image, what is grafted beside it, and the image's directories. */
 import { randomUUID } from 'node:crypto'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import type { Config } from '../config/schema.ts'
+import { join } from 'node:path'
 import type { ToolContext } from '../dcmtk/peer.ts'
 import { MkisoError } from '../errors.ts'
 import { writeChecksums, type Checksums } from './checksums.ts'
 import { filesOf, type DiscContents } from './contents.ts'
-import { buildDicomdir, type NotListed } from './dicomdir/dicomdir.ts'
+import type { NotListed } from './dicomdir/dicomdir.ts'
 import { authorImage } from './image/author.ts'
 import type { Image } from './image/image.ts'
 import { linkFiles } from './layout.ts'
 import type { ShownDisc } from './look/shown-disc.ts'
-import { renderPages, type PageInput } from './pages/pages.ts'
-import { profileOf } from './profile.ts'
-import { placeViewer, type ShownPictures } from './viewer/disc-viewer.ts'
+import { filesOfRoot, fillRoot, type RootOptions } from './root.ts'
 import { PIXELS_FOLDER } from './viewer/plan.ts'
-import { VIEWER_FOLDER, viewerFault, type Viewer } from './viewer.ts'
-import type { Renderer } from './web/renderer.ts'
-import { NO_WEB_CONTENT, placeWebContent, type WebContent } from './web/web-content.ts'
 import { largestOf } from '../numbers.ts'
 
-export interface DiscOptions {
-  config: Config
-  contents: DiscContents
+export interface DiscOptions extends Omit<RootOptions, 'headers' | 'hasPicture'> {
   /** On the file system of the images; what is in it goes first. Its owner removes it. */
   folder: string
-  viewer: Viewer | undefined
-  /** Room for what the page's own viewer needs beside the images, bytes; undefined where it is left out. */
-  viewerRoomBytes: number | undefined
-  renderer: Renderer | undefined
   checksums: Checksums | undefined
-  /** Images that the archive did not deliver; undefined where nobody can tell. */
-  missing: number | undefined
-  signal: AbortSignal
 }
 
 export interface Disc {
@@ -49,36 +34,20 @@ export interface Disc {
 
 /** @throws MkisoError ISO_CREATION_FAILED */
 export async function makeDisc (context: ToolContext, options: DiscOptions): Promise<Disc> {
-  const { config, contents, folder, viewer, renderer, checksums, missing, signal } = options
+  const { config, contents, folder, checksums, signal } = options
   const root = join(folder, 'root')
   await rm(folder, { recursive: true, force: true })
   await mkdir(root, { recursive: true, mode: 0o700 })
   linkFiles(contents, root)
-  const web = renderer === undefined ? NO_WEB_CONTENT : await placeWebContent(renderer, contents, root)
-  signal.throwIfAborted()
-  const shown = await shownBy(context, options, root, web)
-  const { bytes, notListed } = buildDicomdir(contents, config.iso.volume_id)
-  await writeFile(join(root, 'DICOMDIR'), bytes)
-  for (const { fileId, reason } of notListed) context.log.warn({ file: fileId, reason }, 'the DICOMDIR does not list a file')
+  const { shown, page, grafts, notListed } = await fillRoot(context, root, { ...options, headers: 'before' })
   const files = filesOf(contents)
-  const program = config.disc.viewer_program !== '' && await viewerFault(config.iso.microdicom_path, config.disc.viewer_program) === undefined ? config.disc.viewer_program : ''
-  const page: PageInput = {
-    contents,
-    disc: config.disc,
-    web,
-    notListed,
-    missing,
-    createdAt: new Date(),
-    profile: profileOf(files),
-    viewer: viewer === undefined ? undefined : { folder: VIEWER_FOLDER, program },
-    pictures: shown?.data
+  if (checksums !== undefined) {
+    // the images' sums are those of the files that they are links to, which were read while others arrived
+    const sources = new Map(files.map(({ fileId, sourcePath }) => [fileId, sourcePath]))
+    // on the disc a header lies before a bitmap, and what follows is the image, which is listed by its own name
+    const listed = (await filesOfRoot(root, grafts)).filter(({ name }) => !name.startsWith(`${PIXELS_FOLDER}/`) || !name.endsWith('.BMP'))
+    await writeChecksums(listed, async ({ name, path }) => await checksums.of(sources.get(name) ?? path), root)
   }
-  for (const { path, text } of renderPages(page)) {
-    await mkdir(dirname(join(root, path)), { recursive: true })
-    await writeFile(join(root, path), text)
-  }
-  const grafts = viewer === undefined ? [] : [{ path: viewer.path, folder: VIEWER_FOLDER }]
-  if (checksums !== undefined) await writeChecksums(checksums, contents, root, grafts)
   const sortFile = join(folder, 'order')
   // the DICOMDIR first; what has no weight follows in the order of its names, which is the order of the DICOMDIR. A line for each image says the
   // same, but genisoimage compares every file with every line: 600 images took three times as long (measured)
@@ -89,19 +58,6 @@ export async function makeDisc (context: ToolContext, options: DiscOptions): Pro
   return { root, image, etag: `"${randomUUID()}"`, notListed, shown: shown === undefined ? undefined : { root, spans: shown.spans, page } }
 }
 
-/** @returns undefined without the viewer; its failure is no reason to have no disc */
-async function shownBy ({ log }: ToolContext, { config, contents, viewerRoomBytes, signal }: DiscOptions, root: string, web: WebContent): Promise<ShownPictures | undefined> {
-  if (!config.disc.viewer || viewerRoomBytes === undefined) return undefined
-  try {
-    return await placeViewer(root, { contents, web, disc: config.disc, roomBytes: viewerRoomBytes, log, signal })
-  } catch (error) {
-    signal.throwIfAborted()
-    log.error({ err: error }, 'the disc is made without its viewer')
-    await rm(join(root, PIXELS_FOLDER), { recursive: true, force: true })
-    return undefined
-  }
-}
-
 /**
  * The last guard: the image holds every file of the file-set, whole.
  * @throws MkisoError ISO_CREATION_FAILED, which is a fault of ours
@@ -110,7 +66,7 @@ export function guardAllOnImage ({ segments }: Image, root: string, contents: Di
   const bytesByPath = new Map<string, number>()
   for (const segment of segments) {
     // headers of the viewer, which are in no file
-    if ('bytes' in segment) continue
+    if (!('path' in segment)) continue
     const { path, lengthBytes } = segment
     const text = path.toString()
     bytesByPath.set(text, (bytesByPath.get(text) ?? 0) + lengthBytes)

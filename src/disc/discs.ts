@@ -16,7 +16,7 @@ import type { StudyStore } from '../studies/study-store.ts'
 import { choiceKey, guardChoice, knowsEverySeries, type Choice } from './choice.ts'
 import { filesOf, type DiscContents, type Part } from './contents.ts'
 import type { NotListed } from './dicomdir/dicomdir.ts'
-import type { Image } from './image/image.ts'
+import type { GrowingImage, Image } from './image/image.ts'
 import type { ShownDisc } from './look/shown-disc.ts'
 import { Material } from './material.ts'
 
@@ -26,7 +26,16 @@ export interface DiscsOptions extends ToolContext {
   workDir: string
 }
 
+/** An image to be burnt, or the same file-set as an archive for stick, mail and telephone. */
+export const DISC_FORMATS = ['iso', 'zip'] as const
+export type DiscFormat = typeof DISC_FORMATS[number]
+
 export interface DiscRequest {
+  format: DiscFormat
+  /** Of a ZIP that is to be encrypted. */
+  password?: string | undefined
+  /** A ZIP is of no use before it is whole: for a part of it, or where its end could not be told from its breaking off. */
+  whole?: boolean | undefined
   accessionNumbers: readonly string[]
   /** As HoldOptions.resuming. */
   resuming?: boolean | undefined
@@ -45,11 +54,14 @@ export interface DiscRequest {
   watch?: Pick<Watch, 'onManifest' | 'onProgress' | 'onComplete'> | undefined
 }
 
-/** A disc that can be sent; it must be closed. */
+/** A disc that can be sent; it must be closed. A ZIP may still grow: then nobody knows yet what it will hold. */
 export interface OpenDisc {
-  /** What is on this disc of the set. */
-  contents: DiscContents
-  image: Image
+  format: DiscFormat
+  /** Encrypted with a password. */
+  encrypted: boolean
+  /** What is on this disc of the set; undefined while it grows. */
+  readonly contents: DiscContents | undefined
+  image: Image | GrowingImage
   /** A strong validator: the same for the same bytes (RFC 9110 8.8.3). */
   etag: string
   manifest: Manifest
@@ -57,14 +69,15 @@ export interface OpenDisc {
   /** This disc's number, from 1, and how many the set has. */
   disc: number
   discs: number
-  instances: number
-  notListed: readonly NotListed[]
+  /** undefined while it grows. */
+  readonly instances: number | undefined
+  readonly notListed: readonly NotListed[]
   /** The set that it belongs to, the same for the same discs of the same studies. */
   set: string
   /** Images that are missing, with disc.allow_incomplete: 0 for none, undefined where nobody can tell. */
-  missing: number | undefined
-  /** How much of the studies is on the set; undefined for all. */
-  part: Part | undefined
+  readonly missing: number | undefined
+  /** How much of the studies is on the set; undefined for all, and while it grows. */
+  readonly part: Part | undefined
   /** Was made before this request, which may go on with bytes that an earlier one got. */
   kept: boolean
   close (): void
@@ -113,7 +126,7 @@ export class Discs {
   /** As {@link open} where nothing must be moved for it; @returns undefined where something must. */
   async openKept (request: DiscRequest): Promise<OpenDisc | undefined> {
     const holding = await this.#options.studies.holdKept(request.accessionNumbers, withChoice(request))
-    return holding === undefined ? undefined : await this.#open(request, holding)
+    return holding === undefined ? undefined : await this.#open({ ...request, whole: true }, holding)
   }
 
   /** Waits until everything that was made has been removed. */
@@ -146,6 +159,8 @@ export class Discs {
       }
     }
     try {
+      if (request.format === 'zip') return await this.#openZip(request, holding, shared, { close, again })
+      shared.material.expectImage()
       const { contents: set, missing } = await abortable(shared.material.ready, signal)
       const name = nameOfSet(set)
       const contents = choose(set, name, request)
@@ -158,12 +173,46 @@ export class Discs {
       }, 'iso created')
       const { disc, discs, part, patients: [first] } = contents
       return {
-        contents, image, etag, manifest: holding.manifest, patient: first?.patient ?? NOBODY, disc, discs, instances, notListed, set: name, part, missing, kept, shown,
+        format: 'iso', encrypted: false, contents, image, etag, manifest: holding.manifest, patient: first?.patient ?? NOBODY, disc, discs, instances, notListed, set: name, part, missing, kept, shown,
         close, again, gone: shared.gone.signal
       }
     } catch (error) {
       close()
       throw error
+    }
+  }
+
+  /** Resolves with the first image; with the last byte where it must be whole. */
+  async #openZip (request: DiscRequest, { manifest }: Holding, { material, gone }: Shared, holds: Pick<OpenDisc, 'close' | 'again'>): Promise<OpenDisc> {
+    const { disc = 1, password, whole = false, signal, log } = request
+    if (disc !== 1) throw new MkisoError('INVALID_REQUEST', 'a ZIP is not split into a set: leave the number of the disc out')
+    const made = material.zip()
+    const kept = made.facts !== undefined
+    // a part says of how much it is a part, which is known in the end
+    await abortable(whole || request.choice !== undefined ? made.zip.done : made.zip.begun, signal)
+    if (material.planned) request.watch?.onComplete()
+    log.info({ kept, whole: made.facts !== undefined, encrypted: password !== undefined }, 'zip begun')
+    const patient = (): Patient => made.facts?.contents.patients[0]?.patient ?? manifest.studies[0]?.patient ?? NOBODY
+    return {
+      format: 'zip',
+      encrypted: password !== undefined,
+      get contents () { return made.facts?.contents },
+      image: made.zip.image(password),
+      etag: made.zip.etag(password),
+      manifest,
+      get patient () { return patient() },
+      disc: 1,
+      discs: 1,
+      get instances () { return made.facts === undefined ? undefined : filesOf(made.facts.contents).length },
+      get notListed () { return made.facts?.notListed ?? [] },
+      set: '',
+      // while it grows nobody can tell; its pages do
+      get missing () { return made.facts === undefined ? 0 : made.facts.missing },
+      get part () { return made.facts?.contents.part },
+      kept,
+      shown: undefined,
+      ...holds,
+      gone: gone.signal
     }
   }
 

@@ -84,7 +84,8 @@ export function inReadingOrder (instances: readonly Instance[]): Instance[] {
   return [...instances].sort((a, b) => (a.instanceNumber ?? Infinity) - (b.instanceNumber ?? Infinity) || compare(a.sopInstanceUid, b.sopInstanceUid))
 }
 
-function component (prefix: string, index: number): string {
+/** A File ID component. @param index from 0 */
+export function component (prefix: string, index: number): string {
   return prefix + String(index + 1).padStart(6, '0')
 }
 

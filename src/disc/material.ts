@@ -14,14 +14,25 @@ import type { HeldFile } from '../studies/complete-studies.ts'
 import type { Holding } from '../studies/holding.ts'
 import { Checksums } from './checksums.ts'
 import { choosePart, chosenFiles, isChosen, type Choice } from './choice.ts'
-import { filesOf, type DiscContents } from './contents.ts'
+import { filesOf, type DiscContents, type Part } from './contents.ts'
 import { CAPACITY_BYTES, planSet, roomBytes, type SetOptions } from './disc-set.ts'
 import { makeDisc, type Disc } from './disc.ts'
-import { inReadingOrder, type StudySources } from './layout.ts'
+import { inReadingOrder, layOut, type StudySources } from './layout.ts'
 import { withNamesFromFiles } from './names-from-files.ts'
+import { fillRoot } from './root.ts'
 import { asItCame, Decoder } from './uncompress.ts'
 import { findViewer, type Viewer } from './viewer.ts'
 import { Renderer } from './web/renderer.ts'
+import { DiscZip } from './zip/disc-zip.ts'
+
+interface Received {
+  studies: StudySources[]
+  /** What must be on the discs. */
+  received: HeldFile[]
+  part: Part | undefined
+  /** undefined where nobody can tell. */
+  missing: number | undefined
+}
 
 interface Ready {
   contents: DiscContents[]
@@ -43,8 +54,15 @@ export class Material {
   readonly #decoder: Decoder | undefined
   readonly #discs = new Map<number, Promise<Disc>>()
   #planned = false
-  /** Settles when every image is here and the set of discs is planned; rejects as the retrieval does. */
+  /** Settles when every image is here and is what it shall be; rejects as the retrieval does. */
+  readonly #received: Promise<Received>
+  /** Settles when the set of discs is planned too. */
   readonly ready: Promise<Ready>
+  readonly #holding: Holding
+  readonly #zips = new Set<DiscZip>()
+  /** Files whose checksums an image will want. */
+  readonly #unread: string[] = []
+  #images = false
 
   /**
    * @param choice undefined for the whole studies
@@ -68,9 +86,43 @@ export class Material {
       : new Renderer({ programs, dcmtk, tools: config.tools, pictures, folder: join(folder, 'pictures'), log, signal }, middlesOf(holding.manifest))
     this.#checksums = config.iso.checksums ? new Checksums() : undefined
     this.#decoder = config.disc.transfer_syntax === 'uncompressed' ? new Decoder(context, config.tools, join(folder, 'uncompressed'), disk) : undefined
+    this.#holding = holding
     const stopListening = holding.onFile(file => { this.#take(file) })
-    this.ready = this.#prepare(holding).finally(stopListening)
+    this.#received = this.#receive(holding).finally(stopListening)
+    this.ready = this.#plan()
+    this.#received.catch(() => {})
     this.ready.catch(() => {})
+  }
+
+  /** An image is wanted of it: what is read for it is read while others arrive. */
+  expectImage (): void {
+    if (this.#images) return
+    this.#images = true
+    for (const path of this.#unread.splice(0)) this.#checksums?.add(path)
+  }
+
+  /** The ZIP: one for all, unless the last one has failed. */
+  zip (): DiscZip {
+    const [current] = [...this.#zips].filter(({ zip }) => zip.failure === undefined)
+    if (current !== undefined) return current
+    const { disc, iso } = this.#config
+    const { signal } = this.#ended
+    const made = new DiscZip({
+      holding: this.#holding,
+      received: this.#received,
+      // a transform comes before anything of a file leaves; and how much a part is of the whole, which the file's name says, is known in the end
+      asTheyCome: this.#decoder === undefined && this.#choice === undefined,
+      pictures: disc.viewer,
+      checksums: iso.checksums,
+      folder: join(this.#folder, `zip_${this.#zips.size + 1}`),
+      fill: async (root, options) => await fillRoot(this.#context, root, {
+        ...options, config: this.#config, viewer: await findViewer(iso.microdicom_path), viewerRoomBytes: Infinity, renderer: this.#renderer, signal
+      }),
+      signal,
+      log: this.#context.log
+    })
+    this.#zips.add(made)
+    return made
   }
 
   /**
@@ -88,7 +140,7 @@ export class Material {
     return await disc
   }
 
-  /** True once {@link ready} has resolved. */
+  /** True once every image is here and is what it shall be. */
   get planned (): boolean { return this.#planned }
 
   /** True when the disc needs no more than to be sent. */
@@ -98,28 +150,37 @@ export class Material {
   async end (): Promise<void> {
     this.#ended.abort(new MkisoError('INTERNAL', 'nobody waits for this disc any more'))
     await this.ready.catch(() => {})
-    await Promise.allSettled(this.#discs.values())
+    await Promise.allSettled([...this.#discs.values(), ...[...this.#zips].map(async ({ ended }) => { await ended })])
     await rm(this.#folder, { recursive: true, force: true, maxRetries: 3, retryDelay: 50 })
   }
 
   #take (file: HeldFile): void {
     if (this.#leftOut.has(file.object.seriesInstanceUid)) return
     this.#renderer?.add(file)
-    if (this.#decoder === undefined) this.#checksums?.add(file.path)
+    if (this.#checksums === undefined || this.#decoder !== undefined) return
+    if (this.#images) this.#checksums.add(file.path)
+    else this.#unread.push(file.path)
   }
 
-  async #prepare (holding: Holding): Promise<Ready> {
+  async #receive (holding: Holding): Promise<Received> {
     const complete = await holding.complete(this.#ended.signal)
     const { studies: chosen, part } = choosePart(this.#choice, complete.studies)
     const studies = await Promise.all(withNamesFromFiles(chosen).map(async (one): Promise<StudySources> => ({
       ...one,
       files: this.#decoder === undefined ? one.files.map(asItCame) : await this.#decoder.uncompress(one.files, this.#ended.signal)
     })))
+    const received = chosenFiles(this.#choice, complete)
+    guardAllLaidOut(received, [layOut(studies)])
+    this.#planned = true
+    return { studies, received, part, missing: complete.missing }
+  }
+
+  async #plan (): Promise<Ready> {
+    const { studies, received, part, missing } = await this.#received
     const viewer = await findViewer(this.#config.iso.microdicom_path)
     const contents = planSet(studies, this.#setOptions(viewer)).map(one => ({ ...one, part }))
-    guardAllLaidOut(chosenFiles(this.#choice, complete), contents)
-    this.#planned = true
-    return { contents, viewer, missing: complete.missing }
+    guardAllLaidOut(received, contents)
+    return { contents, viewer, missing }
   }
 
   #setOptions (viewer: Viewer | undefined): SetOptions {

@@ -85,6 +85,8 @@ export class HeldStudy implements StudySink {
   #offering: Promise<void> = Promise.resolve()
   #study: Study
   #listed: boolean
+  /** What the archive lists, by identity; of the list that it was made from. */
+  #keys: { of: Study, keys: ReadonlySet<string> } | undefined
   #bytes = 0
   #names = 0
   #asked = false
@@ -146,6 +148,28 @@ export class HeldStudy implements StudySink {
     this.#study = study
     this.#listed = true
     this.onProgress.tell(this.progress)
+  }
+
+  /**
+   * The archive stands for a file before the study is judged: it has marked it as sent for us, or it lists it and marks nothing. What is listed may still
+   * be withdrawn, where another object comes under its UIDs.
+   */
+  vouchesFor ({ path, object }: HeldFile): boolean {
+    const entry = this.#files.get(identityKey(object))
+    if (entry?.path !== path) return false
+    if (entry.provenance === 'ours') return true
+    if (this.#options.marks.known) return false
+    return this.#listedKeys().has(identityKey(object))
+  }
+
+  #listedKeys (): ReadonlySet<string> {
+    const study = this.#study
+    if (this.#keys?.of !== study) {
+      const keys = study.series.flatMap(({ seriesInstanceUid, instances }) =>
+        instances.map(({ sopInstanceUid }) => identityKey({ studyInstanceUid: study.studyInstanceUid, seriesInstanceUid, sopInstanceUid })))
+      this.#keys = { of: study, keys: new Set(keys) }
+    }
+    return this.#keys.keys
   }
 
   /** It is asked for: what is said of it from now on counts from here. @returns the number to give to {@link answered} */

@@ -22,6 +22,10 @@ export interface Holding {
   complete (signal: AbortSignal): Promise<CompleteStudies>
   /** Calls back for each file as it comes; those that are there already come first. What is complete may lack one of them: it was not the archive's. @returns the way to end it */
   onFile (listener: (file: HeldFile) => void): () => void
+  /** Calls back for each file that counts no more, before it goes. @returns the way to end it */
+  onWithdrawn (listener: (file: HeldFile) => void): () => void
+  /** True when a file may be handed out before {@link complete} has resolved (StoredStudy.mayLeave). */
+  mayLeave (file: HeldFile): boolean
   /**
    * Holds the same once more, also when this holding was released. What is kept is kept anew from when the last one lets go.
    * @returns the way to let go; undefined where the files of a study have gone, or are not all here
@@ -53,6 +57,11 @@ export function createHolding (manifest: Manifest, stored: readonly StoredStudy[
       })
       return () => { for (const end of ends) end() }
     },
+    onWithdrawn: listener => {
+      const ends = stored.map(({ held }) => held.onGone.add(listener))
+      return () => { for (const end of ends) end() }
+    },
+    mayLeave: file => stored.some(one => one.studyInstanceUid === file.object.studyInstanceUid && one.mayLeave(file)),
     again,
     release
   }

@@ -4,6 +4,7 @@ import { setMaxListeners } from 'node:events'
 import { isDeepStrictEqual } from 'node:util'
 import { abortable } from '../abort.ts'
 import type { Archives } from '../archive/archive.ts'
+import type { DicomObject } from '../dicom/part10.ts'
 import { identityKey, type Study } from '../dicom/study.ts'
 import { isDiskFull } from '../disk.ts'
 import { MkisoError, withName } from '../errors.ts'
@@ -65,6 +66,8 @@ export class StoredStudy {
   usedAtMs = performance.now()
   readonly #context: StudyContext
   readonly #controller = new AbortController()
+  /** How files that were handed out early spell their patient: one file of each spelling. */
+  readonly #spellingsLeft = new Map<string, DicomObject>()
   #missing: number | undefined = 0
   #finished = false
   #probing: Promise<boolean> | undefined
@@ -110,6 +113,27 @@ export class StoredStudy {
       const own = new Set(objects)
       return { study: { ...whatCame(described, objects), patient }, patient, files: files.filter(({ object }) => own.has(object)) }
     })
+  }
+
+  /**
+   * True when a file may be handed out before the study is judged: the archive stands for it, and it is of the one person of whom everything is that was
+   * handed out so. What must wait is judged with all the others, by {@link complete}.
+   */
+  mayLeave (file: HeldFile): boolean {
+    const { rules } = this.#context
+    // whose folder a file belongs in is only known when all persons are; and of two archives' copies one is chosen in the end
+    if (rules.allowMixedPatients || this.held.study.sources !== undefined || !this.held.vouchesFor(file)) return false
+    const { patientId, issuerOfPatientId, patientName, birthDate, sex } = file.object.patient
+    const spelling = JSON.stringify([patientId, issuerOfPatientId, patientName, birthDate, sex])
+    if (this.#spellingsLeft.has(spelling)) return true
+    try {
+      guardFiles(this.held.study, [...this.#spellingsLeft.values(), file.object], rules)
+    } catch (error) {
+      if (error instanceof MkisoError && error.code === 'DIFFERENT_PATIENTS') return false
+      throw error
+    }
+    this.#spellingsLeft.set(spelling, file.object)
+    return true
   }
 
   /**

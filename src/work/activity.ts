@@ -117,14 +117,14 @@ export class Activity implements Watch {
     this.#enter('sending')
   }
 
-  /** The disc is made and waits. */
-  ready (sizeBytes: number): void {
+  /** The disc is made and waits, or a ZIP has begun and may be fetched while it grows. @param sizeBytes undefined while nobody knows */
+  ready (sizeBytes: number | undefined): void {
     this.sizeBytes = sizeBytes
     this.#enter('ready')
   }
 
-  /** The disc goes out, from this byte on. */
-  streaming (sizeBytes: number, fromByte = 0): void {
+  /** The disc goes out, from this byte on. @param sizeBytes undefined while nobody knows */
+  streaming (sizeBytes: number | undefined, fromByte = 0): void {
     this.sizeBytes = sizeBytes
     this.sentBytes = fromByte
     this.#enter('streaming')

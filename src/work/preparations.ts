@@ -5,7 +5,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Caller } from './caller.ts'
 import { choiceKey, type Choice } from '../disc/choice.ts'
-import type { Discs, OpenDisc } from '../disc/discs.ts'
+import type { DiscFormat, Discs, OpenDisc } from '../disc/discs.ts'
 import type { Manifest } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
@@ -26,6 +26,7 @@ export interface PreparationsOptions {
 }
 
 export interface PreparationRequest {
+  format: DiscFormat
   requestId: string
   caller: Caller
   accessionNumbers: readonly string[]
@@ -39,7 +40,7 @@ export interface PreparationRequest {
 }
 
 /** By what a download finds its preparation beside its id. */
-export type Asked = Pick<PreparationRequest, 'accessionNumbers' | 'disc' | 'choice'>
+export type Asked = Pick<PreparationRequest, 'accessionNumbers' | 'disc' | 'choice' | 'format'>
 
 export interface Preparation {
   readonly activity: Activity
@@ -57,6 +58,7 @@ const REMEMBERED_MS = 7 * 24 * 3_600_000
 
 interface Entry {
   activity: Activity
+  format: DiscFormat
   disc: number | undefined
   choice: Choice | undefined
   discs: number | undefined
@@ -118,16 +120,17 @@ export class Preparations {
     for (const { activity } of this.#entries.values()) activity.abort(new MkisoError('SHUTTING_DOWN'))
   }
 
-  #find (id: string | undefined, { accessionNumbers, disc, choice }: Asked): Entry | undefined {
+  #find (id: string | undefined, { accessionNumbers, disc, choice, format }: Asked): Entry | undefined {
     const entry = id === undefined ? undefined : this.#entries.get(id)
-    const isAsked = entry !== undefined && entry.disc === disc && choiceKey(entry.choice) === choiceKey(choice) && same(entry.activity.accessionNumbers, accessionNumbers)
+    const isAsked = entry !== undefined && entry.disc === disc && entry.format === format && choiceKey(entry.choice) === choiceKey(choice) &&
+      same(entry.activity.accessionNumbers, accessionNumbers)
     return isAsked ? entry : undefined
   }
 
-  #begin ({ requestId, caller, accessionNumbers, disc, choice, set, linkOf, log }: PreparationRequest): Entry {
+  #begin ({ format, requestId, caller, accessionNumbers, disc, choice, set, linkOf, log }: PreparationRequest): Entry {
     const activity = this.#options.activities.begin({ requestId, kind: 'download', accessionNumbers, caller })
     const entry: Entry = {
-      activity, disc, choice, discs: undefined, error: undefined, followers: 0, taken: false, opened: undefined, timer: undefined,
+      activity, format, disc, choice, discs: undefined, error: undefined, followers: 0, taken: false, opened: undefined, timer: undefined,
       follow: () => {
         entry.followers++
         this.#schedule(entry)
@@ -144,16 +147,21 @@ export class Preparations {
 
   async #make (entry: Entry, set: string | undefined, linkOf: PreparationRequest['linkOf'], log: Log): Promise<void> {
     const { discs, check, toMkisoError } = this.#options
-    const { activity, disc, choice } = entry
+    const { activity, format, disc, choice } = entry
     const { accessionNumbers, signal } = activity
     try {
       const checkStudies = await check(accessionNumbers, signal, log)
-      const opened = await discs.open({ accessionNumbers, disc, choice, set, linkOf, signal, log, check: checkStudies, watch: activity })
+      const opened = await discs.open({ format, accessionNumbers, disc, choice, set, linkOf, signal, log, check: checkStudies, watch: activity })
       if (activity.outcome !== undefined) { opened.close(); return }
       entry.opened = opened
       entry.discs = opened.discs
       activity.ready(opened.image.sizeBytes)
       this.#schedule(entry)
+      // a ZIP waits for its download while it grows, and may fail meanwhile
+      if ('whole' in opened.image) {
+        const sizeBytes = await opened.image.whole
+        if (!entry.taken) activity.ready(sizeBytes)
+      }
     } catch (error) {
       const failure = toMkisoError(error as Error)
       entry.error = failure

@@ -20,7 +20,7 @@ const PATIENT = { patientId: 'P1', issuerOfPatientId: '', patientName: 'RAHAYU^S
 const EVENT: AuditEvent = {
   kind: 'download', phase: 'end', at: new Date('2026-01-02T03:04:05.678Z'), requestId: 'r', activityId: 'a', caller: { address: '10.0.0.1', credential: 'his', user: undefined }, accessionNumbers: ['A'],
   studies: [{ studyInstanceUid: '1.2.3', accessionNumber: 'A', description: '', patient: PATIENT, archives: ['main'], silent: ['old'], instances: new Map([['1.2.840.10008.5.1.4.1.1.2', 24], ['', 1]]) }],
-  disc: { number: 1, of: 2, sizeBytes: 1_000, etag: '"abc"', range: undefined }, destination: undefined, outcome: 'success', code: undefined, sentBytes: 1_000, sentInstances: undefined
+  disc: { number: 1, of: 2, format: 'iso', encrypted: false, sizeBytes: 1_000, etag: '"abc"', range: undefined }, destination: undefined, outcome: 'success', code: undefined, sentBytes: 1_000, sentInstances: undefined
 }
 
 t.test('every message validates against the schema of PS3.15 A.5.1', async t => {
@@ -32,7 +32,7 @@ t.test('every message validates against the schema of PS3.15 A.5.1', async t => 
   const events: AuditEvent[] = [
     EVENT, print, { ...print, phase: 'begin', outcome: undefined }, { ...print, outcome: 'failed', code: 'CD_PUBLISHER_REFUSED' },
     { ...EVENT, outcome: 'aborted', sentBytes: 10 }, { ...EVENT, outcome: 'failed', code: 'NO_DICOM_DATA', studies: [], disc: undefined, sentBytes: undefined },
-    { ...EVENT, disc: { number: 1, of: 1, sizeBytes: 1_000, etag: '"abc"', range: { first: 500, last: 999 } } },
+    { ...EVENT, disc: { number: 1, of: 1, format: 'iso', encrypted: false, sizeBytes: 1_000, etag: '"abc"', range: { first: 500, last: 999 } } },
     { ...EVENT, kind: 'look', phase: 'begin', outcome: undefined, sentBytes: undefined },
     { ...EVENT, kind: 'query', activityId: undefined, disc: undefined, sentBytes: undefined, accessionNumbers: ['A', evil] }, { ...EVENT, kind: 'query', studies: [], disc: undefined },
     { ...EVENT, caller: { address: '::1', credential: undefined, user: evil }, studies: [{ ...study, description: evil, accessionNumber: evil, archives: ['main'], silent: ['old'], instances: new Map(), patient: { ...PATIENT, patientId: '', issuerOfPatientId: evil, patientName: evil } }] }

@@ -9,7 +9,7 @@ import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { freePort } from '../../demo/ports.ts'
 import { ProgressLine } from '../../src/cli/progress.ts'
 import { until, type RunResult } from '../../src/process.ts'
-import { command, readDisc, service, world, type CommandRun, type Overrides } from '../world.ts'
+import { command, readDisc, readZip, service, world, type CommandRun, type Overrides } from '../world.ts'
 
 const CT = 'CT.2024.200'
 const CR = 'CR.2024.010'
@@ -56,6 +56,20 @@ t.test('make', async t => {
     t.strictSame(readdirSync(tempDir), [], 'no folder')
   }
   const uids = (accessionNumber: string): string[] => here.of(accessionNumber).map(({ sopInstanceUid }) => sopInstanceUid).sort()
+
+  t.test('a ZIP, in the clear and with a password', async t => {
+    const passwordFile = join(folder, 'password')
+    writeFileSync(passwordFile, 'a long password\n')
+    for (const password of [undefined, 'a long password']) {
+      const file = join(files, 'own.zip')
+      const { code, out, err } = await command(t, ['make', CT, '-f', '-o', file, ...(password === undefined ? [] : ['--password-file', passwordFile]), '--config', plain])
+      t.equal(code, 0, err)
+      t.match(out, new RegExp(`^${file}  200 images, [\\d.]+ MB, [\\d.]+ s\n$`))
+      t.strictSame([...(await readZip(t, readFileSync(file), programs, password)).instances.keys()].sort(), uids(CT))
+    }
+    for (const args of [['-o', 'x.zip', '--disc', '1'], ['-o', 'x.iso', '--password-file', passwordFile], ['-o', 'x.zip', '--password-file', plain]]) t.equal((await command(t, ['make', CT, ...args, '--config', plain])).code, 2, args.join(' '))
+    nothingLeft(t)
+  })
 
   t.test('without a service: every image, lines that count up', async t => {
     const file = join(files, 'own.iso')

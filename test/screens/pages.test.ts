@@ -83,7 +83,7 @@ t.test('who only looks on does not hold up the end of the service', async t => {
 })
 
 t.test('a disc for a page', async t => {
-  const settings = { requestId: 'r', caller: { address: '127.0.0.1', credential: undefined, user: undefined }, accessionNumbers: ['A'], disc: undefined, set: undefined, linkOf: () => '', log: silentLog }
+  const settings = { requestId: 'r', caller: { address: '127.0.0.1', credential: undefined, user: undefined }, accessionNumbers: ['A'], format: 'iso' as const, disc: undefined, set: undefined, linkOf: () => '', log: silentLog }
   const make = (open: (signal: AbortSignal) => Promise<OpenDisc>) => {
     const activities = new Activities()
     const preparations = new Preparations({
@@ -117,10 +117,10 @@ t.test('a disc for a page', async t => {
     const { activity } = preparation
     preparation.follow()
     t.ok(await until(() => activity.phase === 'ready', 2_000))
-    t.equal(preparations.take(activity.id, { accessionNumbers: ['B'], disc: undefined }), undefined)
-    t.equal(preparations.take(activity.id, { accessionNumbers: ['A'], disc: undefined, choice: { series: undefined, modalities: ['CT'] } }), undefined, 'nor with a part')
-    t.equal(preparations.take(activity.id, { accessionNumbers: ['A'], disc: undefined }), activity)
-    t.equal(preparations.take(activity.id, { accessionNumbers: ['A'], disc: undefined }), undefined)
+    t.equal(preparations.take(activity.id, { accessionNumbers: ['B'], disc: undefined, format: 'iso' }), undefined)
+    t.equal(preparations.take(activity.id, { accessionNumbers: ['A'], disc: undefined, format: 'iso', choice: { series: undefined, modalities: ['CT'] } }), undefined, 'nor with a part')
+    t.equal(preparations.take(activity.id, { accessionNumbers: ['A'], disc: undefined, format: 'iso' }), activity)
+    t.equal(preparations.take(activity.id, { accessionNumbers: ['A'], disc: undefined, format: 'iso' }), undefined)
     t.equal(closed, 0)
     activity.end({ kind: 'success' })
     t.equal(closed, 1)

@@ -4,6 +4,7 @@ import { ACTIVITY_EXAMPLE, activityState } from '../../../src/http/activity-stat
 import { choiceOf } from '../../../src/disc/choice.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { MkisoError } from '../../../src/errors.ts'
+import { DiscFormatQuery } from '../../../src/http/disc-format.ts'
 import { downloadPath, withQuery } from '../../../src/http/links.ts'
 import { AccessionNumberList, CHOICE_QUERY, DiscNumber, discNumber, DiscSet, errorBody, errorResponses, eventStream, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
@@ -16,13 +17,16 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Makes a disc ready for its download, and tells how far it is',
       description: 'Server-Sent Events, each the whole state. With the disc ready there is a link, which downloads it. Who comes back with the id of an earlier event joins; who stays away for ten seconds gives the disc up.',
       security: [{ apiKey: [] }],
-      querystring: Type.Object({ accession_number: AccessionNumberList, disc: DiscNumber, set: DiscSet, id: PreparationId, ...CHOICE_QUERY, ...SIGNED_LINK_QUERY }),
+      querystring: Type.Object({
+        accession_number: AccessionNumberList, format: DiscFormatQuery, disc: DiscNumber, set: DiscSet, id: PreparationId, ...CHOICE_QUERY, ...SIGNED_LINK_QUERY
+      }),
       response: { ...errorResponses(...RETRIEVAL_ERRORS, 'NO_SUCH_SERIES'), 200: eventStream('Progress, until the disc has gone out or cannot be made.', ACTIVITY_EXAMPLE) }
     }
   }, async (request, reply) => {
-    const { accession_number: list, id, disc, set } = request.query
+    const { accession_number: list, format = 'iso', id, disc, set } = request.query
     const accessionNumbers = parseAccessionNumbers(list, app.config.server.max_accessions)
     const preparation = app.preparations.join(id, {
+      format,
       requestId: request.id,
       caller: request.caller,
       accessionNumbers,

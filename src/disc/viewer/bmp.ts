@@ -6,6 +6,7 @@
  * Grey values have up to 16 bits: red is the high byte, green the low one (BI_BITFIELDS); the viewer's filter puts them together again. All
  * that stands here was measured in Chromium, Firefox and WebKitGTK; see test/disc/viewer.
  */
+import { open } from 'node:fs/promises'
 import { SECTOR_BYTES } from '../image/iso9660.ts'
 import { EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, type ImageDescription } from './image-description.ts'
 import type { GreyCode, PixelsByBitmap } from './page-data.ts'
@@ -14,6 +15,8 @@ import type { GreyCode, PixelsByBitmap } from './page-data.ts'
 export interface Bitmap {
   /** What stands at the beginning of the first sector; the rest of that sector is zero. */
   header: Buffer
+  /** Where its pixels begin in the DICOM file. */
+  pixelsOffset: number
   /** How much of the DICOM file belongs to it, bytes from its beginning; may be a little more than the file has. */
   reachBytes: number
 }
@@ -21,7 +24,16 @@ export interface Bitmap {
 export type BitmapPlan = { bitmaps: Bitmap[], pixels: PixelsByBitmap } | { reason: NoBitmap }
 
 /** Why a bitmap cannot show it. */
-export type NoBitmap = 'compressed' | 'encoding' | 'kind' | 'too-large' | 'cut-off' | 'nothing'
+export type NoBitmap = 'compressed' | 'encoding' | 'kind' | 'too-large' | 'cut-off' | 'nothing' | 'no-room'
+
+/**
+ * Where headers are: in sectors `before` the file, as on an image that we author; in the `preamble` of the file itself (PS3.10 7.1 leaves its 128
+ * bytes to whoever writes the file), as in a folder or a ZIP, where nothing lies before a file; or in a `copy` of the pixels, for what a preamble has no
+ * room for: it holds one header without a palette. A file without an extension that begins so is shown by Chromium, Firefox and WebKitGTK.
+ */
+export type HeaderPlace = 'before' | 'preamble' | 'copy'
+
+export const PREAMBLE_BYTES = 128
 
 /** Chromium's decoder takes 65,535 rows and columns, Firefox 32,767 columns for certain (both measured with 65,280 rows). */
 const MOST_ROWS = 65_280
@@ -48,7 +60,7 @@ interface Coding {
 }
 
 /** @returns one bitmap for each group of frames, and how the page finds a frame in them; or why there are none */
-export function planBitmaps (image: ImageDescription): BitmapPlan {
+export function planBitmaps (image: ImageDescription, place: HeaderPlace = 'before'): BitmapPlan {
   const { rows, columns, numberOfFrames, pixelData, transferSyntaxUid } = image
   if (pixelData === undefined || rows === 0 || columns === 0) return { reason: 'nothing' }
   if (pixelData.encapsulated) return { reason: 'compressed' }
@@ -64,6 +76,7 @@ export function planBitmaps (image: ImageDescription): BitmapPlan {
   if (width > MOST_COLUMNS || rows > MOST_ROWS * rowsAbreast || rows * columns > MOST_PIXELS) return { reason: 'too-large' }
   const framesEach = Math.max(1, Math.min(numberOfFrames, Math.floor(MOST_ROWS * rowsAbreast / rows), Math.floor(MOST_PIXELS_OF_FRAMES / (rows * columns))))
   const count = Math.ceil(numberOfFrames / framesEach)
+  if (place === 'preamble' && (count > 1 || headerBytes(coding) > PREAMBLE_BYTES)) return { reason: 'no-room' }
   const bitmaps: Bitmap[] = []
   const heights: number[] = []
   for (let index = 0; index < count; index++) {
@@ -71,16 +84,25 @@ export function planBitmaps (image: ImageDescription): BitmapPlan {
     const height = Math.ceil(frames * rows / rowsAbreast)
     const start = pixelData.offset + index * framesEach * frameBytes
     const reachBytes = start + height * width * coding.bitsPerPixel / 8
-    // the headers stand one after another before the file
-    const before = (count - index) * SECTOR_BYTES
+    // a sector behind the file gives the bytes that its last row may lack; a folder has none
+    if (place === 'preamble' && reachBytes > image.sizeBytes) return { reason: 'no-room' }
+    // the headers stand one after another before the file; a copy has nothing but the pixels
+    const before = place === 'preamble' ? 0 : place === 'before' ? (count - index) * SECTOR_BYTES : headerBytes(coding) - start
     if (before + reachBytes > LARGEST_BYTES) return { reason: 'too-large' }
-    bitmaps.push({ header: headerOf(coding, width, height, before + start, before + reachBytes), reachBytes })
+    bitmaps.push({ header: headerOf(coding, width, height, before + start, before + reachBytes), pixelsOffset: start, reachBytes })
     heights.push(height)
   }
   return {
     bitmaps,
     pixels: { by: 'bitmap', width, heights, rowsAbreast, framesEach, colour: coding.colour, ...(coding.grey === undefined ? {} : { grey: coding.grey }) }
   }
+}
+
+/** What stands in a file's preamble when the file is a picture by itself: 128 bytes; undefined where no such header fits. */
+export function picturePreamble (image: ImageDescription): Buffer | undefined {
+  const plan = planBitmaps(image, 'preamble')
+  const [bitmap] = 'reason' in plan ? [] : plan.bitmaps
+  return bitmap === undefined ? undefined : Buffer.concat([bitmap.header, Buffer.alloc(PREAMBLE_BYTES - bitmap.header.length)])
 }
 
 function codingOf (image: ImageDescription): Coding | undefined {
@@ -136,9 +158,24 @@ function greyOf16Bits ({ bitsStored, highBit, signed, modalityLut }: ImageDescri
   }
 }
 
+/** A bitmap as a file of its own. @throws Error when the file cannot be read */
+export async function bitmapFile (sourcePath: string, { header, pixelsOffset, reachBytes }: Bitmap): Promise<Buffer> {
+  // what a last row lacks is zero
+  const bytes = Buffer.alloc(header.length + reachBytes - pixelsOffset)
+  header.copy(bytes)
+  const file = await open(sourcePath)
+  try { await file.read(bytes, header.length, bytes.length - header.length, pixelsOffset) } finally { await file.close() }
+  return bytes
+}
+
+function headerBytes ({ masks, palette }: Coding): number {
+  return FILE_HEADER_BYTES + INFO_HEADER_BYTES + (palette !== undefined ? 4 * PALETTE_ENTRIES : masks !== undefined ? 12 : 0)
+}
+
 /** BITMAPFILEHEADER, BITMAPINFOHEADER, then masks or palette. The height is negative: rows from the top. */
-function headerOf ({ bitsPerPixel, masks, palette }: Coding, width: number, height: number, offset: number, sizeBytes: number): Buffer {
-  const header = Buffer.alloc(FILE_HEADER_BYTES + INFO_HEADER_BYTES + (palette !== undefined ? 4 * PALETTE_ENTRIES : masks !== undefined ? 12 : 0))
+function headerOf (coding: Coding, width: number, height: number, offset: number, sizeBytes: number): Buffer {
+  const { bitsPerPixel, masks, palette } = coding
+  const header = Buffer.alloc(headerBytes(coding))
   header.write('BM', 0, 'latin1')
   header.writeUInt32LE(sizeBytes, 2)
   header.writeUInt32LE(offset, 10)

@@ -11,7 +11,7 @@ import { clean } from '../pages/clean.ts'
 import type { WebContent } from '../web/web-content.ts'
 import { viewerAssets } from './assets.ts'
 import { describeFile, type ImageDescription } from './image-description.ts'
-import { planViewer, type ViewerFile, type ViewerPatient, type ViewerPlan, type ViewerStudy } from './plan.ts'
+import { planViewer, type ViewerFile, type ViewerOptions, type ViewerPatient, type ViewerPlan, type ViewerStudy } from './plan.ts'
 
 /** For the page, and for the author of the image. */
 export type ShownPictures = Pick<ViewerPlan, 'data' | 'spans'>
@@ -22,6 +22,9 @@ export interface DiscViewerOptions {
   disc: Config['disc']
   /** Room on the medium for data that only the viewer needs, bytes. */
   roomBytes: number
+  headers: ViewerOptions['headers']
+  /** Files whose preamble has a picture's header; undefined where none can. */
+  hasPicture?: ((file: DiscFile) => boolean) | undefined
   log: Log
   signal: AbortSignal
 }
@@ -30,18 +33,19 @@ export interface DiscViewerOptions {
  * Puts what the viewer needs into the root of the disc, where the images are already.
  * @throws the signal's reason; Error when nothing can be shown, and the disc is to be made without
  */
-export async function placeViewer (root: string, { contents, web, disc, roomBytes, log, signal }: DiscViewerOptions): Promise<ShownPictures> {
+export async function placeViewer (root: string, options: DiscViewerOptions): Promise<ShownPictures> {
+  const { contents, disc, roomBytes, headers, log, signal } = options
   // a page without its script would show nothing of all this
   viewerAssets()
   const language = loadLanguage(disc.language, disc.language_dir)
   const patients: ViewerPatient[] = []
   for (const { patient, studies } of contents.patients) {
     const shown: ViewerStudy[] = []
-    for (const study of studies) shown.push(await viewerStudy(study, web, language, log))
+    for (const study of studies) shown.push(await viewerStudy(study, language, options))
     patients.push({ name: clean(personName(patient.patientName)), patientId: clean(patient.patientId), birthDate: language.date(patient.birthDate), studies: shown })
   }
   signal.throwIfAborted()
-  const plan = planViewer(patients, { language, maxScriptBytes: Math.min(disc.viewerMaxBytes, roomBytes), spans: true })
+  const plan = planViewer(patients, { language, maxScriptBytes: Math.min(disc.viewerMaxBytes, roomBytes), headers })
   const made = new Set<string>()
   const folderOf = (path: string): void => {
     const folder = dirname(path)
@@ -66,11 +70,13 @@ export async function placeViewer (root: string, { contents, web, disc, roomByte
   return plan
 }
 
-async function viewerStudy ({ study, series }: DiscStudy, web: WebContent, language: Language, log: Log): Promise<ViewerStudy> {
+async function viewerStudy ({ study, series }: DiscStudy, language: Language, { web, log, hasPicture }: DiscViewerOptions): Promise<ViewerStudy> {
   const described = []
   for (const [index, one] of series.entries()) {
     const files: ViewerFile[] = []
-    for (const file of one.files) files.push({ fileId: file.fileId, sourcePath: file.sourcePath, description: await descriptionOf(file, log) })
+    for (const file of one.files) {
+      files.push({ fileId: file.fileId, sourcePath: file.sourcePath, description: await descriptionOf(file, log), preambleFree: hasPicture?.(file) === true })
+    }
     described.push({
       number: String(one.series.seriesNumber ?? index + 1),
       modality: clean(one.series.modality),

@@ -6,7 +6,7 @@ import { statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import type { Span } from '../image/placement.ts'
 import type { Language } from '../../language/language.ts'
-import { planBitmaps } from './bmp.ts'
+import { bitmapFile, picturePreamble, planBitmaps } from './bmp.ts'
 import type { ImageDescription } from './image-description.ts'
 import { withCommon, type CodedPixels, type ImageData, type PageData, type Pixels } from './page-data.ts'
 import { CODECS_PATH } from './assets.ts'
@@ -24,6 +24,8 @@ export interface ViewerFile {
   sourcePath: string
   /** undefined for what could not be described: it is listed, and shown as what cannot be shown. */
   description: ImageDescription | undefined
+  /** Nobody else has used its preamble: a picture's header may stand there. */
+  preambleFree?: boolean
 }
 
 export interface ViewerSeries {
@@ -55,8 +57,11 @@ export interface ViewerOptions {
   language: Language
   /** Most bytes of script files on a disc (disc.viewer_max_bytes); what would not fit is shown once the person picks the folder. */
   maxScriptBytes: number
-  /** false where the disc is no image of ours: then nothing can lie before a file. */
-  spans: boolean
+  /**
+   * Where pictures' headers are: `before` the files, on an image of ours; in the `preamble` of the files, as far as it is free and has room, and beside
+   * them in copies of the pixels; `none` where the files are as they came.
+   */
+  headers: 'before' | 'preamble' | 'none'
 }
 
 export interface ViewerPlan {
@@ -77,16 +82,26 @@ const DIRECTORY_RECORD_BYTES = 320
 /** Beside the pictures; no name that Windows would run. */
 const CODECS_FILE = `${PIXELS_FOLDER}/CODECS.TXT`
 
-export function planViewer (patients: readonly ViewerPatient[], { language, maxScriptBytes, spans: withSpans }: ViewerOptions): ViewerPlan {
+export function planViewer (patients: readonly ViewerPatient[], { language, maxScriptBytes, headers }: ViewerOptions): ViewerPlan {
   const plan: ViewerPlan = { data: { locale: language.locale, words: viewerWords(language), patients: [] }, spans: [], links: [], scripts: [], addedBytes: 0 }
   let scriptTotal = 0
   let seriesNumber = 0
-  const pixelsOf = (folder: string, index: number, { fileId, sourcePath, description }: ViewerFile): Pixels => {
+  const pixelsOf = (folder: string, index: number, { fileId, sourcePath, description, preambleFree = true }: ViewerFile): Pixels => {
     if (description === undefined) return { by: 'none', reason: 'not-readable' }
-    const bitmap = planBitmaps(description)
+    const bitmap = planBitmaps(description, headers === 'preamble' ? 'copy' : 'before')
     if (!('reason' in bitmap)) {
-      if (!withSpans) return { by: 'picking', coded: codedOf(description) }
+      if (headers === 'none') return { by: 'picking', coded: codedOf(description) }
+      // the file is the picture
+      if (headers === 'preamble' && preambleFree && picturePreamble(description) !== undefined) return { ...bitmap.pixels, files: [fileId] }
       const files = bitmap.bitmaps.map((_, part) => `${folder}/${component('IM', index + 1)}${bitmap.bitmaps.length > 1 ? `/${component('P', part + 1)}` : ''}.BMP`)
+      if (headers === 'preamble') {
+        const bytes = bitmap.bitmaps.reduce((sum, { header, pixelsOffset, reachBytes }) => sum + header.length + reachBytes - pixelsOffset, 0)
+        if (scriptTotal + bytes > maxScriptBytes) return { by: 'picking', coded: codedOf(description) }
+        scriptTotal += bytes
+        plan.addedBytes += bytes + files.length * (SECTOR_BYTES + DIRECTORY_RECORD_BYTES)
+        for (const [part, one] of bitmap.bitmaps.entries()) plan.scripts.push({ path: files[part] ?? '', bytes: async () => await bitmapFile(sourcePath, one) })
+        return { ...bitmap.pixels, files }
+      }
       for (const [part, { header, reachBytes }] of bitmap.bitmaps.entries()) {
         const path = files[part] ?? ''
         plan.spans.push({ path, over: fileId, header, reachBytes })

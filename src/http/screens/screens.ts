@@ -13,7 +13,7 @@ const PROGRESS_WORDS = [...PHASE_WORDS, 'connecting', 'connection_lost', 'images
 
 /** Keys of the language file that the script of a page needs. */
 const SCRIPT_WORDS = {
-  download: [...PROGRESS_WORDS, 'download_ready_text', 'saved', 'saved_text', 'download_again', 'download_now', 'download_stopped', 'cancelled_text', 'start_again', 'try_again', 'set_title', 'set_text',
+  download: [...PROGRESS_WORDS, 'download_ready_text', 'saved', 'saved_text', 'saved_text_zip', 'saved_text_protected', 'download_again', 'download_now', 'download_stopped', 'cancelled_text', 'start_again', 'try_again', 'set_title', 'set_text',
     'choose_none', 'choose_all', 'choose_many', 'choose_images', 'series', 'phone_link', 'phone_until'],
   print: [...PROGRESS_WORDS, 'printed', 'printed_text', 'print_failed', 'print_lost', 'print_stay', 'try_again', 'phase_turn', 'phase_robot', 'print_question', 'print_again_question', 'print_now', 'print_again',
     'print_before', 'print_before_unknown'],

@@ -13,17 +13,23 @@ import { viewerDisc } from './viewer-disc.ts'
 const programs = programsOf(t)
 const images = testImages()
 const folder = temporaryFolder(t)
-const disc = await viewerDisc(t, programs, images.map(({ name, file }, index) => {
+const series = images.map(({ name, file }, index) => {
   const path = join(folder, String(index))
   writeFileSync(path, file)
   return { modality: 'OT', description: name, files: [path] }
-}))
+})
+const disc = await viewerDisc(t, programs, series)
+/** What a ZIP is when it has been unpacked: nothing lies before a file, so the header of the picture is in its preamble. */
+const unpacked = await viewerDisc(t, programs, series, { headers: 'preamble' })
+const roots = { disc: disc.root, 'a folder': unpacked.source }
 
-for (const name of ['chromium', 'firefox', 'webkit'] satisfies EngineName[]) {
-  t.test(name, async t => {
+t.equal(unpacked.plan.spans.length + unpacked.plan.links.length, 0)
+
+for (const [name, [where, root]] of (['chromium', 'firefox', 'webkit'] satisfies EngineName[]).flatMap(name => Object.entries(roots).map(one => [name, one] as const))) {
+  t.test(`${name}, ${where}`, async t => {
     const engine = await startEngine(name, programs)
     t.teardown(async () => { await engine.close() })
-    await engine.open(pathToFileURL(join(disc.root, 'INDEX.HTM')).href)
+    await engine.open(pathToFileURL(join(root, 'INDEX.HTM')).href)
     await engine.evaluate(WITHOUT_TEXT)
     await engine.evaluate('window.violations = [], document.addEventListener("securitypolicyviolation", event => { window.violations.push(event.violatedDirective + " " + event.blockedURI) }), 1')
     for (const [index, image] of images.entries()) {

@@ -76,7 +76,7 @@ t.test('each image is shown from its own bytes, or from a script, or is said to 
     const [first, last] = [header.offset - 100, header.offset + 5_000]
     t.ok((await buffer(imageStream(image, { first, last }))).equals(bytes.subarray(first, last + 1)), 'a range across it')
   }
-  const lacking = image.segments.filter(segment => 'bytes' in segment || segment.path !== join(root, filesOf(contents)[2]?.fileId ?? ''))
+  const lacking = image.segments.filter(segment => !('path' in segment) || segment.path !== join(root, filesOf(contents)[2]?.fileId ?? ''))
   t.throws(() => { guardAllOnImage({ ...image, segments: lacking }, root, contents) }, { code: 'ISO_CREATION_FAILED' }, 'a bitmap does not stand for its file')
 })
 
@@ -127,7 +127,7 @@ t.test('a file that has gone since is listed, and has no picture', async t => {
   linkFiles(laidOut([one, two].map(({ object, sourcePath, sizeBytes, transferSyntaxUid }) => ({ object, path: sourcePath, sizeBytes, transferSyntaxUid }))), root)
   const warnings: unknown[] = []
   const { data } = await placeViewer(root, {
-    contents, web: NO_WEB_CONTENT, disc: DEFAULTS.disc, roomBytes: Infinity, signal: new AbortController().signal,
+    contents, web: NO_WEB_CONTENT, disc: DEFAULTS.disc, roomBytes: Infinity, headers: 'before', signal: new AbortController().signal,
     log: { ...silentLog, warn: (...args: unknown[]) => { warnings.push(args) } }
   })
   t.strictSame(pixelsOf(data).map(pixels => pixels?.by), ['none', 'bitmap'])

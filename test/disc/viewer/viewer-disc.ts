@@ -7,6 +7,7 @@ import { authorImage } from '../../../src/disc/image/author.ts'
 import type { DiscContents, DiscFile } from '../../../src/disc/contents.ts'
 import { imageStream, type Image } from '../../../src/disc/image/image.ts'
 import { renderPages } from '../../../src/disc/pages/pages.ts'
+import { picturePreamble } from '../../../src/disc/viewer/bmp.ts'
 import { describeFile, type ImageDescription } from '../../../src/disc/viewer/image-description.ts'
 import { planViewer, type ViewerOptions, type ViewerPlan } from '../../../src/disc/viewer/plan.ts'
 import { readObject } from '../../../src/dicom/part10.ts'
@@ -56,10 +57,20 @@ export async function viewerDisc (t: Pick<Test, 'teardown'>, programs: Programs,
         files: files.map((sourcePath, index) => ({ fileId: fileIds[at]?.[index] ?? '', sourcePath, description: descriptions[at]?.[index] }))
       }))
     }]
-  }], { maxScriptBytes: 2 ** 30, spans: true, ...options, language })
+  }], { maxScriptBytes: 2 ** 30, headers: 'before', ...options, language })
   for (const { path, fileId } of plan.links) {
     mkdirSync(dirname(join(source, path)), { recursive: true })
     linkSync(join(source, fileId), join(source, path))
+  }
+  // as in a ZIP: the folder is what a reader has
+  if (options.headers === 'preamble') {
+    for (const [at, ids] of fileIds.entries()) {
+      for (const [index, fileId] of ids.entries()) {
+        const description = descriptions[at]?.[index]
+        const preamble = description === undefined ? undefined : picturePreamble(description)
+        if (preamble !== undefined) writeFileSync(join(source, fileId), preamble, { flag: 'r+' })
+      }
+    }
   }
   for (const { path, bytes } of plan.scripts) put(join(source, path), await bytes())
   for (const [path, text] of Object.entries(options.extra ?? {})) put(join(source, path), text)

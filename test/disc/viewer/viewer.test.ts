@@ -187,7 +187,7 @@ t.test('no picture rather than a wrong one', async t => {
 })
 
 t.test('without a disc image: the folder that the person picks', async t => {
-  const plain = await viewerDisc(t, programs, [{ modality: 'CT', description: 'Thin', files: thin.slice(0, 3) }], { spans: false, language: loadLanguage('id', '') })
+  const plain = await viewerDisc(t, programs, [{ modality: 'CT', description: 'Thin', files: thin.slice(0, 3) }], { headers: 'none', language: loadLanguage('id', '') })
   const { page, pane } = await opened(pathToFileURL(join(plain.root, 'INDEX.HTM')).href)
   await pane(0).shows('Buka folder', '.mv-message')
   t.match(await page.locator('.mv-warning').first().innerText(), 'Bukan untuk diagnosis')

@@ -88,9 +88,7 @@ function showTaken () {
   if (first === undefined) return
   write($('chosen'), `${first.patient.name || say('no_name')} · ${numbers.join(', ')}`)
   $('take-iso').href = linkTo('/download', numbers, '&format=iso')
-  const zip = document.getElementById('take-zip')
-  if (zip !== null) zip.href = linkTo('/download', numbers, '&format=zip')
-  else $('take-iso').href = linkTo('/download', numbers)
+  $('take-zip').href = linkTo('/download', numbers, '&format=zip')
   $('take-look').href = linkTo('/look', numbers)
   $('take-look').hidden = !chosen.every(({ kept }) => kept)
 }

@@ -5,12 +5,23 @@ import { problemOf, showProblem, showProgress } from './progress.js'
 import { $, date, element, number, say, time, write } from './words.js'
 
 const screen = $('screen')
-const { progress, key } = screen.dataset
+const { progress, key, format } = screen.dataset
+const isProtected = 'protected' in screen.dataset
 const store = { get: name => sessionStorage.getItem(`mkiso ${name} ${key}`), set: (name, value) => { sessionStorage.setItem(`mkiso ${name} ${key}`, value) } }
 let started = false
 let cancelled = false
 /** Why the service could not begin; the page goes on by itself. */
 let busy
+
+/** 80 bits in letters and digits that nobody mixes up, in four groups. Made here, and shown here: the service keeps it no longer than it encrypts. */
+function makePassword () {
+  const letters = 'abcdefghjkmnpqrstuvwxyz23456789'
+  // a byte that would favour some letters is left out
+  const most = 256 - 256 % letters.length
+  const chosen = []
+  while (chosen.length < 16) for (const byte of crypto.getRandomValues(new Uint8Array(32))) if (byte < most) chosen.push(letters[byte % letters.length])
+  return chosen.slice(0, 16).join('').replace(/.{4}(?=.)/g, '$&-')
+}
 
 function finish (title, text, link) {
   $('work').hidden = true
@@ -24,13 +35,18 @@ function finish (title, text, link) {
 
 /** Everything is on the computer, and kept here for a while: until then the images can be looked at. */
 function showSaved () {
-  finish(say('saved'), say('saved_text'), say('download_again'))
+  finish(say('saved'), savedText(), say('download_again'))
   const look = document.getElementById('look')
   if (look !== null) look.hidden = false
 }
 
 /** The disc is made: one click of our own on the link to it. */
 function startDownload ({ link }) {
+  if (isProtected) {
+    // in the body of a form, never in an address
+    $('password-form').action = link
+    $('password-field').value = $('password').textContent
+  }
   $('download').href = link
   $('download').setAttribute('download', '')
   // who chooses a part, or shows the code to somebody, does not want it here meanwhile
@@ -42,6 +58,10 @@ function startDownload ({ link }) {
   write($('finished-title'), say('phase_ready'))
   write($('finished-text'), say('download_ready_text'))
   $('download').hidden = $('finished').hidden = false
+}
+
+function savedText () {
+  return say(isProtected ? 'saved_text_protected' : format === 'zip' ? 'saved_text_zip' : 'saved_text')
 }
 
 function showSet (links) {
@@ -93,6 +113,12 @@ function address () {
   if (id !== null) url.searchParams.set('id', id)
   return url
 }
+
+$('download').addEventListener('click', event => {
+  if (!isProtected) return
+  event.preventDefault()
+  $('password-form').submit()
+})
 
 $('cancel').addEventListener('click', async () => {
   if (cancelPause()) return
@@ -170,9 +196,12 @@ async function main () {
   // a tab that a browser opens again by itself must not fetch a patient's images again
   if (navigation?.type !== 'navigate' && store.get('done') === 'yes') {
     showSaved()
+    // it was shown once
+    if (isProtected) $('password-card').hidden = true
     return
   }
   store.set('done', 'no')
+  if (isProtected) write($('password'), makePassword())
   do {
     busy = undefined
     try {

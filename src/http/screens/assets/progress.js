@@ -10,6 +10,8 @@ export function share (state) {
   if (state.phase === 'receiving' && expected) return received / expected
   if (state.phase === 'sending' && expected) return sent / expected
   if (state.phase === 'streaming' && size) return bytes / size
+  // a ZIP goes out while images come
+  if (state.phase === 'streaming' && expected) return received / expected
   if (state.phase === 'ready' || state.outcome === 'success') return 1
   return undefined
 }

@@ -1,0 +1,51 @@
+/** Which form of a disc is asked for, and with what password: of a header or a form, never of an address, which proxies, histories and logs keep. */
+import { Type } from '@sinclair/typebox'
+import { DISC_FORMATS, type DiscFormat, type DiscRequest } from '../disc/discs.ts'
+import { MkisoError } from '../errors.ts'
+
+export const DiscFormatQuery = Type.Optional(Type.Unsafe<DiscFormat>(Type.String({
+  enum: [...DISC_FORMATS],
+  description: 'iso: an image to be burnt. zip: the same files for a stick, mail or a telephone; it begins with the first image, while others come.'
+})))
+
+/** 7-Zip and WinZip take no more; fewer than eight are tried out in no time. */
+const PASSWORD = Type.String({ pattern: '^[\\x20-\\x7e]{8,99}$', description: 'Encrypts a ZIP (AES-256, WinZip AE-2): 8 to 99 characters of ASCII. Never in an address.' })
+
+export const PASSWORD_HEADER = 'x-zip-password'
+export const ZipHeaders = Type.Object({ [PASSWORD_HEADER]: Type.Optional(PASSWORD) })
+export const ZipForm = Type.Object({ password: PASSWORD })
+
+interface Asked {
+  url: string
+  query: { format?: DiscFormat }
+  headers: { [PASSWORD_HEADER]?: string, range?: string | undefined }
+  /** Of a form. */
+  body?: unknown
+  /** As Node says it: `1.0`. */
+  httpVersion: string
+}
+
+/** @throws MkisoError INVALID_REQUEST */
+export function formatWanted ({ url, query, headers, body, httpVersion }: Asked): Pick<DiscRequest, 'format' | 'password' | 'whole'> {
+  const { format = 'iso' } = query
+  if (/[?&](?:zip[-_])?password=/i.test(url)) {
+    throw new MkisoError('INVALID_REQUEST', `a password must not stand in an address, which others keep: send it in the header ${PASSWORD_HEADER}, or as a form (POST), and take another one`)
+  }
+  const password = headers[PASSWORD_HEADER] ?? passwordOf(body)
+  if (password !== undefined && format !== 'zip') throw new MkisoError('INVALID_REQUEST', 'only a ZIP can have a password: format=zip')
+  // a part can only be told by its size; and HTTP/1.0 has no end of an answer that could be told from its breaking off
+  return { format, password, whole: headers.range !== undefined || httpVersion === '1.0' }
+}
+
+function passwordOf (body: unknown): string | undefined {
+  const { password } = typeof body === 'object' && body !== null ? body as { password?: unknown } : {}
+  return typeof password === 'string' ? password : undefined
+}
+
+/** No form of ours is larger. */
+export const FORM_BYTES = 4_096
+
+/** A form as browsers send it, and no more of it than this. */
+export function readForm (text: string): { password: string | undefined } {
+  return { password: new URLSearchParams(text).get('password') ?? undefined }
+}
