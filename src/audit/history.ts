@@ -11,7 +11,10 @@ export interface HistoryEntry {
   /** ISO 8601; of the end, or of the beginning of what has no end. */
   at: string
   kind: typeof HISTORY_KINDS[number]
-  /** `aborted`: the client left, or it was cancelled. `begun`: there is no record of its end: it is under way, was looked at, or the service ended. `unknown`: a print that somebody must look for at the robot. */
+  /**
+   * `aborted`: the client left, or it was cancelled. `begun`: there is no record of its end: it is under way, was looked at, or the service ended.
+   * `unknown`: a print that somebody must look for at the robot.
+   */
   outcome: typeof HISTORY_OUTCOMES[number]
   requestId: string
   activityId: string

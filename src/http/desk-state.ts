@@ -106,7 +106,9 @@ const HistoryEntryState = Type.Object({
 export const HistoryState = Type.Object({
   entries: Type.Array(HistoryEntryState, { description: 'Newest first.' }),
   cut: Type.Boolean({ description: 'There is more than this.' }),
-  source: Type.Union([Type.Literal('audit'), Type.Literal('memory')], { description: 'memory: downloads are remembered since the start of the service only, since audit.file is not set; prints come from their journal.' })
+  source: Type.Union([Type.Literal('audit'), Type.Literal('memory')], {
+    description: 'memory: downloads are remembered since the start of the service only, since audit.file is not set; prints come from their journal.'
+  })
 }, {
   title: 'History',
   examples: [{
@@ -121,7 +123,13 @@ export const HistoryState = Type.Object({
 
 export function historyEntryState ({ at, kind, outcome, accessionNumbers, patients, by, images, requestId }: HistoryEntry): Static<typeof HistoryEntryState> {
   return {
-    at, kind, outcome, accession_numbers: [...accessionNumbers], patients: patients.map(({ id, name }) => ({ id, name: personName(name) })), by: person(by), ...(images === undefined ? {} : { images }),
+    at,
+    kind,
+    outcome,
+    accession_numbers: [...accessionNumbers],
+    patients: patients.map(({ id, name }) => ({ id, name: personName(name) })),
+    by: person(by),
+    ...(images === undefined ? {} : { images }),
     request_id: requestId
   }
 }

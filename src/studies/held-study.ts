@@ -133,10 +133,12 @@ export class HeldStudy implements StudySink {
     const numbers = series.map(one => one.listing === 'whole' ? Math.max(one.instances.length, one.instanceCount ?? 0) : one.instanceCount)
     const sum = numbers.reduce<number | undefined>((sum, one) => sum === undefined || one === undefined ? undefined : sum + one, 0)
     const expected = series.length === 0 || sum === undefined ? instanceCount : Math.max(sum, instanceCount ?? 0)
-    return { received: this.#files.size, expected: expected === undefined ? undefined : Math.max(expected, this.#files.size), bytes: this.#bytes, waiting: !this.#asked, stuck: this.#stuck }
+    const received = this.#files.size
+    return { received, expected: expected === undefined ? undefined : Math.max(expected, received), bytes: this.#bytes, waiting: !this.#asked, stuck: this.#stuck }
   }
 
   /** As {@link Progress.stuck}; over with the first file that comes. */
+  get stuck (): Stuck | undefined { return this.#stuck }
   set stuck (stuck: Stuck | undefined) {
     if (this.#stuck === stuck) return
     this.#stuck = stuck

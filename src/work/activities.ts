@@ -61,7 +61,7 @@ export class Activities extends EventEmitter<ActivityEvents> {
   #onChange (activity: Activity): void {
     const moved = this.#places.changed(activity)
     for (const one of moved) one.place = this.#places.of(one)
-    for (const one of moved) if (one !== activity) {
+    for (const one of moved.filter(one => one !== activity)) {
       this.emit('changed', one)
       this.#tell(one)
     }

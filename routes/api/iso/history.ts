@@ -40,7 +40,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const { text = '' } = request.query
     const { entries, cut } = await historyOf(entry => mentions(entry, text.trim()))
     const studies = studiesOfHistory(entries)
-    if (studies.length > 0) app.audit.telling({ requestId: request.id, caller: request.caller, accessionNumbers: [...new Set(entries.flatMap(entry => entry.accessionNumbers))] }, studies)
+    const accessionNumbers = [...new Set(entries.flatMap(entry => entry.accessionNumbers))]
+    if (studies.length > 0) app.audit.telling({ requestId: request.id, caller: request.caller, accessionNumbers }, studies)
     return reply.header('cache-control', 'no-store').send({ entries: entries.map(historyEntryState), cut, source: file === '' ? 'memory' as const : 'audit' as const })
   })
 }
