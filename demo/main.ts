@@ -1,5 +1,6 @@
 /**
- * `npm run demo`: a PACS with phantoms, an old one, one that speaks DICOMweb (where Orthanc and its plugin are installed), a HIS and a CD publisher on this machine, the service in front of them, one disc downloaded and
+ * `npm run demo`: a PACS with phantoms, an old one, one that speaks DICOMweb (where Orthanc and its plugin are installed), a HIS and a CD
+ * publisher on this machine, the service in front of them, one disc downloaded and
  * shown. Stays up until Ctrl-C; with `--once` it ends after the download, with exit code 0 when the disc holds every image.
  */
 import { createWriteStream } from 'node:fs'
