@@ -91,7 +91,17 @@ export interface FetchSession {
   turnedAway (): string | undefined
   /** What must be registered at the archive, for a message: `CDRECORD at this machine, port 10104`. */
   readonly destination: string
+  /** Where the archive is to send; undefined where what is asked for comes back on the connection that asked (C-GET, HTTP). */
+  readonly receiver?: ReceiverAddress | undefined
   close (): Promise<void>
+}
+
+/** Where we receive, as an administrator registers it at an archive. */
+export interface ReceiverAddress {
+  aeTitle: string
+  /** Of this machine, as it reaches the archive; undefined where nobody can tell. */
+  host: string | undefined
+  port: number
 }
 
 export interface FetchOptions extends Asking {

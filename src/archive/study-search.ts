@@ -8,7 +8,7 @@ export interface StudySearch {
   patientId?: string | undefined
   /** Compared where an archive names one, and never asked for: many know no such key, and would find nothing. */
   issuerOfPatientId?: string | undefined
-  /** The beginning of the name, `DOE^J`, without regard to case. */
+  /** The beginnings of words of the name in their order, `DOE^J`; what an archive finds is compared without regard to case and order. */
   patientName?: string | undefined
   /** The whole accession number. */
   accessionNumber?: string | undefined
@@ -36,17 +36,28 @@ export function dateRange ({ from, to }: StudySearch): string | undefined {
   return from === undefined && to === undefined ? undefined : `${from ?? ''}-${to ?? ''}`
 }
 
-/** What is asked for the name: from its beginning. */
+/** What is asked for the name: from its beginning, with anything between and behind the words. */
 export function namePattern ({ patientName = '' }: StudySearch): string | undefined {
-  return patientName === '' ? undefined : `${patientName}*`
+  const words = wordsOf(patientName)
+  return words.length === 0 ? undefined : `${words.join('*')}*`
+}
+
+/** Of a name, or of what was typed of one. */
+export function wordsOf (name: string): string[] {
+  return name.split(/[\s,^=]+/).filter(word => word !== '')
+}
+
+/** Each word that was typed is the beginning of one of the name, without regard to case. */
+export function isNamed (name: string, typed: string): boolean {
+  const own = wordsOf(name.toUpperCase())
+  return wordsOf(typed.toUpperCase()).every(word => own.some(one => one.startsWith(word)))
 }
 
 export function isFound ({ patientId, issuerOfPatientId, patientName, accessionNumber, from, to }: StudySearch, study: Study): boolean {
   const { patient } = study
-  const begins = (name: string, beginning: string): boolean => name.split('=').some(group => group.toUpperCase().startsWith(beginning.toUpperCase()))
   if (isGiven(patientId) && patient.patientId !== patientId) return false
   if (isGiven(issuerOfPatientId) && patient.issuerOfPatientId !== '' && patient.issuerOfPatientId !== issuerOfPatientId) return false
-  if (isGiven(patientName) && !begins(patient.patientName, patientName)) return false
+  if (isGiven(patientName) && !isNamed(patient.patientName, patientName)) return false
   if (isGiven(accessionNumber) && study.accessionNumber !== accessionNumber) return false
   return (from === undefined || study.studyDate >= from) && (to === undefined || (study.studyDate !== '' && study.studyDate <= to))
 }

@@ -101,6 +101,9 @@ export const ConfigSchema = Type.Object({
       max_age: duration('24h', 'A link that is valid for longer than this from now is refused.')
     })
   }),
+  desk: section('The page /desk: finds a patient\'s studies by number, Patient ID, name or date, and shows who has had what; see docs/security.md.', {
+    enabled: Type.Optional(Type.Boolean({ description: 'Answer at /desk. Default: as auth.enabled. true without auth.enabled needs audit.user_header: a login at nginx, which names the person.' }))
+  }),
   dcmtk: section('DCMTK programs. One without a path is looked for beside movescu, then in PATH.', {
     storescp: text('storescp', 'No longer used: the service receives by itself. The key is accepted so that older files load.'),
     movescu: text('movescu', 'C-MOVE.'),
@@ -258,9 +261,10 @@ export type ArchiveSettings = RawConfig['pacs'] & {
 }
 
 /** What a key holds once it is read: durations in milliseconds and sizes in bytes under a name with the unit. */
-export interface Config extends Omit<RawConfig, 'auth' | 'server' | 'pacs' | 'archives' | 'our_ae' | 'patient_api' | 'cd_publisher' | 'relay' | 'iso' | 'disc' | 'log'> {
+export interface Config extends Omit<RawConfig, 'auth' | 'desk' | 'server' | 'pacs' | 'archives' | 'our_ae' | 'patient_api' | 'cd_publisher' | 'relay' | 'iso' | 'disc' | 'log'> {
   server: RawConfig['server'] & { readTimeoutMs: number, writeTimeoutMs: number, shutdownGraceMs: number }
   auth: Omit<RawConfig['auth'], 'api_key' | 'keys' | 'signed_links'> & { keys: readonly NamedKey[], signedLinks: SignedLinkSettings | undefined }
+  desk: { enabled: boolean }
   /** In the order in which they are preferred: the entries of `archives`, or the one of `pacs`. Never empty. */
   archives: readonly [ArchiveSettings, ...ArchiveSettings[]]
   our_ae: RawConfig['our_ae'] & { receiver: 'shared' | 'per-request', maxUnwantedBytes: number }

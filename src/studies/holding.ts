@@ -102,7 +102,8 @@ export function followProgress (stored: readonly StoredStudy[], onProgress: (pro
       expected: sum.expected === undefined || one.expected === undefined ? undefined : sum.expected + one.expected,
       bytes: sum.bytes + one.bytes,
       // a study of the request that is being fetched is what a person sees
-      waiting: sum.waiting && one.waiting
+      waiting: sum.waiting && one.waiting,
+      stuck: sum.stuck ?? one.stuck
     })))
   }
   tell()

@@ -75,6 +75,9 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
   /** Studies whose files are on disk though nobody uses them. */
   get kept (): number { return this.#idle.length }
 
+  /** True for a study that is here as a whole. */
+  has (studyInstanceUid: string): boolean { return this.#current.get(studyInstanceUid)?.whole === true }
+
   /** Bytes of the studies that are kept though nobody uses them. */
   get keptBytes (): number { return this.#idle.reduce((sum, { held }) => sum + held.progress.bytes, 0) }
 

@@ -51,6 +51,7 @@ export function createDimseArchive ({ pacs, find, transport, inTurn }: DimseArch
         mayStillSend: studyInstanceUid => session.mayStillSend(studyInstanceUid),
         turnedAway: () => session.turnedAway(),
         destination: session.destination,
+        receiver: session.receiver,
         close: async () => { await session.close() }
       }
     }
