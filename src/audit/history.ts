@@ -144,7 +144,7 @@ export function historyOfDownload ({ id, requestId, accessionNumbers, caller, ma
   return {
     at: (endedAt ?? startedAt).toISOString(),
     kind: 'download',
-    outcome: outcome === undefined ? 'begun' : outcome.kind === 'cancelled' ? 'aborted' : outcome.kind,
+    outcome: outcome === undefined ? 'begun' : outcome.kind === 'cancelled' ? 'aborted' : outcome.kind === 'set' ? 'begun' : outcome.kind,
     requestId,
     activityId: id,
     accessionNumbers,
