@@ -7,7 +7,7 @@ import type { Caller } from '../work/caller.ts'
 import { ErrorState, StudyState } from './activity-state.ts'
 import { EXAMPLE_REQUEST_ID } from './error-examples.ts'
 
-const Person = Type.Object({
+export const Person = Type.Object({
   user: Type.Optional(Type.String({ description: 'The person (audit.user_header).' })),
   key: Type.Optional(Type.String({ description: 'Name of the key, or "signed link".' })),
   address: Type.String()
@@ -73,7 +73,7 @@ function errorOf ({ record: { fault, destination, requestId } }: PrintJob): Stat
   return { error: ERRORS[code].error, code, ...(fault?.detail === undefined ? {} : { detail: fault.detail }), destination, request_id: requestId }
 }
 
-function person ({ user, credential, address }: Caller): Static<typeof Person> {
+export function person ({ user, credential, address }: Caller): Static<typeof Person> {
   return { ...(user === undefined ? {} : { user }), ...(credential === undefined ? {} : { key: credential }), address }
 }
 
