@@ -18,7 +18,8 @@ const SCRIPT_WORDS = {
   print: [...PROGRESS_WORDS, 'printed', 'printed_text', 'print_failed', 'print_cancelled', 'print_not', 'print_not_text', 'print_ask', 'born', 'patient_id', 'name_from_his', 'choose_images', 'print_lost', 'print_stay', 'try_again', 'phase_turn', 'phase_robot', 'print_question', 'print_again_question', 'print_now', 'print_again',
     'print_before', 'print_before_unknown'],
   printed: [],
-  status: [...PROGRESS_WORDS, 'key_wrong', 'nothing_runs', 'no_results', 'kind_download', 'kind_print', 'started', 'took', 'cancel', 'outcome_success', 'outcome_failed', 'outcome_set', 'search_none', 'outcome_cancelled_client',
+  status: [...PROGRESS_WORDS, 'key_wrong', 'nothing_runs', 'no_results', 'kind_download', 'kind_print', 'started', 'took', 'cancel', 'outcome_success', 'outcome_failed', 'outcome_set', 'search_none', 'test_running', 'test_done', 'test_now', 'finding_ok', 'finding_warning', 'finding_unknown', 'finding_down', 'snippet_nginx', 'snippet_nginx_key', 'snippet_link_php',
+    'snippet_link_shell', 'snippet_pacs', 'outcome_cancelled_client',
     'outcome_cancelled_operator', 'names_hidden', 'moves_waiting', 'disk_free_of', 'status_ok', 'status_warning', 'status_down', 'check_pacs', 'check_receiver', 'check_tools', 'check_disk',
     'check_patient_api', 'check_cd_publisher', 'check_port_pool', 'check_viewer', 'check_prints', 'unknown_print', 'looked'],
   error: []

@@ -1,6 +1,7 @@
 /** The operator's page: what runs, what has ended, and what each dependency lacks. The key stays in this tab. */
 import { AnswerError, follow } from './events.js'
 import { bytesText, imagesText, setBar, share } from './progress.js'
+import { setUpTest } from './self-test.js'
 import { $, element, number, say, time, write } from './words.js'
 
 const KEY = 'mkiso operator key'
@@ -186,6 +187,8 @@ $('key-form').addEventListener('submit', event => {
   $('key').value = ''
   watch()
 })
+
+setUpTest(headers)
 
 $('forget').addEventListener('click', () => {
   sessionStorage.removeItem(KEY)
