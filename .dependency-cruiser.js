@@ -3,8 +3,8 @@
  * (docs/architecture.md).
  */
 
-/** The interface of an archive: what is above the archives knows no protocol. */
-const ARCHIVE_INTERFACE = 'archive/archive.ts'
+/** The interface of an archive, and what may be searched for in one: what is above the archives knows no protocol. */
+const ARCHIVE_INTERFACE = ['archive/archive.ts', 'archive/study-search.ts']
 
 /**
  * Folders of src/, from the top to the bottom, each with what it may import beside itself and the files of src/ (BOTTOM). What stands in a list
@@ -15,13 +15,13 @@ const ROOMS = {
   doctor: ['health', 'print', 'patient', 'archive', 'dcmtk', 'auth', 'config', 'dicom'],
   metrics: ['health', 'work', 'disc', 'print', 'patient', 'studies', 'archive', 'dcmtk', 'config', 'dicom'],
   health: ['work', 'disc', 'print', 'patient', 'studies', 'archive', 'dcmtk', 'config', 'dicom'],
-  audit: ['work', 'disc', 'print', 'studies', ARCHIVE_INTERFACE, 'dcmtk', 'config', 'dicom'],
-  http: ['work', 'disc', 'print', 'patient', 'studies', ARCHIVE_INTERFACE, 'auth', 'config', 'language', 'dicom'],
-  print: ['work', 'studies', ARCHIVE_INTERFACE, 'dcmtk', 'config', 'dicom'],
-  work: ['disc', 'studies', ARCHIVE_INTERFACE, 'config', 'dicom'],
-  disc: ['studies', ARCHIVE_INTERFACE, 'dcmtk', 'config', 'language', 'dicom'],
+  http: ['audit', 'work', 'disc', 'print', 'patient', 'studies', ...ARCHIVE_INTERFACE, 'auth', 'config', 'language', 'dicom'],
+  audit: ['work', 'disc', 'print', 'studies', ...ARCHIVE_INTERFACE, 'dcmtk', 'config', 'dicom'],
+  print: ['work', 'studies', ...ARCHIVE_INTERFACE, 'dcmtk', 'config', 'dicom'],
+  work: ['disc', 'studies', ...ARCHIVE_INTERFACE, 'config', 'dicom'],
+  disc: ['studies', ...ARCHIVE_INTERFACE, 'dcmtk', 'config', 'language', 'dicom'],
   patient: ['config', 'dicom'],
-  studies: [ARCHIVE_INTERFACE, 'config', 'dicom'],
+  studies: [...ARCHIVE_INTERFACE, 'config', 'dicom'],
   archive: ['dcmtk', 'config', 'dicom'],
   dcmtk: ['config', 'dicom'],
   auth: ['config'],

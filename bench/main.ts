@@ -1,10 +1,10 @@
 /**
  * `npm run bench`: the original's pipeline, the tuned tools by hand, the service, and Orthanc's own archive, from the same PACS in the same run,
  * in turn. What counts are the ratios: machines are noisy. `--quick` takes about a minute and leaves out what is large. `--against FOLDER` takes
- * another checkout that is built (an earlier release) as a contender.
+ * another checkout that is built (an earlier release) as a contender. `--throttled` runs only the slow PACS with the slow client.
  */
 import { cpus, tmpdir, totalmem } from 'node:os'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startDcmqrscp, type Destination, type Pacs } from '../demo/pacs.ts'
@@ -17,10 +17,12 @@ import { orthancMedia, original, tuned, type Contender, type Measured } from './
 import { discCosts } from './disc.ts'
 import { median, ratios, table } from './figures.ts'
 import { startService, type Service } from './service.ts'
+import { throttle, throttledTable, timed, type Timed } from './throttled.ts'
 import { timeline } from './timeline.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-const quick = process.argv.includes('--quick')
+const throttledOnly = process.argv.includes('--throttled')
+const quick = throttledOnly || process.argv.includes('--quick')
 const against = process.argv.includes('--against') ? process.argv[process.argv.indexOf('--against') + 1] : undefined
 
 interface Size {
@@ -71,7 +73,7 @@ async function main (): Promise<void> {
     say(`Made by \`npm run bench${quick ? ' -- --quick' : ''}\` on ${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 1024 ** 3)} GiB, Node ${process.version}; ` +
       'PACS, service and client share the machine and its loopback. CT images in two series. Seconds are medians; ratios are medians of the ratios within each round, in which ' +
       'the contenders run in turn, forwards and backwards. The original does not make a DICOMDIR, nor do the tools by hand; the service does.', '')
-    for (const kind of ['dcmqrscp', 'Orthanc'] as const) {
+    for (const kind of throttledOnly ? [] : ['dcmqrscp', 'Orthanc'] as const) {
       const dir = join(folder, kind)
       mkdirSync(dir)
       const ports = {
@@ -86,12 +88,41 @@ async function main (): Promise<void> {
       await pacs.stop()
       await rm(dir, { recursive: true })
     }
+    if (!quick || throttledOnly) say('## A slow PACS and a slow client', '', ...await slowWays(600, folder, programs), '')
     if (!quick) say('## The disc of 600 images without a PACS', '', ...await discCosts(600, 7, folder, programs), '')
     // a quick run tells too little to be kept
     if (!quick) writeFileSync(join(ROOT, 'docs/benchmark.md'), `${lines.join('\n')}\n`)
   } finally {
     await programs.stopAll()
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** From Orthanc, image and ZIP in turn; and without the throttles. */
+async function slowWays (images: number, folder: string, programs: Programs): Promise<string[]> {
+  const dir = join(folder, 'slow')
+  mkdirSync(dir)
+  const [fromPacs, receiverPort, toClient] = [await freePort(), await freePort(), await freePort()]
+  const pacs = await startOrthanc({ programs, dir, destinations: [{ aeTitle: aeTitleOf('slow'), host: '127.0.0.1', port: fromPacs }, { aeTitle: aeTitleOf('fast'), host: '127.0.0.1', port: receiverPort + 1 }] })
+  const instances = await writeStudy(ctStudy('SLOW', images), join(dir, 'phantoms'), programs)
+  await pacs.store(instances.map(({ path }) => path))
+  const bytes = instances.reduce((sum, { path }) => sum + statSync(path).size, 0)
+  const start = async (name: string, port: number): Promise<Service> => await startService({
+    programs, root: ROOT, folder: join(dir, name), pacs, receiverPort: port, aeTitle: aeTitleOf(name), webContent: 'thumbnails', logLevel: 'info'
+  })
+  const [slow, fast] = [await start('slow', receiverPort), await start('fast', receiverPort + 1)]
+  const ends = [await throttle(fromPacs, receiverPort, 'to target'), await throttle(toClient, slow.port, 'from target')]
+  try {
+    const link = (format: string): string => `/api/iso/download?accession_number=SLOW&format=${format}`
+    const rows: Array<[string, Timed]> = []
+    for (const [name, port] of [['throttled', toClient], ['without throttles', fast.port]] as const) {
+      for (const format of ['iso', 'zip']) rows.push([`${format.toUpperCase()}, ${name}`, await timed(port, link(format))])
+    }
+    return throttledTable(images, bytes, rows)
+  } finally {
+    for (const end of ends) await end()
+    for (const one of [slow, fast]) await one.stop()
+    await pacs.stop()
   }
 }
 

@@ -28,6 +28,8 @@ interface Options {
 export interface LogLine { time: number, msg: string, query_level?: string, route?: string }
 
 export interface Service {
+  /** It listens on. */
+  port: number
   download (instances: readonly PhantomInstance[]): Promise<Measured>
   /** A download, or several, watched for memory and disk; the watching takes time of its own, so it is not for measuring time. */
   watched (work: () => Promise<unknown>): Promise<Peaks>
@@ -61,6 +63,7 @@ export async function startService ({ programs, root, folder, pacs, receiverPort
   if (!up) throw new Error('the service does not come up')
   const settled = (): boolean => readdirSync(work).every(name => readdirSync(join(work, name)).every(one => one === 'owner' || one === 'alive' || one.startsWith('receive_')))
   return {
+    port,
     download: async instances => {
       let firstByteMs = NaN
       // the receiver's own time of its last write, whatever the service thinks of it

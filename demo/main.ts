@@ -1,5 +1,6 @@
 /**
- * `npm run demo`: a hospital on this machine (site.ts), one disc downloaded as a proof, and a page to try everything from, which opens by itself
+ * `npm run demo`: a hospital on this machine (site.ts: a PACS, an old one, one that speaks DICOMweb where Orthanc and
+ * its plugin are installed), one disc downloaded as a proof, and a page to try everything from, which opens by itself
  * where there is a browser. Stays up until Ctrl-C; with `--once` it ends after the download, leaves the disc, and says where: exit code 0 when
  * it holds every image. `--no-open` opens nothing.
  */

@@ -14,7 +14,7 @@ export const options: FastifyDynamicSwaggerOptions = {
     info: { title: PRODUCT.name, version: PRODUCT.version, description: 'Fetches a study from the PACS by accession number and streams it as a disc image, or sends it to the CD publisher.' },
     // wherever it stands: behind nginx it has another address
     servers: [{ url: '/' }],
-    tags: [{ name: 'disc', description: 'Downloads and prints' }, { name: 'pages', description: 'For people, in a browser' }, { name: 'operator', description: 'What runs, and to end it' }, { name: 'health', description: 'For monitoring' }],
+    tags: [{ name: 'disc', description: 'Downloads and prints' }, { name: 'desk', description: 'Finding patients, the queue, and who has had what (desk.enabled)' }, { name: 'pages', description: 'For people, in a browser' }, { name: 'operator', description: 'What runs, and to end it' }, { name: 'health', description: 'For monitoring' }],
     components: { securitySchemes: { apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' } } }
   }
 }

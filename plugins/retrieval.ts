@@ -17,6 +17,8 @@ declare module 'fastify' {
     receiverFault: () => string | undefined
     /** undefined where there is no receiver for all. */
     sharedReceiver: SharedScp | undefined
+    /** All of them, asked as one. */
+    allArchives: Archives
   }
 }
 
@@ -26,9 +28,11 @@ const ALL_PICTURES_FACTOR = 0.5
 export default fp(async app => {
   const { config, workDir, portPool: pool, dcmtk } = app
   const { archives, sharedReceiver } = createArchives({ ...dcmtk, config, pool, workDir, read: async path => await readObject(path) })
-  const studyStore = new StudyStore({ ...storeOptions(config), archives: archivesOf(archives), workDir, log: app.log })
+  const allArchives = archivesOf(archives)
+  const studyStore = new StudyStore({ ...storeOptions(config), archives: allArchives, workDir, log: app.log })
   app.decorate('studyStore', studyStore)
   app.decorate('archives', archives)
+  app.decorate('allArchives', allArchives)
   app.decorate('receiverFault', () => sharedReceiver?.fault)
   app.decorate('sharedReceiver', sharedReceiver)
   await sharedReceiver?.start()

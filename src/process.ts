@@ -241,6 +241,8 @@ function collect (stream: Readable, kept: Tail, onLine?: (line: string) => void)
     if (onLine === undefined) return
     const lines = (rest + text).split('\n')
     rest = lines.pop() ?? ''
+    // a line that never ends
+    if (rest.length > OUTPUT_TAIL) rest = rest.slice(-OUTPUT_TAIL)
     for (const line of lines) onLine(line)
   })
   stream.on('end', () => { if (rest !== '') onLine?.(rest) })

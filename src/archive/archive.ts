@@ -7,11 +7,23 @@ import type { DicomObject } from '../dicom/part10.ts'
 import type { FetchPart, Study } from '../dicom/study.ts'
 import type { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
+import type { FoundStudy } from './answered.ts'
+import type { StudySearch } from './study-search.ts'
+
+export type { FoundStudy } from './answered.ts'
 
 export interface Asking {
   signal: AbortSignal
   /** The request's, whose id stands in each line. */
   log: Log
+}
+
+/** Studies that a search has found. */
+export interface FoundStudies {
+  /** Without their series; one answer an archive and patient. */
+  studies: readonly FoundStudy[]
+  /** There are more than it says. */
+  cut: boolean
 }
 
 export interface Archive {
@@ -24,6 +36,12 @@ export interface Archive {
    * @throws the signal's reason
    */
   findStudies (accessionNumbers: readonly string[], asking: Asking): Promise<Study[]>
+  /**
+   * Searches, and moves nothing.
+   * @throws MkisoError INVALID_REQUEST for a search without a value, or with a pattern; else as {@link findStudies}, without NO_DICOM_DATA
+   * @throws the signal's reason
+   */
+  search (search: StudySearch, asking: Asking): Promise<FoundStudies>
   /**
    * The study with the list of the instances of each of its series; `only` limits it to some series, the others stay as they are.
    * @throws as {@link findStudies}, without NO_DICOM_DATA; a series that it refuses to list has `listing: 'none'`
@@ -46,6 +64,8 @@ export interface Archives {
    * @throws the signal's reason
    */
   findStudies (accessionNumbers: readonly string[], asking: Asking): Promise<Study[]>
+  /** As Archive.search, in all of them. One that does not answer is an error, unless it is optional. */
+  search (search: StudySearch, asking: Asking): Promise<FoundStudies>
   /** As Archive.listInstances; of a study that several have, what each of them lists. */
   listInstances (study: Study, asking: Asking): Promise<Study>
   /** The archive of that name; the only one for undefined. */
@@ -71,7 +91,17 @@ export interface FetchSession {
   turnedAway (): string | undefined
   /** What must be registered at the archive, for a message: `CDRECORD at this machine, port 10104`. */
   readonly destination: string
+  /** Where the archive is to send; undefined where what is asked for comes back on the connection that asked (C-GET, HTTP). */
+  readonly receiver?: ReceiverAddress | undefined
   close (): Promise<void>
+}
+
+/** Where we receive, as an administrator registers it at an archive. */
+export interface ReceiverAddress {
+  aeTitle: string
+  /** Of this machine, as it reaches the archive; undefined where nobody can tell. */
+  host: string | undefined
+  port: number
 }
 
 export interface FetchOptions extends Asking {

@@ -7,7 +7,7 @@ import { dicomwebServerOf } from './dicomweb/server.ts'
 import { AssociationLimit } from './dimse/association-limit.ts'
 import { inTurn } from './dimse/busy.ts'
 import { createDimseArchive } from './dimse/dimse-archive.ts'
-import { findStudies, listInstances } from './dimse/find.ts'
+import { findStudies, listInstances, searchStudies } from './dimse/find.ts'
 import { createGetTransport } from './dimse/get-transport.ts'
 import { pacsOf, receiverTlsOf } from './dimse/pacs.ts'
 import { createPerRequestScp } from './dimse/per-request-scp.ts'
@@ -64,6 +64,7 @@ function createArchive (settings: ArchiveSettings, options: ReceivingOptions, sh
     pacs,
     find: {
       findStudies: async (accessionNumbers, asking) => await findStudies({ ...questions, log: asking.log }, accessionNumbers, asking),
+      search: async (search, asking) => await searchStudies({ ...questions, log: asking.log }, search, asking),
       listInstances: async (study, asking, only) => await listInstances({ ...questions, log: asking.log }, study, asking, only)
     },
     transport,

@@ -7,7 +7,7 @@ import pLimit from 'p-limit'
 import { mergedStudy } from '../dicom/merged-study.ts'
 import type { Study } from '../dicom/study.ts'
 import { MkisoError, withName, type ErrorCode } from '../errors.ts'
-import type { Archive, Archives, Asking } from './archive.ts'
+import type { Archive, Archives, Asking, FoundStudies } from './archive.ts'
 
 export interface Member {
   archive: Archive
@@ -26,6 +26,7 @@ export function oneArchive (archive: Archive): Archives {
   return {
     name: archive.name,
     findStudies: async (accessionNumbers, asking) => await archive.findStudies(accessionNumbers, asking),
+    search: async (search, asking) => await archive.search(search, asking),
     listInstances: async (study, asking) => await archive.listInstances(study, asking),
     at: () => archive
   }
@@ -57,6 +58,22 @@ export function severalArchives (members: readonly Member[]): Archives {
         const ofIt = answers.filter(answer => answer.accessionNumber === accessionNumber)
         return foundOf(accessionNumber, ofIt, asking)
       })
+    },
+    async search (search, asking) {
+      const { accessionNumber = '' } = search
+      const possible = members.filter(({ accessionPattern }) => accessionNumber === '' || accessionPattern?.test(accessionNumber) !== false)
+      const found = await Promise.all(possible.map(async ({ archive, optional }): Promise<FoundStudies> => {
+        try {
+          const { studies, cut } = await named(archive, async () => await archive.search(search, asking))
+          return { studies: studies.map(study => ({ ...study, archive: archive.name })), cut }
+        } catch (error) {
+          asking.signal.throwIfAborted()
+          if (!optional || !(error instanceof MkisoError) || !SILENT.has(error.code)) throw error
+          asking.log.warn({ silent: [archive.name], err: error }, 'an optional archive does not answer: the search does not know what it holds')
+          return { studies: [], cut: true }
+        }
+      }))
+      return { studies: found.flatMap(({ studies }) => studies), cut: found.some(({ cut }) => cut) }
     },
     async listInstances (study, asking) {
       const listAt = async (source: Study): Promise<Study> =>

@@ -79,7 +79,7 @@ function missing (header: string | string[] | undefined): string[] {
 }
 
 /** Follows the disc until it is ready. @returns the link to it */
-async function prepare (source: Source, url: URL, { signal, onState }: DownloadOptions): Promise<string> {
+async function prepare (source: Source, url: URL, { format, signal, onState }: DownloadOptions): Promise<string> {
   const { statusCode, body } = await ask(source, url, signal)
   if (statusCode !== 200) throw refused(statusCode, await body.text(), source)
   let id: string | undefined
@@ -89,7 +89,7 @@ async function prepare (source: Source, url: URL, { signal, onState }: DownloadO
       onState(state)
       if (state.error !== undefined) throw refused(ERRORS[state.error.code].status, JSON.stringify(state.error), source)
       // a ZIP could be fetched before; whoever verifies it wants to know its size, and on this machine nothing is gained
-      if (state.link !== undefined && state.size_bytes !== undefined) return state.link
+      if (state.link !== undefined && (format !== 'zip' || state.size_bytes !== undefined)) return state.link
       if (state.outcome !== undefined) throw new RefusedError(`the disc was given up (${state.outcome}${state.cancelled_by === undefined ? '' : ` by the ${state.cancelled_by}`})`, EXIT.failed)
     }
   } catch (error) {

@@ -1,4 +1,5 @@
 /** pino's options: JSON lines, or lines for people on a terminal. */
+import { LogStream } from './log-stream.ts'
 import type { buildApp } from '../app.ts'
 import type { Config } from '../config/schema.ts'
 
@@ -9,6 +10,6 @@ export function loggerOf (log: Config['log'], destination: 1 | 2 = 1): Parameter
     level: log.level,
     // pid is a program's in our lines
     base: null,
-    ...(log.pretty ? { transport: pretty } : destination === 2 ? { stream: process.stderr } : {})
+    ...(log.pretty ? { transport: pretty } : { stream: LogStream.to(destination) })
   }
 }

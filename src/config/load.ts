@@ -234,6 +234,9 @@ function editDistance (a: string, b: string): number {
 function checkTogether (tree: unknown, reported: Set<string>, at: (name: string) => string, faults: string[]): void {
   const sound = (...names: string[]): boolean => !names.some(name => reported.has(name) || reported.has(name.split('.')[0] ?? ''))
   const config = tree as RawConfig
+  if (sound('desk.enabled', 'auth.enabled', 'audit.user_header') && config.desk.enabled === true && !config.auth.enabled && config.audit.user_header === '') {
+    faults.push(`${at('desk.enabled')}: desk.enabled is true while auth.enabled is false: whoever reaches it would find every patient. Set auth.enabled, or audit.user_header and a login at nginx`)
+  }
   if (!reported.has('auth') && ![...reported].some(name => name.startsWith('auth.'))) checkAuth(config.auth, at, faults)
   if (sound('our_ae.ae_title', 'our_ae.receiver', 'our_ae.base_port', 'our_ae.port_range')) {
     const { ae_title: title, receiver, base_port: basePort, port_range: range } = config.our_ae
@@ -501,6 +504,7 @@ function finish (raw: RawConfig, faults: string[], at: (name: string) => string)
       keys: readKeys(raw.auth, () => {}),
       signedLinks: secret === '' ? undefined : { secret, maxAgeMs: ms('auth', 'signed_links.max_age', maxAge) }
     },
+    desk: { enabled: raw.desk.enabled ?? raw.auth.enabled },
     tools: {
       genisoimage: findProgram(raw.tools.genisoimage) ?? raw.tools.genisoimage,
       xorrisofs: findProgram(raw.tools.xorrisofs) ?? raw.tools.xorrisofs,

@@ -101,6 +101,9 @@ export const ConfigSchema = Type.Object({
       max_age: duration('24h', 'A link that is valid for longer than this from now is refused.')
     })
   }),
+  desk: section('The page /desk: finds a patient\'s studies by number, Patient ID, name or date, and shows who has had what; see docs/security.md.', {
+    enabled: Type.Optional(Type.Boolean({ description: 'Answer at /desk. Default: as auth.enabled. true without auth.enabled needs audit.user_header: a login at nginx, which names the person.' }))
+  }),
   dcmtk: section('DCMTK programs. One without a path is looked for beside movescu, then in PATH.', {
     storescp: text('storescp', 'No longer used: the service receives by itself. The key is accepted so that older files load.'),
     movescu: text('movescu', 'C-MOVE.'),
@@ -199,6 +202,7 @@ export const ConfigSchema = Type.Object({
     transfer_syntax: choice('as-stored', ['as-stored', 'uncompressed'], 'uncompressed: decode compressed images, for strict CD readers.'),
     capacity: choice('none', ['none', 'cd', 'dvd', 'bd'], 'Split what is larger than this medium into a set of discs.'),
     viewer_program: text('', 'Program in the viewer folder that Windows may start (AUTORUN.INF); empty for none.'),
+    priors: whole(0, 0, 10, 'So many earlier studies of the same patient and modality are put on the disc too, the last ones before the asked study; never for several accession numbers, never for a print.'),
     allow_mixed_patients: flag(false, 'Allow studies of different patients on one disc. Think twice.'),
     allow_reassigned: flag(false, 'Allow a study whose images name another patient than the PACS does: one that was re-assigned there, such as an emergency patient who got a name later. Think twice.'),
     allow_incomplete: flag(false, 'Give a disc even if images are missing; the disc and a header say so. Think twice.')
@@ -257,9 +261,10 @@ export type ArchiveSettings = RawConfig['pacs'] & {
 }
 
 /** What a key holds once it is read: durations in milliseconds and sizes in bytes under a name with the unit. */
-export interface Config extends Omit<RawConfig, 'auth' | 'server' | 'pacs' | 'archives' | 'our_ae' | 'patient_api' | 'cd_publisher' | 'relay' | 'iso' | 'disc' | 'log'> {
+export interface Config extends Omit<RawConfig, 'auth' | 'desk' | 'server' | 'pacs' | 'archives' | 'our_ae' | 'patient_api' | 'cd_publisher' | 'relay' | 'iso' | 'disc' | 'log'> {
   server: RawConfig['server'] & { readTimeoutMs: number, writeTimeoutMs: number, shutdownGraceMs: number }
   auth: Omit<RawConfig['auth'], 'api_key' | 'keys' | 'signed_links'> & { keys: readonly NamedKey[], signedLinks: SignedLinkSettings | undefined }
+  desk: { enabled: boolean }
   /** In the order in which they are preferred: the entries of `archives`, or the one of `pacs`. Never empty. */
   archives: readonly [ArchiveSettings, ...ArchiveSettings[]]
   our_ae: RawConfig['our_ae'] & { receiver: 'shared' | 'per-request', maxUnwantedBytes: number }

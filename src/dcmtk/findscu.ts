@@ -39,6 +39,9 @@ export interface Query {
 /** A list with more answers is not one of a study: the archive ignores the keys, or never ends. 200,000 once cost 1.2 GB of memory. */
 export const MOST_ANSWERS = 100_000
 
+/** Of all answers in one file: 2.5 KB for each of the most. A PACS that writes values of megabytes fills no disk. */
+const LARGEST_ANSWERS_BYTES = 256 * 1024 ** 2
+
 /** Answers that an archive gave. */
 export interface Answers {
   kind: 'answers'
@@ -128,6 +131,7 @@ async function ask (context: ToolContext, peer: Peer, query: Query, folder: stri
     timeoutMs: timeoutMs + peer.connectTimeoutMs,
     // findscu refuses to start where it may not write its working directory, whatever -od and -Xs say: the root of a container (measured)
     cwd: folder,
+    limits: { fileBytes: LARGEST_ANSWERS_BYTES },
     onLine
   }).catch((error: unknown) => {
     if (tooMany.signal.aborted && signal?.aborted !== true) return undefined

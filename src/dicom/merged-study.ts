@@ -1,5 +1,4 @@
 /** What several archives say of one study, as one description. Pure. It is for people and for estimates: completeness is judged by each archive's own words. */
-import { largestOf } from '../numbers.ts'
 import type { Series, Study } from './study.ts'
 
 /**
@@ -60,5 +59,5 @@ function together (a: Series, b: Series): Series {
 
 function greatest (counts: ReadonlyArray<number | undefined>): number | undefined {
   const known = counts.filter(count => count !== undefined)
-  return known.length === 0 ? undefined : largestOf(known, 0)
+  return known.length === 0 ? undefined : known.reduce((most, count) => Math.max(most, count))
 }

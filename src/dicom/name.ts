@@ -4,7 +4,6 @@
  */
 import { LOST, SPELLINGS, wordsIn } from './name-spelling.ts'
 import { FEMALE, MALE, NEWBORN, PARTICLES, PLACEHOLDERS, TITLES } from './name-words.ts'
-import { largestOf } from '../numbers.ts'
 
 /**
  * - `same`: the same words; what differs is case, accents, separators, order, titles, character set, or letters that were cut off or lost.
@@ -47,7 +46,7 @@ export function isNameless (name: string): boolean { return groupsOf(name).lengt
 
 /** How many words a name has beside its titles, in its longest group. */
 export function nameLength (name: string): number {
-  return largestOf(groupsOf(name).map(words => words.filter(word => !isParticle(word)).length), 0)
+  return groupsOf(name).reduce((most, words) => Math.max(most, words.filter(word => !isParticle(word)).length), 0)
 }
 
 /** The groups that say something, each as its words: alphabetic, ideographic, phonetic. */

@@ -64,6 +64,8 @@ export interface Study {
    * description, and no witness; whether everything has come is judged by each of these.
    */
   sources?: readonly Study[] | undefined
+  /** Not asked for itself: a study of the same patient before it (disc.priors). */
+  prior?: boolean | undefined
   /** Optional archives that could have images of it, and did not answer. */
   silent?: readonly string[] | undefined
 }
@@ -78,6 +80,15 @@ export interface FetchPart {
 /** The studies of a request. */
 export interface Manifest {
   studies: readonly Study[]
+  /** Studies before the asked one that should be among them, and could not be. */
+  priorsLeftOut?: readonly LeftOutPrior[] | undefined
+}
+
+/** An earlier study that is not on the disc, as it is named to people; all empty where it is not known which there are. */
+export interface LeftOutPrior {
+  studyDate: string
+  studyDescription: string
+  accessionNumber: string
 }
 
 /** Who an object is: one SOP Instance UID may stand in two series and in two studies (copied studies; Orthanc keeps both, measured). */

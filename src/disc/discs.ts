@@ -121,12 +121,12 @@ export class Discs {
    * @throws the signal's reason
    */
   async open (request: DiscRequest): Promise<OpenDisc> {
-    return await this.#open(request, await this.#options.studies.hold(request.accessionNumbers, withChoice(request)))
+    return await this.#open(request, await this.#options.studies.hold(request.accessionNumbers, { ...withChoice(request), priors: this.#priors(request) }))
   }
 
   /** As {@link open} where nothing must be moved for it; @returns undefined where something must. */
   async openKept (request: DiscRequest): Promise<OpenDisc | undefined> {
-    const holding = await this.#options.studies.holdKept(request.accessionNumbers, withChoice(request))
+    const holding = await this.#options.studies.holdKept(request.accessionNumbers, { ...withChoice(request), priors: this.#priors(request) })
     return holding === undefined ? undefined : await this.#open({ ...request, whole: true }, holding)
   }
 
@@ -135,6 +135,9 @@ export class Discs {
     for (const [identity, shared] of this.#shared) this.#end(identity, shared)
     await Promise.all(this.#ending)
   }
+
+  /** Who asks for some series of a study asks for nothing else. */
+  #priors ({ choice }: DiscRequest): number { return choice === undefined ? this.#options.config.disc.priors : 0 }
 
   async #open (request: DiscRequest, holding: Holding): Promise<OpenDisc> {
     const startedAt = performance.now()

@@ -7,7 +7,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import type { ToolContext } from '../dcmtk/peer.ts'
-import { identityKey, type Manifest } from '../dicom/study.ts'
+import { identityKey, type LeftOutPrior, type Manifest } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { DiskSpace } from '../studies/disk-space.ts'
 import type { HeldFile } from '../studies/complete-studies.ts'
@@ -32,6 +32,7 @@ interface Received {
   part: Part | undefined
   /** undefined where nobody can tell. */
   missing: number | undefined
+  priorsLeftOut: readonly LeftOutPrior[]
 }
 
 interface Ready {
@@ -39,6 +40,7 @@ interface Ready {
   viewer: Viewer | undefined
   /** undefined where nobody can tell. */
   missing: number | undefined
+  priorsLeftOut: readonly LeftOutPrior[]
 }
 
 export class Material {
@@ -110,8 +112,9 @@ export class Material {
     const made = new DiscZip({
       holding: this.#holding,
       received: this.#received,
-      // a transform comes before anything of a file leaves; and how much a part is of the whole, which the file's name says, is known in the end
-      asTheyCome: this.#decoder === undefined && this.#choice === undefined,
+      // a transform comes before anything of a file leaves; how much a part is of the whole, which the file's name says, is known in the end, and so is
+      // whether an earlier study is whole, or left out
+      asTheyCome: this.#decoder === undefined && this.#choice === undefined && disc.priors === 0,
       pictures: disc.viewer,
       checksums: iso.checksums,
       folder: join(this.#folder, `zip_${this.#zips.size + 1}`),
@@ -172,15 +175,15 @@ export class Material {
     const received = chosenFiles(this.#choice, complete)
     guardAllLaidOut(received, [layOut(studies)])
     this.#planned = true
-    return { studies, received, part, missing: complete.missing }
+    return { studies, received, part, missing: complete.missing, priorsLeftOut: complete.priorsLeftOut ?? [] }
   }
 
   async #plan (): Promise<Ready> {
-    const { studies, received, part, missing } = await this.#received
+    const { studies, received, part, missing, priorsLeftOut } = await this.#received
     const viewer = await findViewer(this.#config.iso.microdicom_path)
     const contents = planSet(studies, this.#setOptions(viewer)).map(one => ({ ...one, part }))
     guardAllLaidOut(received, contents)
-    return { contents, viewer, missing }
+    return { contents, viewer, missing, priorsLeftOut }
   }
 
   #setOptions (viewer: Viewer | undefined): SetOptions {
@@ -189,7 +192,7 @@ export class Material {
   }
 
   async #make (number: number): Promise<Disc> {
-    const { contents: set, viewer, missing } = await this.ready
+    const { contents: set, viewer, missing, priorsLeftOut } = await this.ready
     const contents = set[number - 1]
     if (contents === undefined) throw new MkisoError('INVALID_REQUEST', `there is no disc ${number}: the set has ${set.length}`)
     const capacityBytes = CAPACITY_BYTES[this.#config.disc.capacity]
@@ -202,6 +205,7 @@ export class Material {
       renderer,
       checksums: this.#checksums,
       missing,
+      priorsLeftOut,
       signal: this.#ended.signal
     })
     const made = await make(this.#renderer, roomBytes(contents, this.#setOptions(viewer)))

@@ -6,6 +6,7 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import type { ToolContext } from '../dcmtk/peer.ts'
+import type { LeftOutPrior } from '../dicom/study.ts'
 import { filesOf, type DiscContents, type DiscFile } from './contents.ts'
 import { buildDicomdir, type NotListed } from './dicomdir/dicomdir.ts'
 import { renderPages, type PageInput } from './pages/pages.ts'
@@ -25,6 +26,8 @@ export interface RootOptions {
   renderer: Renderer | undefined
   /** Images that the archive did not deliver; undefined where nobody can tell. */
   missing: number | undefined
+  /** Earlier studies that should be on it. */
+  priorsLeftOut: readonly LeftOutPrior[]
   /** As ViewerOptions; `preamble` for those files that have a picture's header in theirs. */
   headers: ViewerOptions['headers']
   hasPicture?: (file: DiscFile) => boolean
@@ -52,7 +55,7 @@ export interface RootFile {
 
 /** Puts all but the DICOM files into the root of a disc. @param root is there */
 export async function fillRoot (context: ToolContext, root: string, options: RootOptions): Promise<Root> {
-  const { config, contents, viewer, renderer, missing, signal } = options
+  const { config, contents, viewer, renderer, missing, priorsLeftOut, signal } = options
   const web = renderer === undefined ? NO_WEB_CONTENT : await placeWebContent(renderer, contents, root)
   signal.throwIfAborted()
   const shown = await shownBy(context, options, root, web)
@@ -66,6 +69,7 @@ export async function fillRoot (context: ToolContext, root: string, options: Roo
     web,
     notListed,
     missing,
+    priorsLeftOut,
     createdAt: new Date(),
     profile: profileOf(filesOf(contents)),
     viewer: viewer === undefined ? undefined : { folder: VIEWER_FOLDER, program },

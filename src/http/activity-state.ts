@@ -3,6 +3,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import type { Manifest } from '../dicom/study.ts'
 import { EXAMPLE_REQUEST_ID } from './error-examples.ts'
 import { ERRORS, type ErrorCode } from '../errors.ts'
+import type { Stuck } from '../studies/held-study.ts'
 import { PHASES, type Activity } from '../work/activity.ts'
 
 export const StudyState = Type.Object({
@@ -20,9 +21,25 @@ export const ErrorState = Type.Object({
   code: Type.Unsafe<ErrorCode>(Type.String({ enum: Object.keys(ERRORS) })),
   detail: Type.Optional(Type.String()),
   destination: Type.Optional(Type.String()),
+  retry_after: Type.Optional(Type.Integer({ description: 'Seconds until another try makes sense, as the header Retry-After.' })),
   discs: Type.Optional(Type.Array(Type.String())),
   request_id: Type.String()
 }, { title: 'Failure' })
+
+/** An archive that was asked and sends nothing, while it is asked again. */
+export const StuckState = Type.Object({
+  archive: Type.String({ description: 'Its name in the configuration, or its AE title.' }),
+  ae_title: Type.Optional(Type.String({ description: 'Ours, to which it should send; absent where it answers on the connection that asked.' })),
+  address: Type.Optional(Type.String({ description: 'Ours, host:port as this machine reaches the archive; ":port" where nobody can tell the host.' }))
+}, { title: 'Stuck', description: 'The first try has brought nothing, and it is asked again.' })
+
+export function stuckState (stuck: Stuck | undefined): { stuck?: Static<typeof StuckState> } {
+  if (stuck === undefined) return {}
+  const { archive, receiver } = stuck
+  if (receiver === undefined) return { stuck: { archive } }
+  const { aeTitle, host = '', port } = receiver
+  return { stuck: { archive, ae_title: aeTitle, address: `${host.includes(':') ? `[${host}]` : host}:${port}` } }
+}
 
 export const ActivityState = Type.Object({
   id: Type.String(),
@@ -32,6 +49,8 @@ export const ActivityState = Type.Object({
   started_at: Type.String({ description: 'ISO 8601.' }),
   duration_ms: Type.Integer({ description: 'Until now, or until the end.' }),
   phase: Type.Union(PHASES.map(phase => Type.Literal(phase))),
+  place: Type.Optional(Type.Integer({ description: 'In the queue for a turn at the archive, from 1; only while it waits (queued).' })),
+  stuck: Type.Optional(StuckState),
   ...StudiesState.properties,
   images_received: Type.Integer(),
   images_expected: Type.Optional(Type.Integer({ description: 'Absent while nobody knows.' })),
@@ -112,6 +131,8 @@ export function activityState (activity: Activity, names = true): ActivityState 
     started_at: activity.startedAt.toISOString(),
     duration_ms: activity.durationMs,
     phase: activity.phase,
+    ...(activity.place === undefined ? {} : { place: activity.place }),
+    ...stuckState(activity.stuck),
     ...studiesState(activity, names),
     images_received: received,
     ...(expected === undefined ? {} : { images_expected: expected }),

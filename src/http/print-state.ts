@@ -4,7 +4,7 @@ import { ERRORS } from '../errors.ts'
 import type { PrintJob } from '../print/job-under-way.ts'
 import { PRINT_STATES } from '../print/print-job.ts'
 import type { Caller } from '../work/caller.ts'
-import { ErrorState, StudyState } from './activity-state.ts'
+import { ErrorState, StuckState, stuckState, StudyState } from './activity-state.ts'
 import { EXAMPLE_REQUEST_ID } from './error-examples.ts'
 
 export const Person = Type.Object({
@@ -32,6 +32,8 @@ export const PrintState = Type.Object({
   received_bytes: Type.Integer(),
   sent_images: Type.Integer({ description: 'Confirmed by the CD publisher, as far as anybody knows.' }),
   waits_for: Type.Optional(Type.Union([Type.Literal('turn'), Type.Literal('robot')], { description: 'The images are here. turn: another print goes first. robot: it is off, and is tried again.' })),
+  place: Type.Optional(Type.Integer({ description: 'With waits_for turn: in the queue for the robot, from 1.' })),
+  stuck: Type.Optional(StuckState),
   waits_because: Type.Optional(Type.String()),
   cancelled_by: Type.Optional(Type.Union([Type.Literal('client'), Type.Literal('operator')])),
   acknowledged: Type.Optional(Type.Object({ at: Type.String(), by: Person }, { description: 'Of an unknown print: who has looked at the robot, or printed again.' })),
@@ -61,6 +63,8 @@ export function printState (job: PrintJob, names = true): PrintState {
     received_bytes: job.receivedBytes,
     sent_images: record.sentImages,
     ...(waitsFor === undefined ? {} : { waits_for: waitsFor }),
+    ...(job.place === undefined ? {} : { place: job.place }),
+    ...stuckState(job.stuck),
     ...(waitsBecause === undefined ? {} : { waits_because: waitsBecause }),
     ...(record.state === 'cancelled' ? { cancelled_by: record.cancelledBy ?? 'client' } : {}),
     ...(record.acknowledged === undefined ? {} : { acknowledged: { at: record.acknowledged.at, by: person(record.acknowledged.by) } }),

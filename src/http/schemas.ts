@@ -12,6 +12,7 @@ export interface ErrorBody {
   code: ErrorCode
   detail?: string
   destination?: string
+  retry_after?: number
   discs?: string[]
   set?: object[]
   job?: object
@@ -24,6 +25,7 @@ export function errorBody (error: MkisoError, requestId: string): ErrorBody {
     code: error.code,
     ...(error.detail === undefined ? {} : { detail: error.detail }),
     ...(error.fields.destination === undefined ? {} : { destination: error.fields.destination }),
+    ...(error.fields.retryAfterSeconds === undefined ? {} : { retry_after: error.fields.retryAfterSeconds }),
     ...(error.fields.discs === undefined ? {} : { discs: error.fields.discs }),
     ...(error.fields.set === undefined ? {} : { set: error.fields.set }),
     ...(error.fields.job === undefined ? {} : { job: error.fields.job }),
@@ -66,6 +68,7 @@ export function errorResponses (...codes: ErrorCode[]): Record<number, TObject> 
     code: Type.String({ description: 'The same for a program; never changes.', enum: codes }),
     detail: Type.Optional(Type.String({ description: 'What exactly, and what to change.' })),
     destination: Type.Optional(Type.String({ description: 'The CD publisher, host:port.' })),
+    retry_after: Type.Optional(Type.Integer({ description: 'Seconds until another try makes sense, as the header Retry-After.' })),
     discs: Type.Optional(Type.Array(Type.String(), { description: 'Links to the discs of a set.' })),
     ...(codes.includes('DISC_TOO_SMALL') ? { set: Type.Optional(Type.Array(DiscOfSet)) } : {}),
     ...(codes.includes('PRINTED_ALREADY') ? { job: Type.Optional(PrintState) } : {}),

@@ -1,7 +1,7 @@
 /** A print with those who wait for it: it hears how far the work is, and tells each of them. */
 import { setMaxListeners } from 'node:events'
 import type { Manifest } from '../dicom/study.ts'
-import type { Progress } from '../studies/held-study.ts'
+import type { Progress, Stuck } from '../studies/held-study.ts'
 import { SharedWatch, type Watch } from '../studies/watch.ts'
 import { summaryOf, type Activity, type StudySummary } from '../work/activity.ts'
 import { studySetOf, type PrintRecord } from './print-job.ts'
@@ -21,10 +21,14 @@ export class PrintJob implements Watch {
   /** Of a job that has its images: for the other jobs of the robot, or for a robot that is off. */
   waitsFor: 'turn' | 'robot' | undefined
   waitsBecause: string | undefined
+  /** In the queue for the robot, from 1; undefined for one that does not wait for its turn. */
+  place: number | undefined
   /** Its end is being written down: who comes now does not join it. */
   ending = false
   images: { received: number, expected: number | undefined } = { received: 0, expected: undefined }
   receivedBytes = 0
+  /** The archive that sends nothing, while it is asked again. */
+  stuck: Stuck | undefined
   studies: readonly StudySummary[] = []
   #watch = new SharedWatch()
   readonly #audience = new Set<Activity>()
@@ -85,7 +89,7 @@ export class PrintJob implements Watch {
   /** It is remembered for days; the list of its images is not. */
   #leaveBehind (): void {
     this.#watch = new SharedWatch()
-    this.waitsFor = this.waitsBecause = undefined
+    this.waitsFor = this.waitsBecause = this.stuck = undefined
     this.changed()
   }
 
@@ -101,6 +105,7 @@ export class PrintJob implements Watch {
   onProgress (progress: Progress): void {
     this.images = { received: progress.received, expected: progress.expected }
     this.receivedBytes = progress.bytes
+    this.stuck = progress.stuck
     this.#watch.onProgress(progress)
     this.changed()
   }

@@ -76,6 +76,8 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
   readonly #jobs = new Map<string, PrintJob>()
   readonly #ahead = pLimit(FETCHED_AHEAD)
   readonly #turn = pLimit(1)
+  /** Those who wait for it, in their order. */
+  readonly #waiting = new Set<PrintJob>()
   /** Written down in the order in which they were asked for, and so begun in that order. */
   readonly #begins = pLimit(1)
   readonly #stop = new AbortController()
@@ -325,7 +327,12 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
     const deadline = performance.now() + retryForMs
     for (;;) {
       job.waitsFor = 'turn'
-      const outcome = await abortable(this.#turn(async () => await this.#attempt(job, studies, log)), job.signal)
+      this.#waits(job, true)
+      const turn = this.#turn(async () => {
+        this.#waits(job, false)
+        return await this.#attempt(job, studies, log)
+      })
+      const outcome = await abortable(turn, job.signal).finally(() => { this.#waits(job, false) })
       if (outcome.kind === 'sent') return outcome.files
       // who waits for the answer is told at once, as ever
       if (!job.record.detached || performance.now() >= deadline) {
@@ -336,6 +343,17 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
       job.waitsBecause = outcome.reason
       job.changed()
       await abortable(this.#pauseOf(outcome.reason, log), job.signal)
+    }
+  }
+
+  #waits (job: PrintJob, waits: boolean): void {
+    if (waits) this.#waiting.add(job)
+    else this.#waiting.delete(job)
+    job.place = undefined
+    for (const [index, one] of [...this.#waiting].entries()) {
+      if (one.place === index + 1) continue
+      one.place = index + 1
+      one.changed()
     }
   }
 

@@ -1,6 +1,6 @@
 /** Studies that have come, and their files. */
 import type { DicomObject } from '../dicom/part10.ts'
-import type { Manifest, Patient, Study } from '../dicom/study.ts'
+import type { LeftOutPrior, Manifest, Patient, Study } from '../dicom/study.ts'
 
 /** A file that is whole. It belongs to its held study: link it, do not change or move it. */
 export interface HeldFile {
@@ -14,6 +14,8 @@ export interface CompleteStudies {
   readonly studies: readonly CompleteStudy[]
   /** Images that are missing: 0 for none, undefined where nobody can tell. Other than 0 only where disc.allow_incomplete lets it through. */
   readonly missing: number | undefined
+  /** Earlier studies that should be among them, and are not: named on the disc. */
+  readonly priorsLeftOut?: readonly LeftOutPrior[] | undefined
 }
 
 /** A study with what has come of it, of one patient. */

@@ -105,6 +105,7 @@ class Share {
     // seen as it comes, and settled at the end
     this.held.onFile.add(file => { whole.include(file) })
     this.held.onGone.add(file => { whole.exclude(file) })
+    this.held.onProgress.add(({ stuck }) => { whole.stuck = stuck })
   }
 
   get name (): string { return this.#source.archive.name }
@@ -179,6 +180,7 @@ function keepingApart (session: FetchSession, study: Study, earlier: readonly Sh
     (sender === 'other' || nobodyKnows || earlier.some(share => share.senders.has(from)))
   return {
     destination: session.destination,
+    receiver: session.receiver,
     fetch: async (part, options) => await session.fetch(part, options),
     mayStillSend: studyInstanceUid => session.mayStillSend(studyInstanceUid),
     turnedAway: () => session.turnedAway(),

@@ -101,11 +101,13 @@ export async function fetchStudy (held: HeldStudy, options: FetchStudyOptions): 
       parts = nextParts(held.study, verdict, inVain)
       const nothingComes = held.files.size === 0 && inVain >= 2
       if (nothingComes || inVain > TRIES_IN_VAIN || attempt + 1 >= MOST_ATTEMPTS) return await giveUp(held, verdict, outcomes, options)
+      if (held.files.size === 0) held.stuck ??= { archive: archive.name, receiver: session.receiver }
       // whoever contradicts the others may have changed its mind, or have been cut off
       if (!namesAllThatIsMissing(verdict)) held.list(await archive.listInstances(held.study, { signal, log }))
     }
   } finally {
     stop()
+    held.stuck = undefined
   }
 }
 

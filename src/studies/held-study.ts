@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import type { Delivery, FetchOutcome, Provenance, StudySink } from '../archive/archive.ts'
+import type { Delivery, FetchOutcome, Provenance, ReceiverAddress, StudySink } from '../archive/archive.ts'
 import { type FetchPart, identityKey, isUid, type InstanceIdentity, type Study } from '../dicom/study.ts'
 import type { Log } from '../process.ts'
 import type { HeldFile } from './complete-studies.ts'
@@ -21,6 +21,15 @@ export interface Progress {
   bytes: number
   /** No turn at the archive yet. */
   waiting: boolean
+  /** The first try has brought nothing, and it is asked again. */
+  stuck?: Stuck | undefined
+}
+
+/** An archive that sends nothing. */
+export interface Stuck {
+  archive: string
+  /** Where it should send; undefined for one that answers on the connection that asks. */
+  receiver: ReceiverAddress | undefined
 }
 
 interface Entry extends HeldFile {
@@ -82,6 +91,7 @@ export class HeldStudy implements StudySink {
   #names = 0
   #asked = false
   #lastActivityMs: number
+  #stuck: Stuck | undefined
 
   /** @param listed false when the instances are still to be listed: {@link list} follows while images arrive already */
   constructor (study: Study, options: HeldStudyOptions, listed: boolean) {
@@ -123,7 +133,16 @@ export class HeldStudy implements StudySink {
     const numbers = series.map(one => one.listing === 'whole' ? Math.max(one.instances.length, one.instanceCount ?? 0) : one.instanceCount)
     const sum = numbers.reduce<number | undefined>((sum, one) => sum === undefined || one === undefined ? undefined : sum + one, 0)
     const expected = series.length === 0 || sum === undefined ? instanceCount : Math.max(sum, instanceCount ?? 0)
-    return { received: this.#files.size, expected: expected === undefined ? undefined : Math.max(expected, this.#files.size), bytes: this.#bytes, waiting: !this.#asked }
+    const received = this.#files.size
+    return { received, expected: expected === undefined ? undefined : Math.max(expected, received), bytes: this.#bytes, waiting: !this.#asked, stuck: this.#stuck }
+  }
+
+  /** As {@link Progress.stuck}; over with the first file that comes. */
+  get stuck (): Stuck | undefined { return this.#stuck }
+  set stuck (stuck: Stuck | undefined) {
+    if (this.#stuck === stuck) return
+    this.#stuck = stuck
+    this.onProgress.tell(this.progress)
   }
 
   /** The archive has listed the instances. */
@@ -347,6 +366,7 @@ export class HeldStudy implements StudySink {
     this.#files.set(identityKey(object), entry)
     if (entry.provenance === 'ours') this.#options.marks.known = true
     this.#bytes += object.sizeBytes
+    this.#stuck = undefined
     this.#count(object.seriesInstanceUid)
     this.onFile.tell(entry)
     this.onProgress.tell(this.progress)

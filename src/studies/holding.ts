@@ -1,6 +1,8 @@
 /** What a request holds of the studies that it asked for. */
 import { createHash } from 'node:crypto'
 import { abortable } from '../abort.ts'
+import { leftOutPrior } from './priors.ts'
+import { samePersonReassigned } from '../dicom/person.ts'
 import type { Manifest } from '../dicom/study.ts'
 import type { CompleteStudies, HeldFile } from './complete-studies.ts'
 import type { Progress } from './held-study.ts'
@@ -42,11 +44,14 @@ export function createHolding (manifest: Manifest, stored: readonly StoredStudy[
     // a description that was corrected at the archive makes another disc of the same files
     identity: createHash('sha256').update(JSON.stringify([studyIds, manifest])).digest('hex'),
     complete: async signal => {
-      await abortable(Promise.all(stored.map(async ({ done }) => { await done })), signal)
+      const failed = await abortable(failedPriors(stored, manifest), signal)
+      const came = stored.filter(one => !failed.includes(one))
       const descriptions = new Map(manifest.studies.map(study => [study.studyInstanceUid, study]))
-      const missing = stored.map(one => one.missing)
+      const missing = came.map(one => one.missing)
+      const leftOut = [...manifest.priorsLeftOut ?? [], ...failed.map(({ held }) => leftOutPrior(held.study))]
       return {
-        studies: stored.flatMap(one => one.complete(descriptions.get(one.studyInstanceUid))),
+        ...leftOut.length === 0 ? {} : { priorsLeftOut: leftOut },
+        studies: came.flatMap(one => one.complete(descriptions.get(one.studyInstanceUid))),
         missing: missing.some(one => one === undefined) ? undefined : missing.reduce<number>((sum, one) => sum + (one ?? 0), 0)
       }
     },
@@ -68,6 +73,25 @@ export function createHolding (manifest: Manifest, stored: readonly StoredStudy[
 }
 
 /**
+ * Waits until all have come. An earlier study that does not come is left out and named; it does not spoil what was asked for.
+ * @throws what a study that was asked for rejects with
+ */
+async function failedPriors (stored: readonly StoredStudy[], { studies }: Manifest): Promise<StoredStudy[]> {
+  const isPrior = new Map(studies.map(({ studyInstanceUid, prior }) => [studyInstanceUid, prior === true]))
+  const asked = studies.filter(({ prior }) => prior !== true)
+  const failed = await Promise.all(stored.map(async one => {
+    if (isPrior.get(one.studyInstanceUid) !== true) {
+      await one.done
+      return undefined
+    }
+    const isHere = await one.done.then(() => true, () => false)
+    const isSamePerson = [...one.held.files.values()].every(({ object }) => asked.every(({ patient }) => samePersonReassigned(patient, object.patient).same))
+    return isHere && isSamePerson && one.whole ? undefined : one
+  }))
+  return failed.filter(one => one !== undefined)
+}
+
+/**
  * Tells of progress over all studies of a request, first of how far they are.
  * @returns the way to end it
  */
@@ -78,7 +102,8 @@ export function followProgress (stored: readonly StoredStudy[], onProgress: (pro
       expected: sum.expected === undefined || one.expected === undefined ? undefined : sum.expected + one.expected,
       bytes: sum.bytes + one.bytes,
       // a study of the request that is being fetched is what a person sees
-      waiting: sum.waiting && one.waiting
+      waiting: sum.waiting && one.waiting,
+      stuck: sum.stuck ?? one.stuck
     })))
   }
   tell()

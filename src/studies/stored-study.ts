@@ -275,7 +275,8 @@ export class StoredStudy {
 function comparable (study: Study): object {
   const sources = study.sources?.map(comparable)
   const series = study.series.map(one => ({ ...one, listing: undefined, instances: one.instances.map(({ sopInstanceUid }) => sopInstanceUid).sort() }))
-  return { ...study, sources, series: series.sort((a, b) => a.seriesInstanceUid < b.seriesInstanceUid ? -1 : 1) }
+  // whether it was asked for itself says nothing of the study
+  return { ...study, prior: undefined, sources, series: series.sort((a, b) => a.seriesInstanceUid < b.seriesInstanceUid ? -1 : 1) }
 }
 
 /** Without a list and without counts nobody can tell whether a study has changed. */

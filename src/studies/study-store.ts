@@ -11,6 +11,7 @@ import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
 import { DiskSpace, type EstimateOptions } from './disk-space.ts'
 import { createHolding, followProgress, type Holding } from './holding.ts'
+import { findPriors } from './priors.ts'
 import { guardOnePatient } from './same-patient.ts'
 import { SharedSession } from './shared-session.ts'
 import { StoredStudy, type FetchedStudy, type StudyContext } from './stored-study.ts'
@@ -27,6 +28,8 @@ export interface StudyStoreOptions extends Omit<StudyContext, 'disk' | 'marksOf'
 }
 
 export interface HoldOptions extends Asking {
+  /** So many earlier studies of the same patient come with a single accession number. */
+  priors?: number | undefined
   /** Asked when the studies are known, before anything is fetched; what it throws ends the request. */
   check?: ((manifest: Manifest) => Promise<void>) | undefined
   /**
@@ -72,6 +75,9 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
   /** Studies whose files are on disk though nobody uses them. */
   get kept (): number { return this.#idle.length }
 
+  /** True for a study that is here as a whole. */
+  has (studyInstanceUid: string): boolean { return this.#current.get(studyInstanceUid)?.whole === true }
+
   /** Bytes of the studies that are kept though nobody uses them. */
   get keptBytes (): number { return this.#idle.reduce((sum, { held }) => sum + held.progress.bytes, 0) }
 
@@ -102,8 +108,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
    * @throws as {@link find}, and Archive.listInstances
    */
   async hold (accessionNumbers: readonly string[], options: HoldOptions): Promise<Holding> {
-    const found = await this.find(accessionNumbers, options)
-    await options.check?.(found)
+    const found = await this.#findWithPriors(accessionNumbers, options)
     const held: StoredStudy[] = []
     let stopFollowing = (): void => {}
     const release = (): void => {
@@ -134,8 +139,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
    * @returns undefined when something would have to be moved
    */
   async holdKept (accessionNumbers: readonly string[], options: HoldOptions): Promise<Holding | undefined> {
-    const found = await this.find(accessionNumbers, options)
-    await options.check?.(found)
+    const found = await this.#findWithPriors(accessionNumbers, options)
     const studies = await this.#list(found.studies, options)
     const kept = studies.flatMap(study => {
       const stored = this.#current.get(study.studyInstanceUid)
@@ -144,9 +148,18 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
     if (kept.length < studies.length) return undefined
     for (const stored of kept) this.#use(stored)
     const held = [...kept]
-    const manifest = { studies }
+    const manifest = { ...found, studies }
     options.watch?.onManifest(manifest)
     return createHolding(manifest, kept, () => this.#again(kept), () => { for (const stored of held.splice(0)) this.#release(stored) })
+  }
+
+  async #findWithPriors (accessionNumbers: readonly string[], options: HoldOptions): Promise<Manifest> {
+    const found = await this.find(accessionNumbers, options)
+    await options.check?.(found)
+    const { priors: most = 0 } = options
+    if (most === 0 || accessionNumbers.length > 1) return found
+    const { priors, leftOut } = await findPriors(found.studies, most, this.#options.archives, options)
+    return { studies: [...found.studies, ...priors], ...leftOut.length === 0 ? {} : { priorsLeftOut: leftOut } }
   }
 
   /** Ends what runs and removes what is kept. */
@@ -165,7 +178,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
    * of is asked for meanwhile, which a clerk need not wait for.
    * @returns what the studies consist of
    */
-  async #hold ({ studies: found }: Manifest, held: StoredStudy[], asking: HoldOptions, onFresh: () => void): Promise<Manifest> {
+  async #hold ({ studies: found, priorsLeftOut }: Manifest, held: StoredStudy[], asking: HoldOptions, onFresh: () => void): Promise<Manifest> {
     const session = new SharedSession(asking.log)
     // until everything is joined or begun: a study that is kept may be compared through it
     session.join()
@@ -190,9 +203,9 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
       } finally {
         for (const stored of joined) this.#release(stored)
       }
-      await abortable(Promise.all(fresh.map(async ({ listed }) => { await listed })), asking.signal)
+      await abortable(Promise.all(fresh.map(async ({ listed, held: { study } }) => { await (study.prior === true ? listed.catch(() => {}) : listed) })), asking.signal)
       const all = new Map([...listed, ...fresh.map(one => one.held.study)].map(study => [study.studyInstanceUid, study]))
-      return { studies: found.map(study => all.get(study.studyInstanceUid) ?? study) }
+      return { studies: found.map(study => all.get(study.studyInstanceUid) ?? study), ...priorsLeftOut === undefined ? {} : { priorsLeftOut } }
     } finally {
       await session.leave()
     }

@@ -1,6 +1,7 @@
 /** The registry of running and finished work: pages, metrics, log and command line all read this one. */
 import { EventEmitter } from 'node:events'
 import { Activity, type NewActivity } from './activity.ts'
+import { QueuePlaces } from './queue-places.ts'
 
 /** Finished activities that are remembered. */
 const REMEMBERED = 50
@@ -15,6 +16,7 @@ export interface ActivityEvents {
 export class Activities extends EventEmitter<ActivityEvents> {
   readonly #running = new Map<string, Activity>()
   readonly #finished: Activity[] = []
+  readonly #places = new QueuePlaces<Activity>()
   /** Who listens to one. A listener to all that picks its own made 400 pages of one study look 160,000 times at each image. */
   readonly #listeners = new Map<Activity, Set<() => void>>()
 
@@ -57,6 +59,12 @@ export class Activities extends EventEmitter<ActivityEvents> {
   }
 
   #onChange (activity: Activity): void {
+    const moved = this.#places.changed(activity)
+    for (const one of moved) one.place = this.#places.of(one)
+    for (const one of moved.filter(one => one !== activity)) {
+      this.emit('changed', one)
+      this.#tell(one)
+    }
     if (activity.outcome === undefined) {
       this.emit('changed', activity)
       this.#tell(activity)

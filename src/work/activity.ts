@@ -5,7 +5,7 @@ import type { Caller } from './caller.ts'
 import type { Manifest } from '../dicom/study.ts'
 import { personName } from '../dicom/person-name.ts'
 import { MkisoError, type ErrorCode } from '../errors.ts'
-import type { Progress } from '../studies/held-study.ts'
+import type { Progress, Stuck } from '../studies/held-study.ts'
 import type { Watch } from '../studies/watch.ts'
 
 export type ActivityKind = 'download' | 'print'
@@ -65,6 +65,10 @@ export class Activity implements Watch {
   /** What the PACS has told, for the audit. */
   manifest: Manifest | undefined
   images: { received: number, expected: number | undefined } = { received: 0, expected: undefined }
+  /** In the queue for a turn at the archive, from 1; undefined for one that does not wait. */
+  place: number | undefined
+  /** The archive that sends nothing, while it is asked again. */
+  stuck: Stuck | undefined
   /** Bytes of the images that are here. */
   receivedBytes = 0
   /** Size of the disc, once it is known. */
@@ -102,8 +106,9 @@ export class Activity implements Watch {
     this.#enter('finding')
   }
 
-  onProgress ({ received, expected, bytes, waiting }: Progress): void {
+  onProgress ({ received, expected, bytes, waiting, stuck }: Progress): void {
     this.images = { received, expected }
+    this.stuck = stuck
     this.receivedBytes = bytes
     this.#enter(waiting ? 'queued' : 'receiving')
   }
@@ -172,6 +177,7 @@ export class Activity implements Watch {
     if (this.#outcome !== undefined) return
     this.#endedMs = performance.now()
     this.#outcome = outcome
+    this.stuck = this.place = undefined
     this.#phase = 'done'
     this.#changed(this)
   }
@@ -181,6 +187,7 @@ export class Activity implements Watch {
     // never back: a disc that was prepared for a page is opened again for its download
     if (PHASES.indexOf(phase) > PHASES.indexOf(this.#phase)) {
       this.#phase = phase
+      if (phase !== 'queued') this.place = undefined
       this.#phaseSinceMs = performance.now()
     }
     this.#changed(this)

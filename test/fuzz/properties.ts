@@ -30,7 +30,10 @@ export interface Property {
 interface Change { at: number, remove: number, bytes: Uint8Array }
 
 /** What means something somewhere: delimiters, lengths that are too long or none, zeros. */
-const MEANING = ['feffdde000000000', 'feff0de000000000', 'feff00e0ffffffff', 'ffffffff', 'fffffffe', '7fffffff', '80000000', '00000000', '0000', '5351', '554e0000ffffffff', 'e07f10004f570000', '20000d00']
+const MEANING = [
+  'feffdde000000000', 'feff0de000000000', 'feff00e0ffffffff', 'ffffffff', 'fffffffe', '7fffffff', '80000000', '00000000', '0000',
+  '5351', '554e0000ffffffff', 'e07f10004f570000', '20000d00'
+]
 
 const change: fc.Arbitrary<Change> = fc.record({
   at: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -53,13 +56,24 @@ function mutated (originals: readonly Buffer[]): fc.Arbitrary<Buffer> {
   )
 }
 
+/** Sizes of the pieces in which bytes come, over and over. */
+function piecesUpTo (max: number): fc.Arbitrary<number[]> {
+  return fc.array(fc.integer({ min: 1, max }), { minLength: 1, maxLength: 20 })
+}
+
 function onlyThrows (work: () => void, ...errors: ReadonlyArray<new (...args: never[]) => Error>): void {
   try { work() } catch (error) { if (!errors.some(one => error instanceof one)) throw error }
 }
 
 const CT = '1.2.840.10008.5.1.4.1.1.2'
+const DEFLATED = '1.2.840.10008.1.2.1.99'
+const SYNTAXES = ['1.2.840.10008.1.2', '1.2.840.10008.1.2.1', '1.2.840.10008.1.2.2', DEFLATED]
 const titles = { callingAeTitle: 'SENDER', calledAeTitle: 'CDRECORD' }
-const contexts = [{ id: 1, abstractSyntax: CT, transferSyntaxes: ['1.2.840.10008.1.2', '1.2.840.10008.1.2.1'] }, { id: 3, abstractSyntax: '1.2.840.10008.1.1', transferSyntaxes: ['1.2.840.10008.1.2'] }]
+const IMPLICIT = '1.2.840.10008.1.2'
+const contexts = [
+  { id: 1, abstractSyntax: CT, transferSyntaxes: [IMPLICIT, '1.2.840.10008.1.2.1'] },
+  { id: 3, abstractSyntax: '1.2.840.10008.1.1', transferSyntaxes: [IMPLICIT] }
+]
 const roles = [{ sopClassUid: CT, scu: true, scp: false }]
 
 function associationPdus (): Buffer[] {
@@ -76,10 +90,11 @@ const commands = [writeEcho('1.2.840.10008.1.1', 7), writeQuery(0x0010, '1.2.840
 
 export function associationProperties (): Property[] {
   const pdus = associationPdus()
-  const conversation = Buffer.concat([pdus[0] ?? Buffer.alloc(0), ...commands.flatMap(command => writeData(1, true, command, 64)), ...writeData(1, false, identifier, 32), writeReleaseRequest()])
+  const messages = [...commands.flatMap(command => writeData(1, true, command, 64)), ...writeData(1, false, identifier, 32)]
+  const conversation = Buffer.concat([pdus[0] ?? Buffer.alloc(0), ...messages, writeReleaseRequest()])
   return [{
     name: 'PDU reader: what comes out is what went in, however it was cut into pieces; nothing but ProtocolError',
-    run: async parameters => await fc.check(fc.asyncProperty(mutated([conversation, ...pdus]), fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 20 }), async (bytes, pieces) => {
+    run: async parameters => await fc.check(fc.asyncProperty(mutated([conversation, ...pdus]), piecesUpTo(300), async (bytes, pieces) => {
       const read = (sizes: readonly number[]): { out: string, bytes: number, failed: boolean } => {
         const told: string[] = []
         let outBytes = 0
@@ -187,7 +202,7 @@ async function multipartOf (bytes: Buffer, pieces: readonly number[]): Promise<{
 export function multipartProperties (): Property[] {
   return [{
     name: 'multipart/related: every part ends once; what comes out is what went in, however it was cut into pieces; nothing is closed that is not',
-    run: async parameters => await fc.check(fc.asyncProperty(mutated([multipartBody()]), fc.array(fc.integer({ min: 1, max: 100 }), { minLength: 1, maxLength: 20 }), async (bytes, pieces) => {
+    run: async parameters => await fc.check(fc.asyncProperty(mutated([multipartBody()]), piecesUpTo(100), async (bytes, pieces) => {
       const whole = await multipartOf(bytes, [bytes.length + 1])
       const cut = await multipartOf(bytes, pieces)
       for (const one of [whole, cut]) {
@@ -235,11 +250,12 @@ export async function fileProperties (folder: string, programs: Programs): Promi
     }), parameters)
   }, {
     name: 'the study of an object of which the beginning has come: more bytes never make it another one',
-    run: async parameters => await fc.check(fc.property(mutated(dataSets), fc.constantFrom('1.2.840.10008.1.2', '1.2.840.10008.1.2.1', '1.2.840.10008.1.2.2', '1.2.840.10008.1.2.1.99'), fc.double({ min: 0, max: 1, noNaN: true }),
+    run: async parameters => await fc.check(fc.property(mutated(dataSets), fc.constantFrom(...SYNTAXES), fc.double({ min: 0, max: 1, noNaN: true }),
       (bytes, transferSyntax, share) => {
         const part = studyOfPrefix(bytes.subarray(0, Math.floor(share * bytes.length)), transferSyntax)
         const whole = studyOfPrefix(bytes, transferSyntax)
-        if (part.kind !== 'more' && transferSyntax !== '1.2.840.10008.1.2.1.99' && JSON.stringify(part) !== JSON.stringify(whole)) throw new Error(`${JSON.stringify(part)} became ${JSON.stringify(whole)}`)
+        if (part.kind === 'more' || transferSyntax === DEFLATED) return
+        if (JSON.stringify(part) !== JSON.stringify(whole)) throw new Error(`${JSON.stringify(part)} became ${JSON.stringify(whole)}`)
       }), parameters)
   }, {
     name: 'answers of findscu',

@@ -316,6 +316,7 @@ export function play (generated: GeneratedArchive, clock: VirtualClock, options:
     contents,
     name,
     findStudies: async () => [describe(generated)],
+    search: async () => ({ studies: [], cut: false }),
     listInstances: async study => {
       await clock.wait(3)
       return {

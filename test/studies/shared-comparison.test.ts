@@ -34,6 +34,7 @@ t.test('who asked first leaves while the archive is asked', async t => {
   const archive: Archive = {
     name: 'HERE',
     findStudies: async () => [STUDY],
+    search: async () => ({ studies: [], cut: false }),
     listInstances: async study => study,
     open: async () => ({
       receive: (_study, receiver) => {

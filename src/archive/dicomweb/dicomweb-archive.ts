@@ -88,6 +88,7 @@ export function createDicomwebArchive (options: DicomwebArchiveOptions): Archive
       studies.remember(found)
       return found
     },
+    search: async (search, asking) => await find.search(search, asking),
     listInstances: async (study, asking, only) => await find.listInstances(study, asking, only),
     open: async () => await openSession(),
     close: async () => { await connection.close() }

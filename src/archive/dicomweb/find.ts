@@ -3,7 +3,8 @@ import pLimit from 'p-limit'
 import { isUid, type Instance, type Series, type Study } from '../../dicom/study.ts'
 import { MkisoError } from '../../errors.ts'
 import { agrees, count, foundStudy, instanceList, mergedSeries, number, studiesOf, studyKey, withInstances, type FoundStudy, type InstanceList, type SeriesList } from '../answered.ts'
-import type { Asking } from '../archive.ts'
+import type { Asking, FoundStudies } from '../archive.ts'
+import { checkSearch, dateRange, isFound, namePattern, type StudySearch } from '../study-search.ts'
 import type { JsonAnswer } from './json-answer.ts'
 import type { Refused } from './refusal.ts'
 import { askServer, search, type List, type Search, type SearchContext } from './search.ts'
@@ -46,6 +47,15 @@ export class DicomwebFind {
         studies: async accessionNumber => await studiesByNumber(questions, accessionNumber),
         series: async answers => await seriesOf(questions, answers)
       }, { name: this.#server.name, log: asking.log })
+    } finally { questions.tellLeftOut() }
+  }
+
+  /** @throws as Archive.search */
+  async search (search: StudySearch, asking: Asking): Promise<FoundStudies> {
+    checkSearch(search)
+    const questions = new Questions(this.#context, this.#plainOnly, asking, this.#server.queueTimeoutMs)
+    try {
+      return await studiesBySearch(questions, search)
     } finally { questions.tellLeftOut() }
   }
 
@@ -141,6 +151,20 @@ async function studiesByNumber (questions: Questions, accessionNumber: string): 
     return answers.map(answer => studyOf(answer, accessionNumber))
   }
   throw new MkisoError('PACS_REFUSED', `${questions.name} ${WHY[end]} its list of studies for an accession number: raise its limit of answers (Orthanc: LimitFindResults), index the Accession Number there`)
+}
+
+async function studiesBySearch (questions: Questions, search: StudySearch): Promise<FoundStudies> {
+  const { patientId, accessionNumber } = search
+  const keys = { PatientID: patientId, PatientName: namePattern(search), AccessionNumber: accessionNumber, StudyDate: dateRange(search) }
+  const query = Object.entries(keys).flatMap(([name, value]) => value === undefined || value === '' ? [] : [`${name}=${encodeURIComponent(value)}`])
+  const found = (answer: JsonAnswer): FoundStudy => studyOf(answer, answer.text(ACCESSION_NUMBER))
+  const keyOf = (answer: JsonAnswer): string | undefined => isUid(answer.text(STUDY_INSTANCE_UID)) ? studyKey(found(answer)) : undefined
+  const result = await questions.ask('studies', { path: '/studies', query, keyOf, uidTag: STUDY_INSTANCE_UID, wanted: answer => isFound(search, found(answer)) })
+  if (result.kind === 'refused') {
+    if (result.status === 404 && await questions.knowsStudies()) return { studies: [], cut: false }
+    throw result.fault
+  }
+  return { studies: result.answers.map(found), cut: result.end !== 'whole' && !(result.end === 'repeats' && result.unwanted === 0) }
 }
 
 const WHY = { told: 'cut off', unsteady: 'contradicts itself in', repeats: 'ignores what is asked for, and the offset, in' } as const

@@ -8,7 +8,7 @@ import type { Transport, TransportSession } from './transport.ts'
 
 export interface DimseArchiveOptions {
   pacs: Pacs
-  find: Pick<Archive, 'findStudies' | 'listInstances'>
+  find: Pick<Archive, 'findStudies' | 'listInstances' | 'search'>
   transport: Transport
   /**
    * Waits for a turn at the PACS, and asks in it; asks again while the PACS is busy.
@@ -41,6 +41,7 @@ export function createDimseArchive ({ pacs, find, transport, inTurn }: DimseArch
       studies.remember(found)
       return found
     },
+    search: async (search, asking) => await find.search(search, asking),
     listInstances: async (study, asking, only) => await find.listInstances(study, asking, only),
     async open (asking): Promise<FetchSession> {
       const session = await transport.open(asking)
@@ -50,6 +51,7 @@ export function createDimseArchive ({ pacs, find, transport, inTurn }: DimseArch
         mayStillSend: studyInstanceUid => session.mayStillSend(studyInstanceUid),
         turnedAway: () => session.turnedAway(),
         destination: session.destination,
+        receiver: session.receiver,
         close: async () => { await session.close() }
       }
     }

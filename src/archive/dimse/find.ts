@@ -1,7 +1,8 @@
 /** From accession numbers to studies: C-FIND STUDY, then SERIES, then IMAGE, each with how far its list can be trusted. */
 import type { Answer, Answers } from '../../dcmtk/findscu.ts'
 import type { Instance, Series, Study } from '../../dicom/study.ts'
-import type { Asking } from '../archive.ts'
+import type { Asking, FoundStudies } from '../archive.ts'
+import { checkSearch, dateRange, isFound, namePattern, type StudySearch } from '../study-search.ts'
 import { agrees, count, foundStudy, instanceList, mergedSeries, number, studiesOf, withInstances, type FoundStudy, type InstanceList, type SeriesList } from '../answered.ts'
 import {
   ACCESSION_NUMBER, MODALITIES_IN_STUDY, MODALITY, Questions, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID,
@@ -52,6 +53,23 @@ async function findByAccessionNumber (questions: Questions, accessionNumber: str
   // of studies that it did not name nothing can be known, not even the patient
   if (result.end === 'limit') throw questions.cutOff('studies', result)
   return result.answers.map((answer): FoundStudy => studyOf(answer, accessionNumber))
+}
+
+/** @throws as Archive.search */
+export async function searchStudies (context: FindContext, search: StudySearch, asking: Asking): Promise<FoundStudies> {
+  checkSearch(search)
+  const questions = new Questions(context, asking, context.pacs.queueTimeoutMs)
+  try {
+    const { patientId, accessionNumber } = search
+    const keys = { '0010,0020': patientId, '0010,0010': namePattern(search), [ACCESSION_NUMBER]: accessionNumber, '0008,0020': dateRange(search) }
+    const matching = Object.fromEntries(Object.entries(keys).flatMap(([tag, value]) => value === undefined || value === '' ? [] : [[tag, value]]))
+    const found = (answer: Answer): FoundStudy => studyOf(answer, answer.get(ACCESSION_NUMBER) ?? '')
+    const result = await questions.ask('STUDY', matching, answer => isFound(search, found(answer)))
+    if (result.kind === 'refused') throw questions.refusal('STUDY', result)
+    return { studies: result.answers.map(found), cut: result.end === 'limit' }
+  } finally {
+    questions.tellLeftOut()
+  }
 }
 
 function studyOf (answer: Answer, accessionNumber: string): FoundStudy {

@@ -5,6 +5,7 @@ import { movescu } from '../../dcmtk/movescu.ts'
 import type { Log } from '../../process.ts'
 import { AllowedPeers } from './allowed-peers.ts'
 import { aeTitleAt } from '../../dcmtk/ae-title.ts'
+import { ownAddressTowards } from './own-address.ts'
 import type { Slot } from './port-pool.ts'
 import { PortTakenError, StorageScp } from './storage-scp.ts'
 import { TurnedAway, type Transport, type TransportOptions } from './transport.ts'
@@ -43,10 +44,13 @@ export function createPerRequestScp (options: TransportOptions): Transport {
         throw error
       })
       const aeTitle = aeTitleAt(config, slot.index)
+      const port = config.our_ae.base_port + slot.index
+      const host = await ownAddressTowards(pacs.host)
       return {
+        receiver: { aeTitle, host, port },
         wanted,
         callingAeTitle: aeTitle,
-        destination: `${aeTitle} at this machine, port ${config.our_ae.base_port + slot.index}`,
+        destination: `${aeTitle} at this machine, port ${port}`,
         tool: 'movescu',
         fetch: async (part, { signal, log, onActivity }) => await movescu({ ...options, log }, pacs, {
           callingAeTitle: aeTitle, destinationAeTitle: aeTitle, part, timeoutMs: pacs.moveTimeoutMs, signal, onSubOperations: onActivity

@@ -10,6 +10,7 @@ import { NO_ROOM } from './association/echo.ts'
 import { AllowedPeers } from './allowed-peers.ts'
 import { aeTitleAt } from '../../dcmtk/ae-title.ts'
 import type { ReceiverTls } from '../../dcmtk/peer.ts'
+import { ownAddressTowards } from './own-address.ts'
 import type { Pacs } from './pacs.ts'
 import { StorageScp } from './storage-scp.ts'
 import { TurnedAway, type ReceivingOptions, type Transport } from './transport.ts'
@@ -89,8 +90,11 @@ export class SharedScp {
     return {
       open: async ({ signal }) => {
         await this.#ready(signal)
+        const host = await ownAddressTowards(pacs.host)
+        signal.throwIfAborted()
         const slot = this.#options.pool.lease()
         return {
+          receiver: { aeTitle: this.#aeTitle, host, port: this.#port },
           wanted: this.#wanted,
           callingAeTitle: this.#aeTitle,
           destination: `${this.#aeTitle} at this machine, port ${this.#port}`,

@@ -3,7 +3,7 @@
  * archive knows nothing else of them.
  */
 import type { DicomObject } from '../../dicom/part10.ts'
-import type { Asking } from '../archive.ts'
+import type { Asking, ReceiverAddress } from '../archive.ts'
 import type { FetchPart } from '../../dicom/study.ts'
 import type { Config } from '../../config/schema.ts'
 import type { ReceiverTls, ToolContext } from '../../dcmtk/peer.ts'
@@ -41,6 +41,8 @@ export interface TransportSession {
   readonly callingAeTitle: string
   /** What must be registered at the PACS: `CDRECORD at this machine, port 10104`. */
   readonly destination: string
+  /** As FetchSession.receiver. */
+  readonly receiver?: ReceiverAddress | undefined
   /** What asks, for the log. */
   readonly tool: 'movescu' | 'C-GET'
   /** Asks for a part in the turn that the caller has. @throws the signal's reason */

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { Eta } from 'eta'
 import type { Config } from '../../config/schema.ts'
 import { PRODUCT } from '../../product.ts'
+import type { LeftOutPrior } from '../../dicom/study.ts'
 import { silentArchives, type DiscContents, type DiscStudy } from '../contents.ts'
 import type { NotListed } from '../dicomdir/dicomdir.ts'
 import { WEB_FOLDER, type WebContent, type WebSeries } from '../web/web-content.ts'
@@ -23,6 +24,8 @@ export interface PageInput {
   notListed: readonly NotListed[]
   /** Images that are missing; undefined where nobody can tell. */
   missing: number | undefined
+  /** Earlier studies that should be on it. */
+  priorsLeftOut?: readonly LeftOutPrior[] | undefined
   createdAt: Date
   /** Name of the application profile, where there is one (PS3.11). */
   profile: string | undefined
@@ -70,6 +73,7 @@ export function renderPages (input: PageInput): Array<{ path: string, text: stri
   const studies = patients.flatMap(patient => patient.studies)
   const counts = { patients: patients.length, studies: studies.length, images: studies.reduce((sum, { count }) => sum + count, 0) }
   const silent = silentArchives(contents)
+  const priorsLeftOut = (input.priorsLeftOut ?? []).map(prior => priorLine(prior, language))
   const notListed = input.notListed.map(({ fileId, reason }) => ({ fileId, reason: clean(reason) }))
   const reports = studies.flatMap(({ date, series }) => series.flatMap(({ reports, description, modality }) => reports.map(path => ({ path, title: [description || modality, date].join(', ') }))))
   const assets = input.pictures === undefined ? undefined : viewerAssets()
@@ -81,6 +85,7 @@ export function renderPages (input: PageInput): Array<{ path: string, text: stri
     policy: indexPolicy(input.pictures),
     notListed,
     silent,
+    priorsLeftOut,
     language,
     patients,
     counts,
@@ -88,7 +93,7 @@ export function renderPages (input: PageInput): Array<{ path: string, text: stri
     product: PRODUCT,
     heading: disc.institution === '' ? language.say('title') : disc.institution
   }
-  const readme = readmeText({ ...input, silent, language, patients, counts, notListed, product: PRODUCT, today, set: contents })
+  const readme = readmeText({ ...input, silent, priorsLeftOut, language, patients, counts, notListed, product: PRODUCT, today, set: contents })
   return [
     { path: 'INDEX.HTM', text: html.render('./index', data) },
     // Notepad takes a file without a mark for the machine's old code page
@@ -101,7 +106,13 @@ export function renderPages (input: PageInput): Array<{ path: string, text: stri
   ]
 }
 
+/** An earlier study that is not here, in a line: its date, description and number. */
+function priorLine ({ studyDate, studyDescription, accessionNumber }: LeftOutPrior, language: Language): string {
+  return [studyDate === '' ? '' : language.date(studyDate), clean(studyDescription), clean(accessionNumber)].filter(part => part !== '').join(', ')
+}
+
 interface StudyView {
+  prior: boolean
   accessionNumber: string
   date: string
   description: string
@@ -114,6 +125,7 @@ interface StudyView {
 function viewOfStudy (discStudy: DiscStudy, web: WebContent, language: Language, nextIndex: () => number): StudyView {
   const { study, series } = discStudy
   return {
+    prior: study.prior === true,
     accessionNumber: study.accessionNumber,
     date: language.date(study.studyDate),
     description: clean(study.studyDescription),

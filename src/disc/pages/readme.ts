@@ -11,10 +11,13 @@ export interface ReadmeInput {
   missing: number | undefined
   /** Names of optional archives that did not answer. */
   silent: readonly string[]
+  /** A line for each earlier study that is not here; an empty one where it is not known which there are. */
+  priorsLeftOut: readonly string[]
   patients: ReadonlyArray<{
     name: string
     patient: { patientId: string, birthDate: string }
     studies: ReadonlyArray<{
+      prior: boolean
       date: string
       description: string
       accessionNumber: string
@@ -34,7 +37,7 @@ const LINE_CHARACTERS = 78
 
 /** Lines end with CR LF: Notepad before 2018 knows no other. */
 export function readmeText (input: ReadmeInput): string {
-  const { language, disc, set, missing, silent, patients, counts, profile, notListed, viewer, product, today } = input
+  const { language, disc, set, missing, silent, priorsLeftOut, patients, counts, profile, notListed, viewer, product, today } = input
   const say = language.say
   const paragraphs: string[][] = [
     [disc.institution || say('title')],
@@ -43,11 +46,12 @@ export function readmeText (input: ReadmeInput): string {
     silent.length === 0 ? [] : [`*** ${say('archive_silent', { names: silent.join(', ') })} ***`],
     missing === 0 ? [] : [`*** ${missing === undefined ? say('missing_unknown') : say('missing', { count: missing })} ***`],
     set.part === undefined ? [] : [`*** ${say('part_note', { ...set.part })} ***`],
+    priorsLeftOut.length === 0 ? [] : [`*** ${say('priors_left_out')} ***`, ...priorsLeftOut.filter(line => line !== '').map(line => `  ${line}`)],
     [say('contents')],
     ...patients.map(({ name, patient, studies }) => [
       `${say('patient')}: ${name || say('no_name')}, ${say('patient_id')} ${patient.patientId || '-'}, ${say('birth_date')} ${language.date(patient.birthDate)}`,
       ...studies.flatMap(study => [
-        `  ${study.date}, ${study.description || say('study')}, ${say('accession_number')} ${study.accessionNumber}`,
+        `  ${study.prior ? `${say('prior')}: ` : ''}${study.date}, ${study.description || say('study')}, ${say('accession_number')} ${study.accessionNumber}`,
         ...study.series.map(series => `    ${series.modality} ${series.description || `${say('series')} ${series.number}`}, ${say('images')}: ${series.count}`)
       ])
     ]),

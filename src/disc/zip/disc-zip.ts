@@ -6,6 +6,7 @@
 import { open, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
+import type { LeftOutPrior } from '../../dicom/study.ts'
 import { MkisoError } from '../../errors.ts'
 import type { Log } from '../../process.ts'
 import type { HeldFile } from '../../studies/complete-studies.ts'
@@ -25,7 +26,7 @@ import { GrowingZip } from './growing-zip.ts'
 export interface DiscZipOptions {
   holding: Pick<Holding, 'onFile' | 'onWithdrawn' | 'mayLeave'>
   /** What it will hold, once everything is there and is what it shall be (decoded ...). */
-  received: Promise<{ studies: readonly StudySources[], part: Part | undefined, missing: number | undefined }>
+  received: Promise<{ studies: readonly StudySources[], part: Part | undefined, missing: number | undefined, priorsLeftOut: readonly LeftOutPrior[] }>
   /** Images may go in before that: they are put in as they come. */
   asTheyCome: boolean
   /** Pictures of the page's own viewer: the headers of bitmaps stand in preambles. */
@@ -33,7 +34,7 @@ export interface DiscZipOptions {
   checksums: boolean
   /** Folder for what is no image; need not exist, whoever owns it removes it. */
   folder: string
-  fill: (root: string, options: Pick<RootOptions, 'contents' | 'missing' | 'headers' | 'hasPicture'>) => Promise<Root>
+  fill: (root: string, options: Pick<RootOptions, 'contents' | 'missing' | 'priorsLeftOut' | 'headers' | 'hasPicture'>) => Promise<Root>
   signal: AbortSignal
   log: Log
 }
@@ -124,7 +125,7 @@ export class DiscZip {
   async #make (): Promise<void> {
     const startedAt = performance.now()
     const { received, folder, fill, log, signal } = this.#options
-    const { studies, part, missing } = await received
+    const { studies, part, missing, priorsLeftOut } = await received
     const contents = { ...this.#fileIds.applyTo(layOut(studies)), part }
     const files = filesOf(contents)
     this.#guardAllTheirs(files)
@@ -135,7 +136,7 @@ export class DiscZip {
     const root = join(folder, 'root')
     await mkdir(root, { recursive: true, mode: 0o700 })
     const pictures = new Set(files.filter((_, index) => entered[index]?.hasPicture === true).map(({ fileId }) => fileId))
-    const { grafts, notListed } = await fill(root, { contents, missing, headers: 'preamble', hasPicture: ({ fileId }) => pictures.has(fileId) })
+    const { grafts, notListed } = await fill(root, { contents, missing, priorsLeftOut, headers: 'preamble', hasPicture: ({ fileId }) => pictures.has(fileId) })
     const others = await filesOfRoot(root, grafts)
     const digests = new Map<string, FileDigest>()
     for (const { name, path } of others) digests.set(name, await this.#add(name, path))

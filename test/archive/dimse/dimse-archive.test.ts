@@ -62,7 +62,7 @@ async function ways (t: Test, here: World, per: { port: number }): Promise<Recor
   }
   const of = (transport: Parameters<typeof createDimseArchive>[0]['transport'], { pacs }: TransportOptions): Archive => createDimseArchive({
     pacs,
-    find: { findStudies: async () => [MIXED_STUDY], listInstances: async (study: Study) => study },
+    find: { findStudies: async () => [MIXED_STUDY], search: async () => ({ studies: [], cut: false }), listInstances: async (study: Study) => study },
     transport,
     inTurn: async (ask, { onStart }) => {
       onStart?.()

@@ -46,7 +46,7 @@ function laidOut (files: readonly DiscSource[]): DiscContents {
 async function disc (t: Test, contents: DiscContents, over: Partial<DiscOptions> = {}) {
   const made = await makeDisc({ ...DEFAULTS, programs, log: silentLog }, {
     config: DEFAULTS, contents, folder: join(temporaryFolder(t, 'disc'), 'made'), viewer: undefined, viewerRoomBytes: Infinity,
-    renderer: undefined, checksums: undefined, missing: 0, signal: new AbortController().signal, ...over
+    renderer: undefined, checksums: undefined, missing: 0, priorsLeftOut: [], signal: new AbortController().signal, ...over
   })
   return { ...made, index: readFileSync(join(made.root, 'INDEX.HTM'), 'utf8') }
 }

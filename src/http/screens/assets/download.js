@@ -1,5 +1,6 @@
 /** The page of a download: follows the disc that is made for it, starts its download, and can cancel it. A reload finds the same disc again. */
 import { AnswerError, follow } from './events.js'
+import { cancelPause, isBusy, pause } from './pause.js'
 import { problemOf, showProblem, showProgress } from './progress.js'
 import { $, announce, date, element, megabytes, number, say, time, write } from './words.js'
 
@@ -9,6 +10,8 @@ const isProtected = 'protected' in screen.dataset
 const store = { get: name => sessionStorage.getItem(`mkiso ${name} ${key}`), set: (name, value) => { sessionStorage.setItem(`mkiso ${name} ${key}`, value) } }
 let started = false
 let cancelled = false
+/** Why the service could not begin; the page goes on by itself. */
+let busy
 
 /** 80 bits in letters and digits that nobody mixes up, in four groups. Made here, and shown here: the service keeps it no longer than it encrypts. */
 function makePassword () {
@@ -118,6 +121,10 @@ function onState (state) {
   }
   $('finished').hidden = true
   $('download').hidden = true
+  if (isBusy(state.error)) {
+    busy = state.error
+    return true
+  }
   if (state.outcome === 'success') {
     store.set('done', 'yes')
     keepSaved(state)
@@ -149,6 +156,7 @@ $('download').addEventListener('click', event => {
 })
 
 $('cancel').addEventListener('click', async () => {
+  if (cancelPause()) return
   $('cancel').disabled = true
   const answer = await fetch(address(), { method: 'DELETE' }).catch(() => undefined)
   // what has just ended says so by itself
@@ -232,12 +240,17 @@ async function main () {
   }
   store.set('done', 'no')
   if (isProtected) write($('password'), makePassword())
-  try {
-    await follow(address, { onState, onLost: () => { write($('phase'), say('connection_lost')) } })
-  } catch (error) {
-    if (!(error instanceof AnswerError) && !(error instanceof TypeError)) throw error
-    showProblem(problemOf(error))
-  }
+  do {
+    busy = undefined
+    try {
+      await follow(address, { onState, onLost: () => { write($('phase'), say('connection_lost')) } })
+    } catch (error) {
+      if (!(error instanceof AnswerError) && !(error instanceof TypeError)) throw error
+      if (isBusy(error.body)) busy = error.body
+      else showProblem(problemOf(error))
+    }
+  } while (busy !== undefined && await pause(busy))
+  if (busy !== undefined) finish(say('cancelled'), say('cancelled_text'), say('start_again'))
 }
 
 await main()

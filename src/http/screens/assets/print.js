@@ -3,6 +3,7 @@
  * that is loaded again, or opened a second time, finds it by its studies.
  */
 import { AnswerError, follow } from './events.js'
+import { cancelPause, isBusy, pause } from './pause.js'
 import { problemOf, showProblem, showProgress, showStudies } from './progress.js'
 import { $, announce, date, number, say, time, write } from './words.js'
 
@@ -90,6 +91,9 @@ function showEnd (job) {
     ask(job)
   } else if (job.error?.code === 'PRINTED_ALREADY') {
     ask(undefined, say('PRINTED_ALREADY'))
+  } else if (job.state === 'failed' && isBusy(job.error)) {
+    // nothing has gone to the robot, and the person on this page has said yes
+    waitAndSend(job.error)
   } else {
     show('problem')
     showProblem(job.state === 'failed' && job.error !== undefined ? job.error : { error: say('print_failed') })
@@ -126,10 +130,22 @@ async function watch (job) {
   }
 }
 
+/** The service is busy: the same is sent once more when it has said that it makes sense. */
+async function waitAndSend (error) {
+  show('work')
+  $('cancel').onclick = () => { cancelPause() }
+  if (await pause(error)) await send()
+  else ask()
+}
+
 form.addEventListener('submit', async event => {
   event.preventDefault()
   if ($('send').disabled) return
   $('send').disabled = true
+  await send()
+})
+
+async function send () {
   // the same print when this page is loaded again before the answer is there
   const name = sessionStorage.getItem(PENDING) ?? newName()
   sessionStorage.setItem(PENDING, name)
@@ -148,11 +164,13 @@ form.addEventListener('submit', async event => {
     await watch(body)
   } else if (body.job !== undefined) {
     await meet(body.job)
+  } else if (isBusy(body)) {
+    await waitAndSend(body)
   } else {
     show('problem')
     showProblem(body)
   }
-})
+}
 
 /** A print of the same studies that is there already. */
 async function meet (job) {

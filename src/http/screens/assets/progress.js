@@ -55,8 +55,28 @@ export function showProgress (state) {
   write($('images'), countText(state))
   write($('bytes'), bytesText(state))
   showSpeed(state, part)
+  showWait(state)
   document.title = `${part === undefined ? '' : `${number(part * 100)} % · `}${say(`phase_${state.phase}`)}`
   showStudies(state, $('patient'), $('studies'))
+}
+
+/** Whom it waits for; undefined while it waits for nobody. */
+export function placeText ({ place }) {
+  return place === undefined ? undefined : say('place', { place: number(place) })
+}
+
+/** Who sends nothing, though it was asked and is asked again. */
+export function stuckText ({ stuck }) {
+  if (stuck === undefined) return undefined
+  const { archive, ae_title: title, address } = stuck
+  return title === undefined ? say('stuck_here', { archive }) : say('stuck', { archive, title, address })
+}
+
+function showWait (state) {
+  for (const [id, text] of [['place', placeText(state)], ['stuck', stuckText(state)]]) {
+    write($(id), text ?? '')
+    $(id).hidden = text === undefined
+  }
 }
 
 function showSpeed (state, part) {

@@ -1,6 +1,6 @@
 /** The operator's page: what runs, what has ended, and what each dependency lacks. The key stays in this tab. */
 import { AnswerError, follow } from './events.js'
-import { bytesText, imagesText, setBar, share } from './progress.js'
+import { bytesText, imagesText, placeText, setBar, share, stuckText } from './progress.js'
 import { setUpTest } from './self-test.js'
 import { $, element, number, say, time, write } from './words.js'
 
@@ -43,7 +43,7 @@ function showRunning (running) {
   for (const activity of running) {
     const { item, title, figures, bar, button } = rowOf(activity)
     write(title, [say(`kind_${activity.kind}`), activity.accession_numbers.join(', '), activity.patient_name].filter(text => text !== '').join(' · '))
-    write(figures, [say(`phase_${activity.phase}`), imagesText(activity), bytesText(activity), took(activity.duration_ms), activity.request_id].join(' · '))
+    write(figures, [stuckText(activity), say(`phase_${activity.phase}`), placeText(activity), imagesText(activity), bytesText(activity), took(activity.duration_ms), activity.request_id].filter(text => text !== undefined).join(' · '))
     bar.setAttribute('aria-label', `${say(`kind_${activity.kind}`)} ${activity.accession_numbers.join(', ')}`)
     button.setAttribute('aria-label', `${say('cancel')} ${activity.accession_numbers.join(', ')}`)
     button.hidden = activity.kind === 'print' && activity.phase === 'sending'

@@ -1,0 +1,164 @@
+/** Who has had what: the audit file, read from its end. */
+import { open } from 'node:fs/promises'
+import type { PrintRecord } from '../print/print-job.ts'
+import type { Activity } from '../work/activity.ts'
+import type { AuditedStudy } from './event.ts'
+
+export const HISTORY_KINDS = ['download', 'print', 'look'] as const
+export const HISTORY_OUTCOMES = ['success', 'failed', 'aborted', 'unknown', 'begun'] as const
+
+export interface HistoryEntry {
+  /** ISO 8601; of the end, or of the beginning of what has no end. */
+  at: string
+  kind: typeof HISTORY_KINDS[number]
+  /**
+   * `aborted`: the client left, or it was cancelled. `begun`: there is no record of its end: it is under way, was looked at, or the service ended.
+   * `unknown`: a print that somebody must look for at the robot.
+   */
+  outcome: typeof HISTORY_OUTCOMES[number]
+  requestId: string
+  activityId: string
+  accessionNumbers: readonly string[]
+  patients: ReadonlyArray<{ id: string, name: string }>
+  studies: ReadonlyArray<{ uid: string, accessionNumber: string }>
+  by: { user: string | undefined, credential: string | undefined, address: string }
+  images: number | undefined
+}
+
+export interface History {
+  /** Newest first. */
+  entries: readonly HistoryEntry[]
+  /** There is more in the file than was read, or more entries than were wanted. */
+  cut: boolean
+}
+
+/** So much is read of a file that may hold years, from its end. */
+const READ_BYTES = 4 * 1_024 ** 2
+const EVENTS: Record<string, HistoryEntry['kind']> = { export: 'download', transfer: 'print', look: 'look' }
+
+/**
+ * @param file of audit.file; one that is not there yet holds nothing
+ * @throws Error of the file system
+ */
+export async function readHistory (file: string, wanted: (entry: HistoryEntry) => boolean, most: number): Promise<History> {
+  const { text, isWhole } = await endOf(file)
+  const byActivity = new Map<string, HistoryEntry>()
+  for (const line of text.split('\n')) {
+    const entry = entryOf(line)
+    if (entry === undefined) continue
+    const begun = byActivity.get(entry.activityId)
+    // what was begun tells of whom it was, also where its end does not
+    byActivity.delete(entry.activityId)
+    byActivity.set(entry.activityId, begun === undefined ? entry : merged(begun, entry))
+  }
+  const all = [...byActivity.values()].reverse().filter(wanted)
+  return { entries: all.slice(0, most), cut: !isWhole || all.length > most }
+}
+
+/** True where a number, a name, or a person holds the text, without regard to case. */
+export function mentions ({ accessionNumbers, patients, by }: Pick<HistoryEntry, 'accessionNumbers' | 'patients' | 'by'>, text: string): boolean {
+  const plain = (value: string): string => value.replaceAll('^', ' ').toUpperCase()
+  return [...accessionNumbers, ...patients.flatMap(({ id, name }) => [id, name]), by.user ?? '', by.credential ?? '', by.address].some(value => plain(value).includes(plain(text)))
+}
+
+function merged (begun: HistoryEntry, ended: HistoryEntry): HistoryEntry {
+  return { ...ended, patients: ended.patients.length > 0 ? ended.patients : begun.patients, studies: ended.studies.length > 0 ? ended.studies : begun.studies }
+}
+
+async function endOf (file: string): Promise<{ text: string, isWhole: boolean }> {
+  const handle = await open(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+  if (handle === undefined) return { text: '', isWhole: true }
+  try {
+    const { size } = await handle.stat()
+    const start = Math.max(0, size - READ_BYTES)
+    const { buffer, bytesRead } = await handle.read({ buffer: Buffer.alloc(size - start), position: start })
+    const text = buffer.toString('utf8', 0, bytesRead)
+    // the first line may have been cut
+    return { text: start === 0 ? text : text.slice(text.indexOf('\n') + 1), isWhole: start === 0 }
+  } finally { await handle.close() }
+}
+
+type Fields = Record<string, unknown>
+const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value)
+const text = (value: unknown): string => typeof value === 'string' ? value : ''
+const optional = (value: unknown): string | undefined => typeof value === 'string' ? value : undefined
+const listOf = (value: unknown): Fields[] => Array.isArray(value) ? value.filter(isFields) : []
+
+/** @returns undefined for a record of another kind, and for a line that is none: it may have been cut off by a full disk */
+function entryOf (line: string): HistoryEntry | undefined {
+  const record = parsed(line)
+  const kind = EVENTS[text(record?.['event'])]
+  const activityId = text(record?.['activity_id'])
+  if (record === undefined || kind === undefined || activityId === '') return undefined
+  const numbers = record['accession_numbers']
+  const studies = listOf(record['studies'])
+  const counted = studies.reduce((sum, { instances }) => sum + (typeof instances === 'number' ? instances : 0), 0)
+  return {
+    at: text(record['time']),
+    kind,
+    outcome: HISTORY_OUTCOMES.find(outcome => outcome === record['outcome']) ?? 'begun',
+    requestId: text(record['request_id']),
+    activityId,
+    accessionNumbers: Array.isArray(numbers) ? numbers.map(text) : [],
+    patients: listOf(record['patients']).map(({ id, name }) => ({ id: text(id), name: text(name) })),
+    studies: studies.map(({ uid, accession_number: accessionNumber }) => ({ uid: text(uid), accessionNumber: text(accessionNumber) })),
+    by: { user: optional(record['user']), credential: optional(record['key']), address: text(record['address']) },
+    images: counted === 0 ? undefined : counted
+  }
+}
+
+function parsed (line: string): Fields | undefined {
+  try {
+    const value: unknown = JSON.parse(line)
+    return isFields(value) ? value : undefined
+  } catch { return undefined }
+}
+
+/** A print of the journal that has ended; the journal knows more of it than the audit does. */
+export function historyOfPrint (record: PrintRecord): HistoryEntry {
+  const { id, requestId, times, createdAt, state, accessionNumbers, patientName, studyInstanceUids, caller, images } = record
+  return {
+    at: times[state] ?? createdAt,
+    kind: 'print',
+    outcome: PRINT_OUTCOMES[state],
+    requestId,
+    activityId: id,
+    accessionNumbers,
+    patients: patientName === '' ? [] : [{ id: '', name: patientName }],
+    studies: studyInstanceUids.map(uid => ({ uid, accessionNumber: accessionNumbers.join(',') })),
+    by: caller,
+    images
+  }
+}
+
+const PRINT_OUTCOMES: Record<PrintRecord['state'], HistoryEntry['outcome']> = {
+  queued: 'begun', fetching: 'begun', sending: 'begun', sent: 'success', failed: 'failed', cancelled: 'aborted', unknown: 'unknown'
+}
+
+/** A download that has ended, as long as it is remembered. */
+export function historyOfDownload ({ id, requestId, accessionNumbers, caller, manifest, outcome, startedAt, endedAt, images }: Activity): HistoryEntry {
+  const studies = manifest?.studies ?? []
+  return {
+    at: (endedAt ?? startedAt).toISOString(),
+    kind: 'download',
+    outcome: outcome === undefined ? 'begun' : outcome.kind === 'cancelled' ? 'aborted' : outcome.kind === 'set' ? 'begun' : outcome.kind,
+    requestId,
+    activityId: id,
+    accessionNumbers,
+    patients: studies.slice(0, 1).map(({ patient }) => ({ id: patient.patientId, name: patient.patientName })),
+    studies: studies.map(({ studyInstanceUid, accessionNumber }) => ({ uid: studyInstanceUid, accessionNumber })),
+    by: caller,
+    images: images.received === 0 ? undefined : images.received
+  }
+}
+
+/** For the record that whoever reads the history leaves. */
+export function studiesOfHistory (entries: readonly HistoryEntry[]): AuditedStudy[] {
+  return entries.flatMap(({ studies, patients: [patient = { id: '', name: '' }] }) => studies.map(({ uid, accessionNumber }) => ({
+    studyInstanceUid: uid, accessionNumber, description: '', patient: { patientId: patient.id, issuerOfPatientId: '', patientName: patient.name, birthDate: '', sex: '' },
+    archives: [], silent: [], instances: new Map()
+  })))
+}

@@ -1,0 +1,83 @@
+/** disc.priors: the last studies of the same patient and modality before the asked one; whole, or named as left out. */
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import type { PhantomStudy } from '../../demo/phantoms/catalogue.ts'
+import type { FoundStudy } from '../../src/archive/answered.ts'
+import { earlierThan } from '../../src/studies/priors.ts'
+import { linkTo, nothingRemains, PATIENT } from '../faults/harness.ts'
+import { readDisc, service, world, type Answer, type World } from '../world.ts'
+
+const study = (accessionNumber: string, studyDate: string, kind: 'CR' | 'MR' = 'CR', patient = PATIENT): PhantomStudy =>
+  ({ accessionNumber, patient, studyDate, studyDescription: `Study ${accessionNumber}`, series: [{ kind, count: 2, rows: 64, columns: 64 }] })
+const STUDIES = [
+  study('P1', '20200101'), study('P2', '20210101'), study('P3', '20220101'), study('MR', '20230101', 'MR'), study('ASKED', '20240101'), study('LATER', '20250101'),
+  study('SAME.ID', '20231231', 'CR', { ...PATIENT, patientName: 'SOMEBODY^ELSE', birthDate: '19800202' }),
+  study('OTHER', '20231230', 'CR', { ...PATIENT, patientId: 'FAULT.2', patientName: 'THIRD^PERSON' })
+]
+
+async function onDisc (t: Test, here: World, answer: Answer): Promise<{ accessions: string[], readme: string }> {
+  t.equal(answer.status, 200, answer.status === 200 ? 'a disc' : answer.body.toString())
+  const { instances, root } = await readDisc(t, answer.body, here.programs)
+  const readme = readFileSync(join(root, 'README.TXT'), 'utf8')
+  return { accessions: here.instances.filter(({ sopInstanceUid }) => instances.has(sopInstanceUid)).map(({ accessionNumber }) => accessionNumber), readme }
+}
+
+for (const kind of ['dcmqrscp', 'orthanc'] as const) {
+  t.test(kind, async t => {
+    const here = await world(t, kind, { studies: STUDIES })
+    const disc = { web_content: 'none', priors: 2 }
+    const mkiso = await service(t, here.pacs, here.receiverPort, { disc })
+    await t.test('the last two of the same person and modality, each whole, named as earlier ones', async t => {
+      const { accessions, readme } = await onDisc(t, here, await mkiso.get(linkTo('ASKED')))
+      t.strictSame(accessions, ['P2', 'P2', 'P3', 'P3', 'ASKED', 'ASKED'])
+      t.match(readme, /Earlier study: .*Study P3/)
+      t.match(readme, /Earlier study: .*Study P2/)
+      t.notMatch(readme, /Earlier study: .*ASKED|could not be put/)
+    })
+    await t.test('none for several accession numbers', async t => {
+      const { accessions } = await onDisc(t, here, await mkiso.get('/api/iso/download-multiple?accession_numbers=ASKED,LATER'))
+      t.strictSame(accessions, ['ASKED', 'ASKED', 'LATER', 'LATER'])
+    })
+    await t.test('none by default', async t => {
+      const plain = await service(t, here.pacs, here.receiverPort + 1, { pacs: { retrieve: 'get' }, disc: { web_content: 'none' } })
+      t.strictSame((await onDisc(t, here, await plain.get(linkTo('ASKED')))).accessions, ['ASKED', 'ASKED'])
+    })
+    await t.test('one that does not come whole is left out by name, and the asked one is on the disc', async t => {
+      const [first] = here.of('P3')
+      const path = await here.pacs.pathOf(first?.sopInstanceUid ?? '')
+      t.ok(path)
+      rmSync(path ?? '')
+      const { accessions, readme } = await onDisc(t, here, await mkiso.get(linkTo('ASKED')))
+      t.strictSame(accessions, ['P2', 'P2', 'ASKED', 'ASKED'])
+      t.match(readme.replace(/\s+/g, ' '), /Earlier studies of this patient could not be put on this disc: \*\*\* 1 January 2022, (?:Study P3, )?P3/)
+    })
+    await nothingRemains(t, mkiso)
+  })
+}
+
+t.test('an archive that cuts its list of studies off: it is not known which were the last', async t => {
+  const here = await world(t, 'orthanc', { studies: STUDIES, orthanc: { LimitFindResults: 3 } })
+  const mkiso = await service(t, here.pacs, here.receiverPort, { disc: { web_content: 'none', priors: 2 } })
+  const { accessions, readme } = await onDisc(t, here, await mkiso.get(linkTo('ASKED')))
+  t.strictSame(accessions, ['ASKED', 'ASKED'])
+  t.match(readme.replace(/\s+/g, ' '), /Earlier studies of this patient could not be put on this disc/)
+})
+
+t.test('which are the last', async t => {
+  const patient = { patientId: 'P', issuerOfPatientId: '', patientName: 'DOE^JOHN', birthDate: '19700101', sex: 'M' }
+  const found = (uid: string, studyDate: string, studyTime = '', more: Partial<FoundStudy> = {}): FoundStudy => ({
+    studyInstanceUid: uid, accessionNumber: uid, patient, studyDate, studyTime, studyDescription: '', studyId: '', seriesCount: undefined, instanceCount: undefined, seriesListing: 'whole', series: [],
+    modalities: ['CT'], ...more
+  })
+  const asked = {
+    ...found('1', '20240101', '120000'),
+    series: [{ seriesInstanceUid: '1.1', modality: 'CT', seriesNumber: 1, seriesDescription: '', instanceCount: 1, listing: 'none' as const, instances: [] }]
+  }
+  const last = (...studies: FoundStudy[]): string[] => earlierThan([asked], studies).map(({ studyInstanceUid }) => studyInstanceUid)
+  t.strictSame(last(found('2', '20230101'), found('3', '20231231'), found('4', '20220101')), ['3', '2', '4'], 'the last first')
+  t.strictSame(last(found('1', '20240101', '120000'), found('2', '20240101', '110000'), found('3', '20240101', '130000')), ['2'], 'by time on the same day, never the asked one')
+  t.strictSame(last(found('2', '20230101'), found('2', '20230101')), ['2'], 'one that two archives have, once')
+  t.strictSame(last(found('2', ''), found('3', '20230101', '', { modalities: ['MR'] }), found('4', '20230101', '', { modalities: [] })), ['4'], 'without a date none, and where no modality is named nothing is against it')
+  t.strictSame(last(found('2', '20230101', '', { patient: { ...patient, patientName: 'SMITH^ANN', birthDate: '19800101' } })), [], 'another person under the same Patient ID')
+})
