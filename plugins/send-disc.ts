@@ -99,9 +99,11 @@ function createSendDisc (continuations: Continuations) {
       if (raw.writableLength > 0) raw.destroy()
     })
     describe(this, disc, linkOf)
+    const name = nameOf(disc, fileName)
+    if (request.activity !== undefined) request.activity.fileName = name
     this
       .type(disc.format === 'zip' ? 'application/zip' : 'application/octet-stream')
-      .header('content-disposition', contentDisposition(nameOf(disc, fileName)))
+      .header('content-disposition', contentDisposition(name))
     if (sizeBytes !== undefined) this.header('content-length', String(range === undefined ? sizeBytes : range.last - range.first + 1))
     if (range !== undefined) this.status(206).header('content-range', `bytes ${range.first}-${range.last}/${sizeBytes}`)
     if (request.method === 'HEAD') return this.send(nothing())

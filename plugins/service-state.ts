@@ -2,13 +2,14 @@
 import fp from 'fastify-plugin'
 import { Type, type Static } from '@sinclair/typebox'
 import { ACTIVITY_EXAMPLE, ActivityState, activityState } from '../src/http/activity-state.ts'
-import { PrintState, printState } from '../src/http/print-state.ts'
+import { person, Person, PrintState, printState } from '../src/http/print-state.ts'
 import { diskOf } from '../src/disk.ts'
 import type { ConfiguredArchive } from '../src/archive/create-archive.ts'
 import type { Health } from '../src/health/health.ts'
 import type { PrintQueue } from '../src/print/print-queue.ts'
 import type { Log } from '../src/process.ts'
 import type { Activities } from '../src/work/activities.ts'
+import type { Activity } from '../src/work/activity.ts'
 
 const Resources = Type.Object({
   slots: Type.Object({ in_use: Type.Integer(), size: Type.Integer({ description: 'our_ae.port_range' }) }),
@@ -23,11 +24,13 @@ const HealthState = Type.Object({
   archives: Type.Record(Type.String(), Type.Object({ status: Type.String(), detail: Type.Optional(Type.String()), latency_ms: Type.Optional(Type.Integer()) }))
 })
 
+const ShownActivity = Type.Object({ ...ActivityState.properties, asked_by: Type.Optional(Person) })
+
 const State = Type.Object({
   started_at: Type.String({ description: 'ISO 8601.' }),
   names: Type.Boolean({ description: 'Patients\' names are only shown where a key is asked for.' }),
-  running: Type.Array(ActivityState, { description: 'Oldest first.' }),
-  finished: Type.Array(ActivityState, { description: 'The last 50, newest first.' }),
+  running: Type.Array(ShownActivity, { description: 'Oldest first.' }),
+  finished: Type.Array(ShownActivity, { description: 'The last 50, newest first.' }),
   unknown_prints: Type.Array(PrintState, { description: 'Somebody must look at the robot for each of them; then POST /api/iso/print/jobs/ID/acknowledge.' }),
   resources: Resources,
   health: Type.Optional(HealthState)
@@ -81,6 +84,9 @@ export function createServiceState (context: ServiceStateContext) {
   const watchers = new Set<() => void>()
   let timer: NodeJS.Timeout | undefined
 
+  const shown = (activity: Activity): Static<typeof ShownActivity> =>
+    ({ ...activityState(activity, names), ...(names ? { asked_by: person(activity.caller) } : {}) })
+
   const refresh = async (): Promise<void> => {
     const [checked, { freeBytes, sizeBytes }] = await Promise.all([context.health.check(), diskOf(context.workDir)])
     health = checked
@@ -94,8 +100,8 @@ export function createServiceState (context: ServiceStateContext) {
     now: (): ServiceState => ({
       started_at: startedAt,
       names,
-      running: activities.running.map(activity => activityState(activity, names)),
-      finished: activities.finished.map(activity => activityState(activity, names)),
+      running: activities.running.map(shown),
+      finished: activities.finished.map(shown),
       unknown_prints: prints.unresolved.map(job => printState(job, names)),
       resources: {
         slots: { in_use: slots.inUse, size: slots.size },

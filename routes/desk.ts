@@ -1,8 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { addressOf } from '../src/dcmtk/peer.ts'
 import { errorResponses, LanguageCode, page } from '../src/http/schemas.ts'
-import { publisherOf } from '../src/print/relay.ts'
+import { robotName } from '../src/print/relay.ts'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   const { config } = app
@@ -14,7 +13,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       querystring: Type.Object({ lang: LanguageCode }),
       response: { ...errorResponses('TOO_MANY_REQUESTS'), 200: page('The page; what it shows comes with the key.') }
     }
-  }, async (_request, reply) => reply.sendScreen('desk', { most: config.server.max_accessions, destination: addressOf(publisherOf(config)) }))
+  }, async (_request, reply) => reply.sendScreen('desk', { most: config.server.max_accessions, destination: robotName(config) }))
 }
 
 export default routes

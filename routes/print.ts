@@ -1,14 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import { Type } from '@sinclair/typebox'
-import { addressOf } from '../src/dcmtk/peer.ts'
 import { parseAccessionNumbers } from '../src/dicom/accession-number.ts'
 import { withQuery } from '../src/http/links.ts'
 import { printState } from '../src/http/print-state.ts'
 import { AccessionNumberList, errorResponses, LanguageCode, page, SIGNED_LINK_QUERY } from '../src/http/schemas.ts'
 import type { PrintJob } from '../src/print/job-under-way.ts'
 import { nameOfCaller } from '../src/print/print-job.ts'
-import { publisherOf } from '../src/print/relay.ts'
+import { robotName } from '../src/print/relay.ts'
 
 /**
  * The page that asks before it prints.
@@ -24,7 +23,7 @@ export function sendPrintScreen (reply: FastifyReply, accessionNumbers: readonly
       // not the old link itself, which would print
       url: withQuery('/print', request.url, { again: undefined }),
       accessionNumbers,
-      destination: addressOf(publisherOf(config)),
+      destination: robotName(config),
       before: before === undefined ? undefined : { ...printState(before), by: nameOfCaller(before.record.caller) },
       printUrl: withQuery('/api/iso/print', request.url, { again: before === undefined ? undefined : 'true' }),
       againUrl: withQuery('/api/iso/print', request.url, { again: 'true' }),

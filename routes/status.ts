@@ -1,10 +1,21 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { Type } from '@sinclair/typebox'
+import { SELF_TEST_EXAMPLE } from '../plugins/self-test.ts'
 import { SERVICE_STATE_EXAMPLE, ServiceState } from '../plugins/service-state.ts'
 import { studiesOf, studiesOfPrint, type AuditedStudy } from '../src/audit/event.ts'
+import { checkAccessionNumber } from '../src/dicom/accession-number.ts'
+import { snippetsOf } from '../src/doctor/snippets.ts'
 import { MkisoError } from '../src/errors.ts'
-import { errorResponses, eventStream, LanguageCode, page } from '../src/http/schemas.ts'
+import { AccessionNumber, errorResponses, eventStream, LanguageCode, page } from '../src/http/schemas.ts'
+
+const Snippets = Type.Object({
+  snippets: Type.Array(Type.Object({
+    name: Type.String({ description: 'What it is.' }),
+    where: Type.String({ description: 'The file, or who has it.' }),
+    text: Type.String({ description: 'No secret stands in it.' })
+  }))
+}, { title: 'Snippets', examples: [{ snippets: [{ name: 'nginx', where: '/etc/nginx/mkiso/upstream.conf', text: 'server 127.0.0.1:8080 max_fails=1 fail_timeout=5s;' }] }] })
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/status', {
@@ -51,6 +62,39 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     record(request)
     return reply.sendEvents({ state: app.serviceState.now, ended: () => false, listen: app.serviceState.listen })
   })
+
+  app.post('/status/test', {
+    onRequest: [app.authorise, app.guardOrigin],
+    config: { observer: true },
+    schema: {
+      tags: ['operator'],
+      summary: 'Tests everything that a disc needs',
+      description: 'What "mkiso doctor" asks: programs, ports, disk, the HIS, the CD publisher, and of each archive an association, a query, and one image, which is thrown away. ' +
+        'Server-Sent Events, each with all findings so far. One at a time; who leaves ends it.',
+      security,
+      querystring: Type.Object({ accession_number: Type.Optional(AccessionNumber) }),
+      response: {
+        ...errorResponses('UNAUTHORIZED', 'TOO_MANY_REQUESTS', 'INVALID_ACCESSION_NUMBER', 'FORBIDDEN_ORIGIN', 'TOO_MANY_CONCURRENT'),
+        200: { ...eventStream('The findings, until everything has been asked.', SELF_TEST_EXAMPLE) }
+      }
+    }
+  }, async (request, reply) => {
+    const { accession_number: asked } = request.query
+    const accessionNumber = asked === undefined ? undefined : checkAccessionNumber(asked.trim())
+    const test = app.selfTest.begin({ accessionNumber, serviceUrl: app.listeningOrigin, signal: request.gone })
+    request.log.info({ accession: accessionNumber }, 'the operator tests what a disc needs')
+    return reply.sendEvents({ state: test.state, ended: ({ ended }) => ended, listen: test.listen })
+  })
+
+  app.get('/status/snippets', {
+    onRequest: app.authorise,
+    schema: {
+      tags: ['operator'],
+      summary: 'What to type at the PACS, at nginx and in the HIS, with this site\'s values',
+      security,
+      response: { ...errorResponses('UNAUTHORIZED', 'TOO_MANY_REQUESTS'), 200: Snippets }
+    }
+  }, async (request, reply) => reply.header('cache-control', 'no-store').send({ snippets: await snippetsOf(app.config, `${request.protocol}://${request.host}`) }))
 
   app.delete('/status/activities/:id', {
     onRequest: [app.authorise, app.guardOrigin],

@@ -18,9 +18,10 @@ const PLUGIN_TIMEOUT_MS = 60_000
 
 /**
  * Builds the service; nothing listens until the caller says so.
+ * @param configFile path of the configuration, for what the operator's page says of it; empty where it came from elsewhere
  * @throws when a plugin cannot start
  */
-export async function buildApp (settings: Config, logger: FastifyServerOptions['logger'] = false): Promise<FastifyInstance> {
+export async function buildApp (settings: Config, logger: FastifyServerOptions['logger'] = false, configFile = ''): Promise<FastifyInstance> {
   const app = Fastify({
     logger,
     // the default request log holds the whole address; plugins/lifecycle.ts writes one line of its own
@@ -40,7 +41,7 @@ export async function buildApp (settings: Config, logger: FastifyServerOptions['
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   // in the order of their dependencies, which each names (fastify-plugin); the rest by name
-  await app.register(autoload, { ...FILES, dir: join(import.meta.dirname, '../plugins'), maxDepth: 0, options: { config: settings } })
+  await app.register(autoload, { ...FILES, dir: join(import.meta.dirname, '../plugins'), maxDepth: 0, options: { config: settings, configFile } })
   // a folder is a part of the path: routes/api/iso/download.ts answers /api/iso/download
   await app.register(autoload, { ...FILES, dir: join(import.meta.dirname, '../routes') })
   return app

@@ -60,6 +60,8 @@ export interface ErrorFields {
   retryAfterSeconds?: number
   /** Links to the discs of a set, for 413. */
   discs?: string[]
+  /** What is on each of them, as it goes over the wire. */
+  set?: object[]
   /** The print that was there before, as it goes over the wire. */
   job?: object
 }

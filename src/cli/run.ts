@@ -21,7 +21,7 @@ export async function run (args: readonly string[]): Promise<number> {
     process.umask(0o077)
     switch (command) {
       // a help text need not wait for a web server to load
-      case 'serve': await (await import('./serve.ts')).serve(config); return EXIT.ok
+      case 'serve': await (await import('./serve.ts')).serve(config, given.config); return EXIT.ok
       case 'make': return await (await import('./make.ts')).make(config, given)
       case 'link': return await (await import('./link.ts')).link(config, given)
       case 'doctor': return await doctor(config, given)

@@ -5,8 +5,8 @@ import type { Config } from '../config/schema.ts'
 import { loggerOf } from './logger.ts'
 
 /** @returns when it listens */
-export async function serve (config: Config): Promise<void> {
-  const app = await buildApp(config, loggerOf(config.log))
+export async function serve (config: Config, configFile: string): Promise<void> {
+  const app = await buildApp(config, loggerOf(config.log), configFile)
   // a margin for what comes after the grace: programs to end, folders to remove
   const closing = closeWithGrace({ delay: config.server.shutdownGraceMs + 15_000, logger: app.log }, async ({ err, signal }) => {
     if (err !== undefined) app.log.error({ err }, 'an error that nobody caught; the service ends')

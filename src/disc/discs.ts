@@ -19,6 +19,7 @@ import type { NotListed } from './dicomdir/dicomdir.ts'
 import type { GrowingImage, Image } from './image/image.ts'
 import type { ShownDisc } from './look/shown-disc.ts'
 import { Material } from './material.ts'
+import { discOfSet } from './set-summary.ts'
 
 export interface DiscsOptions extends ToolContext {
   config: Config
@@ -298,7 +299,10 @@ function choose (set: readonly DiscContents[], name: string, { disc, set: wanted
   if (wanted !== undefined && wanted !== name) {
     throw new MkisoError('SET_CHANGED', 'the studies have changed at the PACS since the set was begun: its other discs belong together no more; begin with the first', { discs: links })
   }
-  if (disc === undefined && set.length > 1) throw new MkisoError('DISC_TOO_SMALL', `${set.length} discs are needed (disc.capacity); download each by its link`, { discs: links })
+  if (disc === undefined && set.length > 1) {
+    const described = set.map((contents, index) => discOfSet(contents, links[index] ?? ''))
+    throw new MkisoError('DISC_TOO_SMALL', `${set.length} discs are needed (disc.capacity); download each by its link`, { discs: links, set: described })
+  }
   const contents = set[(disc ?? 1) - 1]
   if (contents === undefined) throw new MkisoError('INVALID_REQUEST', `there is no disc ${disc ?? 1}: the set has ${set.length}`, { discs: links })
   return contents

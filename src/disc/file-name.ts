@@ -11,7 +11,16 @@ export function isoFileName (accessionNumber: string): string {
 /** `{PATIENT_NAME}-{X_Y}`, of `{PATIENT_NAME}-{X_Y}.iso`, in any script, without what a file system or a header cannot take. */
 export function isoFileNameForPatient (patientName: string, accessionNumbers: readonly string[]): string {
   const name = clean(patientName)
-  return cutText(`${name === '' ? 'PATIENT' : name}-${clean(accessionNumbers.join('_'))}`, LONGEST)
+  const before = `${name === '' ? 'PATIENT' : name}-`
+  const numbers = accessionNumbers.map(clean)
+  const all = before + numbers.join('_')
+  if (cutText(all, LONGEST) === all) return all
+  // half a number is another number: whole ones, and how many there are beside them
+  for (let kept = numbers.length - 1; kept > 0; kept--) {
+    const some = `${before}${numbers.slice(0, kept).join('_')}_and_${numbers.length - kept}_more`
+    if (cutText(some, LONGEST) === some) return some
+  }
+  return cutText(all, LONGEST)
 }
 
 /** A DICOM person name for a file name: the alphabetic group, components as words (PS3.5 6.2.1). */

@@ -18,7 +18,7 @@ export async function checkConfiguration (config: Config, file: string): Promise
   const warn = (detail: string, ...advice: string[]): void => { findings.push({ name: 'configuration', status: 'warning', detail, advice }) }
   const secret = config.auth.keys.length > 0 || config.auth.signedLinks !== undefined || config.patient_api.token !== '' ||
     config.archives.some(({ dicomweb }) => dicomweb !== undefined && (dicomweb.token !== '' || dicomweb.password !== ''))
-  const mode = await stat(file).then(({ mode }) => mode, () => 0)
+  const mode = file === '' ? 0 : await stat(file).then(({ mode }) => mode, () => 0)
   if (secret && (mode & READABLE_BY_OTHERS) !== 0) warn(`every user of this machine may read ${file}, and a key may stand in it`, `chmod o= ${file}`)
   if (!config.auth.enabled && !LOOPBACK.test(config.server.host)) {
     warn(`whoever reaches port ${config.server.port} may download without a key`, 'set auth.enabled: true and a key, or server.host: 127.0.0.1 behind nginx')
@@ -34,7 +34,7 @@ export async function checkConfiguration (config: Config, file: string): Promise
   if (config.disc.allow_reassigned) warn('disc.allow_reassigned is true: a disc may hold images that name another patient than the PACS does', 'set it to false')
   if (config.disc.allow_incomplete) warn('disc.allow_incomplete is true: a disc may lack images', 'set it to false')
   if (config.disc.institution === '') warn('disc.institution is empty: the first page of a disc names no hospital', 'set disc.institution and disc.contact')
-  return [ok('configuration', file), ...findings]
+  return [ok('configuration', file === '' ? 'as it was loaded' : file), ...findings]
 }
 
 /** @returns one line for DCMTK and one for each other program */

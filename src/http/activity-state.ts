@@ -56,6 +56,7 @@ export const ActivityState = Type.Object({
   images_expected: Type.Optional(Type.Integer({ description: 'Absent while nobody knows.' })),
   received_bytes: Type.Integer({ description: 'Of the images.' }),
   size_bytes: Type.Optional(Type.Integer({ description: 'Of the disc, once it is made.' })),
+  file_name: Type.Optional(Type.String({ description: 'Under which the disc goes out; absent before, and where names are not shown.' })),
   sent_bytes: Type.Integer({ description: 'Of the disc.' }),
   sent_images: Type.Integer({ description: 'Taken by the CD publisher.' }),
   outcome: Type.Optional(Type.Union([Type.Literal('success'), Type.Literal('failed'), Type.Literal('cancelled'), Type.Literal('set')], { description: 'Absent while it runs. set: the images need several discs, and the answer has a link to each.' })),
@@ -74,10 +75,17 @@ const SeriesState = Type.Object({
 /** With the series of each study, for who takes a part. */
 export const StudiesOfArchive = Type.Object({
   patient_name: StudiesState.properties.patient_name,
+  name_from: Type.Optional(Type.Literal('his', { description: 'The archive has no name: this is the one that the HIS has.' })),
+  patient_id: Type.String({ description: 'Empty where the archive has none.' }),
+  birth_date: Type.String({ description: 'DICOM date, YYYYMMDD, or empty.' }),
+  images: Type.Optional(Type.Integer({ description: 'Of all; absent where the archive does not say.' })),
   studies: Type.Array(Type.Object({ ...StudyState.properties, series: Type.Array(SeriesState) }))
 }, {
   examples: [{
     patient_name: 'DOE JOHN',
+    patient_id: 'P0001',
+    birth_date: '19700101',
+    images: 120,
     studies: [{
       accession_number: 'MR.2024.001', date: '20240506', description: 'MRI Brain', modalities: ['MR'],
       series: [{ uid: '1.2.840.113619.2.5.1', number: 1, modality: 'MR', description: 'T1', images: 120 }]
@@ -85,10 +93,18 @@ export const StudiesOfArchive = Type.Object({
   }]
 })
 
-export function studiesOfArchive (summary: Pick<Activity, 'patientName' | 'studies'>, { studies }: Manifest): Static<typeof StudiesOfArchive> {
+/** @param nameOfHis stands in where the archive has no name, and says so; empty for none */
+export function studiesOfArchive (summary: Pick<Activity, 'patientName' | 'studies'>, { studies }: Manifest, nameOfHis = ''): Static<typeof StudiesOfArchive> {
   const state = studiesState(summary)
+  const [first] = studies
+  const counts = studies.flatMap(({ series }) => series.map(({ instanceCount }) => instanceCount))
+  const isCounted = counts.every(count => count !== undefined)
   return {
-    patient_name: state.patient_name,
+    patient_name: state.patient_name === '' ? nameOfHis : state.patient_name,
+    ...(state.patient_name === '' && nameOfHis !== '' ? { name_from: 'his' as const } : {}),
+    patient_id: first?.patient.patientId ?? '',
+    birth_date: first?.patient.birthDate ?? '',
+    ...(isCounted ? { images: counts.reduce((sum: number, count) => sum + (count ?? 0), 0) } : {}),
     studies: state.studies.map((study, index) => ({
       ...study,
       series: (studies[index]?.series ?? []).map(({ seriesInstanceUid, seriesNumber, modality, seriesDescription, instanceCount }) => ({
@@ -122,6 +138,7 @@ export function activityState (activity: Activity, names = true): ActivityState 
     ...(expected === undefined ? {} : { images_expected: expected }),
     received_bytes: activity.receivedBytes,
     ...(sizeBytes === undefined ? {} : { size_bytes: sizeBytes }),
+    ...(names && activity.fileName !== undefined ? { file_name: activity.fileName } : {}),
     sent_bytes: activity.sentBytes,
     sent_images: activity.sentImages,
     ...(outcome === undefined ? {} : { outcome: outcome.kind }),

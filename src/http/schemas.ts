@@ -14,6 +14,7 @@ export interface ErrorBody {
   destination?: string
   retry_after?: number
   discs?: string[]
+  set?: object[]
   job?: object
   request_id: string
 }
@@ -26,6 +27,7 @@ export function errorBody (error: MkisoError, requestId: string): ErrorBody {
     ...(error.fields.destination === undefined ? {} : { destination: error.fields.destination }),
     ...(error.fields.retryAfterSeconds === undefined ? {} : { retry_after: error.fields.retryAfterSeconds }),
     ...(error.fields.discs === undefined ? {} : { discs: error.fields.discs }),
+    ...(error.fields.set === undefined ? {} : { set: error.fields.set }),
     ...(error.fields.job === undefined ? {} : { job: error.fields.job }),
     request_id: requestId
   }
@@ -43,6 +45,19 @@ export const RETRIEVAL_ERRORS: ErrorCode[] = [
   'INCOMPLETE_RETRIEVAL', 'TOO_MANY_CONCURRENT', 'RECEIVER_DOWN', 'CANCELLED', 'PACS_TIMEOUT', 'INSUFFICIENT_DISK_SPACE', 'AUDIT_FAILED'
 ]
 
+const DiscOfSet = Type.Object({
+  disc: Type.Integer(),
+  link: Type.String(),
+  size_bytes: Type.Integer({ description: 'Of its images.' }),
+  images: Type.Integer(),
+  studies: Type.Array(Type.Object({
+    accession_number: Type.String(),
+    date: Type.String(),
+    description: Type.String(),
+    series: Type.Array(Type.Object({ modality: Type.String(), description: Type.String(), images: Type.Integer() }))
+  }))
+}, { title: 'DiscOfSet', description: 'What is on a disc of the set.' })
+
 /** The response map for a list of codes: one schema a status, with the sentences and codes that can stand in it. */
 export function errorResponses (...codes: ErrorCode[]): Record<number, TObject> {
   const byStatus = new Map<number, ErrorCode[]>()
@@ -55,6 +70,7 @@ export function errorResponses (...codes: ErrorCode[]): Record<number, TObject> 
     destination: Type.Optional(Type.String({ description: 'The CD publisher, host:port.' })),
     retry_after: Type.Optional(Type.Integer({ description: 'Seconds until another try makes sense, as the header Retry-After.' })),
     discs: Type.Optional(Type.Array(Type.String(), { description: 'Links to the discs of a set.' })),
+    ...(codes.includes('DISC_TOO_SMALL') ? { set: Type.Optional(Type.Array(DiscOfSet)) } : {}),
     ...(codes.includes('PRINTED_ALREADY') ? { job: Type.Optional(PrintState) } : {}),
     request_id: Type.String({ description: 'Stands in the log, and in the header X-Request-Id.' })
   }, { description: codes.map(code => ERRORS[code].error).filter((text, index, all) => all.indexOf(text) === index).join(' · '), examples: codes.map(code => errorExample(code, code === 'PRINTED_ALREADY' ? { job: { ...PRINT_EXAMPLE, state: 'sent', sent_images: 240 } } : {})) })]))

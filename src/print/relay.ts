@@ -58,6 +58,11 @@ export function publisherOf (config: Config): Peer {
   return tls === undefined ? peer : { ...peer, tls: { ...tls, unreachable: 'CD_PUBLISHER_UNREACHABLE' } }
 }
 
+/** As people call it: `cd_publisher.name`, else host:port. */
+export function robotName (config: Config): string {
+  return config.cd_publisher.name === '' ? addressOf(publisherOf(config)) : config.cd_publisher.name
+}
+
 export function createFetch (studyStore: Pick<StudyStore, 'hold'>): FetchStudies {
   return async (accessionNumbers, { signal, log, check, watch }) => {
     const holding = await studyStore.hold(accessionNumbers, { signal, log, check, watch })

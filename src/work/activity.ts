@@ -73,6 +73,8 @@ export class Activity implements Watch {
   receivedBytes = 0
   /** Size of the disc, once it is known. */
   sizeBytes: number | undefined
+  /** Under which the disc goes out, once it does. */
+  fileName: string | undefined
   /** Bytes of the disc that have gone to the client. */
   sentBytes = 0
   /** Images that the CD publisher has taken. */

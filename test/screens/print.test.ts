@@ -183,7 +183,7 @@ t.test('a print in Chromium', async t => {
     await page.getByRole('button', SEND).click()
     await page.locator('#phase', { hasText: 'The disc robot does not answer; it is tried again' }).waitFor()
     await page.getByRole('button', { name: 'Cancel' }).click()
-    await page.getByRole('heading', { name: 'Nothing was printed' }).waitFor()
+    await page.getByRole('heading', { name: 'Cancelled' }).waitFor()
     await robot.on()
     await page.reload()
     await page.getByRole('heading', { name: 'Send these studies to the disc robot?' }).waitFor()

@@ -23,7 +23,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const accessionNumbers = parseAccessionNumbers(request.query.accession_number, app.config.server.max_accessions)
     const manifest = app.preparations.manifestOf(request.query.id, accessionNumbers) ?? await app.studyStore.find(accessionNumbers, { signal: request.gone, log: request.log })
     app.audit.telling({ requestId: request.id, caller: request.caller, accessionNumbers }, studiesOf(manifest))
-    return reply.header('cache-control', 'no-store').send(studiesOfArchive(summaryOf(manifest), manifest))
+    const summary = summaryOf(manifest)
+    // a person who is asked "this patient?" must see one
+    const his = summary.patientName === '' ? await app.patientOfDownload(accessionNumbers.slice(0, 1), { signal: request.gone, log: request.log }) : undefined
+    return reply.header('cache-control', 'no-store').send(studiesOfArchive(summary, manifest, his?.name))
   })
 }
 

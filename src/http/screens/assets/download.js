@@ -2,7 +2,7 @@
 import { AnswerError, follow } from './events.js'
 import { cancelPause, isBusy, pause } from './pause.js'
 import { problemOf, showProblem, showProgress } from './progress.js'
-import { $, date, element, number, say, time, write } from './words.js'
+import { $, announce, date, element, megabytes, number, say, time, write } from './words.js'
 
 const screen = $('screen')
 const { progress, key, format } = screen.dataset
@@ -23,19 +23,30 @@ function makePassword () {
   return chosen.slice(0, 16).join('').replace(/.{4}(?=.)/g, '$&-')
 }
 
-function finish (title, text, link) {
+/** @param good false for what nobody wanted: cancelled, stopped */
+function finish (title, text, link, good = false) {
   $('work').hidden = true
+  $('finished').classList.toggle('good', good)
+  for (const id of ['finished-patient', 'finished-file']) $(id).hidden = true
   write($('finished-title'), title)
   write($('finished-text'), text)
   $('finished').hidden = false
   if (link !== undefined) write($('anew'), link)
   $('anew').hidden = link === undefined
   document.title = title
+  announce($('finished-title'))
 }
 
 /** Everything is on the computer, and kept here for a while: until then the images can be looked at. */
 function showSaved () {
-  finish(say('saved'), savedText(), say('download_again'))
+  finish(say('saved'), savedText(), say('download_again'), true)
+  const { patient = '', file = '' } = JSON.parse(store.get('saved') ?? '{}')
+  for (const [id, text] of [['finished-patient', patient], ['finished-file', file]]) {
+    write($(id), text)
+    $(id).hidden = text === ''
+  }
+  const { searchParams } = new URL(location.href)
+  if (searchParams.has('set')) sessionStorage.setItem(takenKey(searchParams), 'yes')
   const look = document.getElementById('look')
   if (look !== null) look.hidden = false
 }
@@ -60,17 +71,40 @@ function startDownload ({ link }) {
   $('download').hidden = $('finished').hidden = false
 }
 
+/** What is known of the saved disc; with the tab it is forgotten. */
+function keepSaved ({ patient_name: name, file_name: file, size_bytes: size }) {
+  store.set('saved', JSON.stringify({ patient: isProtected ? '' : name, file: file === undefined ? '' : say('saved_file', { name: file, size: say('megabytes', { count: megabytes(size ?? 0) }) }) }))
+}
+
+/** One of a set, by the name that its link gives the set: no number and no name of a patient. */
+const takenKey = parameters => `mkiso taken ${parameters.get('set')} ${parameters.get('disc')}`
+
+const isPhone = () => navigator.userAgentData?.mobile ?? /Android|iPhone|iPad|Mobile/.test(navigator.userAgent)
+
 function savedText () {
+  if (format !== 'zip' && isPhone()) return say('saved_text_phone')
   return say(isProtected ? 'saved_text_protected' : format === 'zip' ? 'saved_text_zip' : 'saved_text')
 }
 
-function showSet (links) {
-  finish(say('set_title', { discs: links.length }), say('set_text'))
-  $('discs').replaceChildren(...links.map((href, index) => {
-    const link = element('a', say('disc_of', { disc: index + 1, discs: links.length }), 'button')
+function showSet (set) {
+  finish(say('set_title', { discs: set.length }), say('set_text'), undefined, true)
+  $('discs').replaceChildren(...set.map(({ disc, link: href, images, size_bytes: size, studies }) => {
+    const link = element('a', say('disc_of', { disc, discs: set.length }), 'button')
     link.href = href
+    const taken = element('span', '', 'ok')
+    const head = element('p')
+    head.append(link, ' ', taken)
+    const contents = element('ul', '', 'soft')
+    contents.append(...studies.map(({ accession_number: accessionNumber, date: studyDate, description, series }) => element('li', [
+      accessionNumber, date(studyDate), description || say('study'),
+      series.map(one => say('set_series', { modality: one.modality, description: one.description, images: say('choose_images', { count: number(one.images) }) }).replace(/ +/g, ' ').trim()).join(', ')
+    ].filter(text => text !== '').join(' · '))))
     const item = document.createElement('li')
-    item.append(link)
+    item.append(head, element('p', say('set_disc', { disc, discs: set.length, images: say('choose_images', { count: number(images) }), size: say('megabytes', { count: megabytes(size) }) })), contents)
+    const mark = () => { write(taken, sessionStorage.getItem(takenKey(new URL(href, location.href).searchParams)) === 'yes' ? say('set_taken') : '') }
+    mark()
+    // whoever comes back from the page of a disc
+    addEventListener('pageshow', mark)
     return item
   }))
   $('discs').hidden = false
@@ -93,9 +127,10 @@ function onState (state) {
   }
   if (state.outcome === 'success') {
     store.set('done', 'yes')
+    keepSaved(state)
     showSaved()
-  } else if (state.error?.discs !== undefined && state.error.code === 'DISC_TOO_SMALL') {
-    showSet(state.error.discs)
+  } else if (state.error?.set !== undefined && state.error.code === 'DISC_TOO_SMALL') {
+    showSet(state.error.set)
   } else if (state.error !== undefined) {
     showProblem(state.error)
   } else if (state.sent_bytes > 0) {
@@ -192,6 +227,9 @@ $('choose')?.addEventListener('submit', async event => {
 
 async function main () {
   screen.hidden = false
+  // beside this page it would make a second file of the same
+  const without = document.getElementById('without')
+  if (without !== null) without.hidden = true
   const [navigation] = performance.getEntriesByType('navigation')
   // a tab that a browser opens again by itself must not fetch a patient's images again
   if (navigation?.type !== 'navigate' && store.get('done') === 'yes') {

@@ -5,10 +5,10 @@
 import { AnswerError, follow } from './events.js'
 import { cancelPause, isBusy, pause } from './pause.js'
 import { problemOf, showProblem, showProgress, showStudies } from './progress.js'
-import { $, number, say, time, write } from './words.js'
+import { $, announce, date, number, say, time, write } from './words.js'
 
 const form = $('ask')
-const { set, again: againUrl, find: findUrl, jobs: jobsUrl } = form.dataset
+const { robot, set, again: againUrl, find: findUrl, jobs: jobsUrl } = form.dataset
 /** Of this tab: the print that it has begun, and the name of the one that it is about to begin. */
 const OWN = `mkiso print ${set}`
 const PENDING = `mkiso print pending ${set}`
@@ -53,13 +53,40 @@ function ask (before, sentence) {
   if (!known) find()
 }
 
+/** How it ended; green only where the robot has everything. */
+function showEnded ({ patient_name: name = '' }, tone) {
+  $('finished').classList.toggle('good', tone === 'good')
+  write($('finished-patient'), name)
+  $('finished-patient').hidden = name === ''
+  write($('more'), say(tone === 'good' ? 'print_again' : 'print_ask'))
+  announce($('finished-title'))
+}
+
+/** Nothing has gone to the robot, as somebody wanted. */
+function showNothing (title, text, job = {}) {
+  show('finished')
+  write($('finished-title'), title)
+  write($('finished-text'), text)
+  document.title = title
+  $('more').onclick = () => {
+    ask()
+    $('question').focus()
+  }
+  showEnded(job, 'none')
+}
+
+$('no').addEventListener('click', () => { showNothing(say('print_not'), say('print_not_text')) })
+
 function showEnd (job) {
   if (job.state === 'sent') {
     show('finished')
     write($('finished-title'), say('printed'))
-    write($('finished-text'), say('printed_text', { count: number(job.sent_images), destination: job.destination }))
+    write($('finished-text'), say('printed_text', { count: number(job.sent_images), destination: robot }))
     document.title = say('printed')
+    showEnded(job, 'good')
     $('more').onclick = () => { ask(job) }
+  } else if (job.state === 'cancelled') {
+    showNothing(say('cancelled'), say('print_cancelled'), job)
   } else if (job.state === 'unknown') {
     ask(job)
   } else if (job.error?.code === 'PRINTED_ALREADY') {
@@ -160,7 +187,11 @@ async function find () {
   const body = await answer?.json().catch(() => undefined) ?? { error: answer === undefined ? say('connection_lost') : String(answer.status) }
   if ($('ask').hidden) return
   if (answer?.ok === true) {
-    showStudies(body, $('asked-patient'), $('asked-studies'))
+    const { name_from: from, patient_name: name, patient_id: id, birth_date: birth, images } = body
+    showStudies({ ...body, patient_name: from === 'his' ? say('name_from_his', { name }) : name }, $('asked-patient'), $('asked-studies'))
+    const person = [birth === '' ? '' : say('born', { date: date(birth) }), id === '' ? '' : `${say('patient_id')} ${id}`, images === undefined ? '' : say('choose_images', { count: number(images) })]
+    write($('asked-person'), person.filter(text => text !== '').join(' · '))
+    $('asked-person').hidden = $('asked-person').textContent === ''
   } else {
     show('problem')
     showProblem(body)

@@ -1,5 +1,5 @@
 /** The progress of one activity: bar, figures, speed, time left; and a failure as a sentence. */
-import { $, date, duration, element, has, megabytes, number, say, write } from './words.js'
+import { $, announce, date, duration, element, has, megabytes, number, say, write } from './words.js'
 
 /** Speed is the mean over so long. */
 const WINDOW_MS = 5000
@@ -107,7 +107,13 @@ export function showProblem (error) {
   $('technical').hidden = error.detail === undefined
   write($('request'), error.request_id === undefined ? '' : `${say('request_id')}: ${error.request_id}`)
   $('request').hidden = error.request_id === undefined
+  // what stays wrong is not tried again
+  const stays = error.code !== undefined && !$('problem').dataset.retry.split(' ').includes(error.code)
+  $('try').hidden = stays
+  const without = document.getElementById('without')
+  if (without !== null) without.hidden = stays
   $('problem').hidden = false
+  announce($('sentence'))
   document.title = $('sentence').textContent
 }
 

@@ -1,6 +1,7 @@
 /** The operator's page: what runs, what has ended, and what each dependency lacks. The key stays in this tab. */
 import { AnswerError, follow } from './events.js'
 import { bytesText, imagesText, placeText, setBar, share, stuckText } from './progress.js'
+import { setUpTest } from './self-test.js'
 import { $, element, number, say, time, write } from './words.js'
 
 const KEY = 'mkiso operator key'
@@ -58,12 +59,27 @@ function resultOf (activity) {
   const cell = document.createElement('td')
   const { outcome, cancelled_by: by, error } = activity
   if (outcome === 'success') cell.append(element('span', say('outcome_success'), 'ok'))
+  else if (outcome === 'set') cell.append(element('span', say('outcome_set'), 'ok'))
   else if (error === undefined) cell.append(element('span', say(`outcome_cancelled_${by}`), 'soft'))
   else cell.append(element('span', say('outcome_failed'), 'bad'), ` · ${[say(error.code), error.detail].filter(text => text !== undefined).join(' ')}`)
   return cell
 }
 
 let shownResults = ''
+const nameOf = ({ user, key, address }) => user ?? key ?? address
+
+/** Rows in which every word of the search stands somewhere. */
+function filterResults () {
+  const words = $('search').value.toLowerCase().split(/\s+/).filter(word => word !== '')
+  let left = 0
+  for (const row of $('finished').rows) {
+    row.hidden = !words.every(word => row.textContent.toLowerCase().includes(word))
+    if (!row.hidden) left++
+  }
+  const isEmpty = $('finished').rows.length > 0 && left === 0
+  write($('search-none'), isEmpty ? say('search_none') : '')
+}
+$('search').addEventListener('input', filterResults)
 
 function showFinished (finished) {
   const newest = `${finished.length} ${finished[0]?.id}`
@@ -72,10 +88,11 @@ function showFinished (finished) {
   $('finished').replaceChildren(...finished.map(activity => {
     const row = document.createElement('tr')
     row.append(element('td', time(activity.started_at)), element('td', took(activity.duration_ms)), element('td', `${say(`kind_${activity.kind}`)} ${activity.accession_numbers.join(', ')}`),
-      element('td', activity.patient_name || '–'), element('td', imagesText(activity)), resultOf(activity), element('td', activity.request_id, 'id'))
+      element('td', activity.patient_name || '–'), element('td', activity.asked_by === undefined ? '–' : nameOf(activity.asked_by)), element('td', imagesText(activity)), resultOf(activity), element('td', activity.request_id, 'id'))
     return row
   }))
   $('no-results').hidden = finished.length > 0
+  filterResults()
 }
 
 /** Prints of which nobody knows what the robot has, each until somebody says that they have looked. */
@@ -170,6 +187,8 @@ $('key-form').addEventListener('submit', event => {
   $('key').value = ''
   watch()
 })
+
+setUpTest(headers)
 
 $('forget').addEventListener('click', () => {
   sessionStorage.removeItem(KEY)

@@ -39,6 +39,13 @@ export function element (tag, text = '', className = '') {
   return made
 }
 
+/** What has happened: said by a screen reader; the focus follows, unless somebody is at something else on the page. */
+export function announce (heading) {
+  write($('news'), heading.textContent)
+  const { activeElement: active } = document
+  if (active === null || active === document.body || active.closest('[hidden], #work, #ask, #finished, #problem') !== null) heading.focus()
+}
+
 /** Writes only what is new: a screen reader, and a hand that selects, are left in peace. */
 export function write (target, text) {
   if (target.textContent !== text) target.textContent = text
