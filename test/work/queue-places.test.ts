@@ -8,10 +8,12 @@ const WAITING = { received: 0, expected: 1, bytes: 0, waiting: true }
 
 function manifest (uid: string, archive: string | undefined): Manifest {
   const patient = { patientId: 'P', issuerOfPatientId: '', patientName: 'A^B', birthDate: '', sex: '' }
-  return { studies: [{
-    studyInstanceUid: uid, accessionNumber: uid, patient, studyDate: '', studyTime: '', studyDescription: '', studyId: '', seriesCount: undefined, instanceCount: undefined, seriesListing: 'whole', series: [],
-    ...(archive === undefined ? {} : { archive })
-  }] }
+  return {
+    studies: [{
+      studyInstanceUid: uid, accessionNumber: uid, patient, studyDate: '', studyTime: '', studyDescription: '', studyId: '', seriesCount: undefined, instanceCount: undefined, seriesListing: 'whole', series: [],
+      ...(archive === undefined ? {} : { archive })
+    }]
+  }
 }
 
 t.test('places: in the order in which they came, at the same archive, and one for all who wait for the same studies', async t => {
