@@ -13,6 +13,7 @@ import { freePort } from '../demo/ports.ts'
 import { startPublisher } from '../demo/publisher.ts'
 import { buildApp } from '../src/app.ts'
 import { parseConfig } from '../src/config/load.ts'
+import { CAPACITY_BYTES } from '../src/disc/disc-set.ts'
 import { Programs, until } from '../src/process.ts'
 import { startGate } from '../test/screens/gate.ts'
 
@@ -74,7 +75,7 @@ async function screens (browser: Browser, url: string, gate: { allow (bytes: num
   const context = await browser.newContext({ viewport: { width: 860, height: 640 }, locale: 'en-GB', extraHTTPHeaders: { 'x-api-key': KEY } })
   context.setDefaultTimeout(90_000)
   const page = await context.newPage()
-  const shoot = async (name: string, from: Page = page): Promise<void> => { await from.screenshot({ path: join(DOCS, `screen-${name}.png`), fullPage: name === 'status' }) }
+  const shoot = async (name: string, from: Page = page): Promise<void> => { await from.screenshot({ path: join(DOCS, `screen-${name}.png`), fullPage: ['status', 'test', 'set', 'demo'].includes(name) }) }
 
   await fetch(`${url}/api/iso/download?accession_number=MR.2024.001`, { headers: { 'x-api-key': KEY } }).then(async answer => await answer.arrayBuffer())
   await fetch(`${url}/api/iso/download?accession_number=CR.2024.999`, { headers: { 'x-api-key': KEY } })
@@ -100,11 +101,22 @@ async function screens (browser: Browser, url: string, gate: { allow (bytes: num
   gate.allow(700_000)
   await status.locator('#running li').waitFor()
   await shoot('status', status)
+  await status.getByRole('button', { name: 'Test now' }).click()
+  await status.getByText('to change.').waitFor()
+  await status.locator('#snippets summary').click()
+  await status.locator('#snippet-list pre').first().waitFor()
+  await status.locator('section', { has: status.locator('#test') }).screenshot({ path: join(DOCS, 'screen-test.png') })
 
   await page.goto(`${url}/print?accession_number=CT.2024.200`)
   await page.getByText('CT Thorax').waitFor()
   await shoot('print')
   gate.open()
+  const real = CAPACITY_BYTES.dvd
+  CAPACITY_BYTES.dvd = 20_000_000
+  await page.goto(`${url}/download?accession_number=CT.2024.200,MR.2024.001`)
+  await page.getByRole('heading', { name: 'The images need 3 discs' }).waitFor()
+  await shoot('set')
+  CAPACITY_BYTES.dvd = real
 
   const docs = await operator.newPage()
   await docs.goto(`${url}/docs`)
@@ -137,7 +149,7 @@ try {
     cd_publisher: { host: publisher.host, port: publisher.port },
     // what is kept has no progress to show
     iso: { temp_dir: join(folder, 'work'), microdicom_path: '', keep_for: '0' },
-    disc: { institution: 'Rumah Sakit Demo', contact: 'Radiology, telephone 021-0000' }
+    disc: { institution: 'Rumah Sakit Demo', contact: 'Radiology, telephone 021-0000', capacity: 'dvd' }
   }
   const app = await buildApp(parseConfig(JSON.stringify(settings), 'screenshots', { env: {} }))
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
