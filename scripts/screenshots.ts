@@ -1,4 +1,4 @@
-/** Takes the pictures of the documentation: `npx tsx scripts/screenshots.ts`, or only those of the `disc` or of the service (`screens`). */
+/** Takes the pictures of the documentation: `npx tsx scripts/screenshots.ts`, or only those of the `disc`, of the service (`screens`) or of the `demo`. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,11 +6,13 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { startBrowser } from '../demo/browser.ts'
+import { startFront } from '../demo/front.ts'
 import { startOrthanc } from '../demo/orthanc.ts'
 import { writeStudy } from '../demo/phantoms/catalogue.ts'
 import { demoStudies } from '../demo/phantoms/studies.ts'
 import { freePort } from '../demo/ports.ts'
 import { startPublisher } from '../demo/publisher.ts'
+import { startSite } from '../demo/site.ts'
 import { buildApp } from '../src/app.ts'
 import { parseConfig } from '../src/config/load.ts'
 import { CAPACITY_BYTES } from '../src/disc/disc-set.ts'
@@ -68,6 +70,19 @@ async function discPages (browser: Browser, url: string, indonesian: string): Pr
   await shoot('dark', disc, { ...desk, colorScheme: 'dark' }, async page => { await page.locator('main').evaluate(main => { main.scrollIntoView() }) })
   await shoot('phone', disc, { viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 }, toMiddle)
   await shoot('indonesian', cakram, desk, toMiddle)
+}
+
+async function demoPage (browser: Browser): Promise<void> {
+  mkdirSync(join(folder, 'demo'))
+  const site = await startSite({ programs, folder: join(folder, 'demo'), signal: new AbortController().signal, say: () => {} })
+  teardowns.push(site.close)
+  const front = await startFront(site, 0)
+  teardowns.push(front.close)
+  const page = await browser.newPage({ viewport: { width: 1000, height: 900 }, locale: 'en-GB' })
+  await page.goto(front.url)
+  await page.getByRole('button', { name: 'Lose an image' }).click()
+  await page.getByText('Try it, then mend it').waitFor()
+  await page.screenshot({ path: join(DOCS, 'demo.png'), fullPage: true })
 }
 
 async function screens (browser: Browser, url: string, gate: { allow (bytes: number): void, open (): void }, stopPacs: () => Promise<void>): Promise<void> {
@@ -156,14 +171,15 @@ try {
   await until(() => app.receiverFault() === undefined, 5_000)
   const browser = await startBrowser()
   teardowns.push(async () => { await browser.close() })
-  if (only !== 'screens') {
+  if (only === undefined || only === 'demo') await demoPage(browser)
+  if (only === undefined || only === 'disc') {
     // by C-GET: it needs no receiver of its own
     const other = await buildApp(parseConfig(JSON.stringify({ ...settings, pacs: { ...settings.pacs, retrieve: 'get' }, disc: { ...settings.disc, language: 'id' } }), 'screenshots', { env: {} }))
     gate.open()
     await discPages(browser, url, await other.listen({ host: '127.0.0.1', port: 0 }))
     await other.close()
   }
-  if (only !== 'disc') await screens(browser, url, gate, pacs.stop)
+  if (only === undefined || only === 'screens') await screens(browser, url, gate, pacs.stop)
   await app.close()
 } finally {
   for (const end of teardowns.reverse()) await end()

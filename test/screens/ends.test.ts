@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import axe from 'axe-core'
 import t from 'tap'
+import { startBrowser } from '../../demo/browser.ts'
 import type { PhantomStudy } from '../../demo/phantoms/catalogue.ts'
 import { demoStudies, oddStudies } from '../../demo/phantoms/studies.ts'
 import { freePort } from '../../demo/ports.ts'
@@ -50,6 +51,17 @@ t.test('how pages end', async t => {
   CAPACITY_BYTES.cd = 20_000_000
   t.teardown(() => { CAPACITY_BYTES.cd = real })
   const nginx = await startNginx(t, { upstreams: [new URL(mkiso.url).host], key: KEY })
+
+  await t.test('done on a phone: nothing to burn there', async t => {
+    const browser = await startBrowser()
+    t.teardown(async () => { await browser.close() })
+    const context = await browser.newContext({ acceptDownloads: true, locale: 'en-GB', isMobile: true, hasTouch: true, viewport: { width: 390, height: 780 }, userAgent: 'Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/126.0.0.0 Mobile Safari/537.36' })
+    const page = await context.newPage()
+    page.setDefaultTimeout(SHORT_MS)
+    await page.goto(`${nginx.url}/download?accession_number=MR.2024.001`)
+    await page.getByRole('heading', { name: 'The disc has been downloaded' }).waitFor()
+    t.match(await page.locator('#finished-text').innerText(), /phone can neither burn nor open it: keep it for a computer/)
+  })
 
   for (const name of ['chromium', 'firefox'] as const) {
     await t.test(name, async t => {
