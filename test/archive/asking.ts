@@ -21,7 +21,7 @@ export function askerOf (t: Test, { aeTitle, host, port }: Pick<TestPacs, 'aeTit
   const log: Log = { ...silentLog, warn: (fields, message) => { warnings.push({ message, fields: { ...fields } }) } }
   const context = {
     programs: programsOf(t), dcmtk: DEFAULTS.dcmtk, log, limit, callingAeTitle: 'CDRECORD', tempDir: temporaryFolder(t, 'find'),
-    pacs: { ...pacsOf(DEFAULTS.archives[0]), aeTitle, host, port, ...pacs }
+    pacs: { ...pacsOf(DEFAULTS.archives[0]), name: aeTitle, aeTitle, host, port, ...pacs }
   }
   return { context, asking: { signal: new AbortController().signal, log }, warnings }
 }

@@ -213,7 +213,7 @@ t.test('the example holds every key, loads, and is what the schema says', async 
   const example = readFileSync(join(import.meta.dirname, '../../config/mkiso.example.yaml'), 'utf8')
   t.equal(example, exampleYaml(), 'npx tsx scripts/example-config.ts writes it anew')
   const config = parseConfig(example, 'mkiso.example.yaml', { env: {} })
-  const everything = example.replace(/^ {2}#([a-z_]+:)/gm, '  $1').replace(/^ {2}(receiver|pretty|tls|dicomweb|max_associations):$/gm, '')
+  const everything = example.replace(/^ {2}#([a-z_]+:)/gm, '  $1').replace(/^ {2}(receiver|pretty|tls|dicomweb|max_associations|enabled):$/gm, '')
   t.strictSame(parseConfig(everything, 'all.yaml', { env: {} }), config, 'what is commented out is the default')
 })
 

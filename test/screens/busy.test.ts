@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import axe from 'axe-core'
-import type { BrowserContext, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import t from 'tap'
 import { startBrowser } from '../../demo/browser.ts'
 import { listening } from '../../demo/pacs.ts'
@@ -22,7 +22,8 @@ t.test('a busy service, and an archive that sends nothing', async t => {
   const [gatePort, receiverPort] = [await freePort(), await freePort()]
   const gate = await startGate(t, gatePort, receiverPort)
   const large = { ...faultStudy('LARGE.1'), series: [{ kind: 'CR', count: 4, rows: 1024, columns: 1024 } as const] }
-  const here = await world(t, 'dcmqrscp', { studies: [large, faultStudy('SECOND.1'), faultStudy('THIRD.1')], receiverPort: gatePort })
+  // dcmqrscp answers no query while it sends
+  const here = await world(t, 'orthanc', { studies: [large, faultStudy('SECOND.1'), faultStudy('THIRD.1')], receiverPort: gatePort })
   const robot = await startRobot(t)
   const violations = async (page: Page): Promise<string[]> => {
     await page.evaluate(axe.source)
@@ -31,24 +32,26 @@ t.test('a busy service, and an archive that sends nothing', async t => {
       return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(' ')}`)
     })
   }
-  const open = async (context: BrowserContext, url: string): Promise<Page> => {
+  /** A person, with a clock of their own: it belongs to the context. */
+  const open = async (url: string): Promise<Page> => {
+    const context = await browser.newContext({ acceptDownloads: true, locale: 'en-GB' })
     const page = await context.newPage()
     page.setDefaultTimeout(20_000)
     await page.clock.install()
     await page.goto(url)
     return page
   }
+  const leave = async (): Promise<void> => { for (const context of browser.contexts()) await context.close() }
   const settings = (more: Overrides): Overrides => ({ cd_publisher: { host: '127.0.0.1', port: robot.port }, disc: { web_content: 'none' }, ...more })
 
   await t.test('who waits for a turn sees the place, and moves up', async t => {
     const mkiso = await service(t, here.pacs, receiverPort, settings({ pacs: { max_moves: 1 } }))
-    const context = await browser.newContext({ acceptDownloads: true, locale: 'en-GB' })
     gate.allow(500_000)
-    const first = await open(context, `${mkiso.url}/download?accession_number=LARGE.1`)
+    const first = await open(`${mkiso.url}/download?accession_number=LARGE.1`)
     t.ok(await until(() => mkiso.app.activities.running[0]?.phase === 'receiving', 20_000))
-    const second = await open(context, `${mkiso.url}/download?accession_number=SECOND.1`)
+    const second = await open(`${mkiso.url}/download?accession_number=SECOND.1`)
     await second.getByText('Place 1 in the queue').waitFor()
-    const third = await open(context, `${mkiso.url}/download?accession_number=THIRD.1`)
+    const third = await open(`${mkiso.url}/download?accession_number=THIRD.1`)
     await third.getByText('Place 2 in the queue').waitFor()
     t.strictSame(await violations(third), [])
     t.match((await mkiso.get('/status/state')).json(), { running: [{ phase: 'receiving' }, { phase: 'queued', place: 1 }, { phase: 'queued', place: 2 }] })
@@ -56,20 +59,19 @@ t.test('a busy service, and an archive that sends nothing', async t => {
     await third.getByText('Place 1 in the queue').waitFor()
     gate.open()
     for (const page of [first, third]) await page.getByRole('heading', { name: 'The disc has been downloaded' }).waitFor()
-    await context.close()
+    await leave()
   })
 
   await t.test('503 counts down and goes on by itself: page, link, print', async t => {
     const mkiso = await service(t, here.pacs, receiverPort, settings({ our_ae: { port_range: 1 } }))
-    const context = await browser.newContext({ acceptDownloads: true, locale: 'en-GB' })
     gate.allow(500_000)
-    const first = await open(context, `${mkiso.url}/download?accession_number=LARGE.1`)
+    const first = await open(`${mkiso.url}/download?accession_number=LARGE.1`)
     t.ok(await until(() => mkiso.app.activities.running[0]?.phase === 'receiving', 20_000))
-    const page = await open(context, `${mkiso.url}/download?accession_number=SECOND.1`)
-    const link = await open(context, `${mkiso.url}/api/iso/download?accession_number=SECOND.1`)
-    const print = await open(context, `${mkiso.url}/print?accession_number=THIRD.1`)
+    const page = await open(`${mkiso.url}/download?accession_number=SECOND.1`)
+    const link = await open(`${mkiso.url}/api/iso/download?accession_number=SECOND.1`)
+    const print = await open(`${mkiso.url}/print?accession_number=THIRD.1`)
     await print.getByRole('button', { name: 'Send to the robot' }).click()
-    const given = await open(context, `${mkiso.url}/download?accession_number=THIRD.1`)
+    const given = await open(`${mkiso.url}/download?accession_number=THIRD.1`)
     const all = [page, link, print, given]
     for (const one of all) {
       await one.getByText('Many discs are being made just now.').waitFor()
@@ -80,7 +82,7 @@ t.test('a busy service, and an archive that sends nothing', async t => {
     t.match(answer, { status: 503, headers: { 'retry-after': '30' } }, 'a program is told as ever')
     t.match(answer.json(), { code: 'TOO_MANY_CONCURRENT', retry_after: 30 })
     await page.clock.fastForward(12_000)
-    await page.getByText('It goes on by itself: about 20 s.').waitFor()
+    await page.getByText(/It goes on by itself: about (20|15|10) s\./).waitFor()
     await given.getByRole('button', { name: 'Cancel' }).click()
     await given.getByRole('heading', { name: 'Cancelled' }).waitFor()
 
@@ -103,21 +105,21 @@ t.test('a busy service, and an archive that sends nothing', async t => {
     await given.clock.fastForward(2 * WAIT_MS)
     t.equal(await given.getByRole('heading', { name: 'Cancelled' }).isVisible(), true, 'what was cancelled does not go on')
     t.equal(mkiso.app.activities.running.length, 0)
-    await context.close()
+    await leave()
   })
 
   await t.test('without a script the page of a link asks again; that of a print does not', async t => {
     const mkiso = await service(t, here.pacs, receiverPort, settings({ our_ae: { port_range: 1 } }))
     gate.allow(500_000)
-    const leave = new AbortController()
-    const first = fetch(`${mkiso.url}/api/iso/download?accession_number=LARGE.1`, { signal: leave.signal }).catch(() => {})
+    const gone = new AbortController()
+    const first = fetch(`${mkiso.url}/api/iso/download?accession_number=LARGE.1`, { signal: gone.signal }).catch(() => {})
     t.ok(await until(() => mkiso.app.activities.running[0]?.phase === 'receiving', 20_000))
     const page = async (path: string): Promise<string> => await (await fetch(mkiso.url + path, { headers: { accept: 'text/html' } })).text()
     t.match(await page('/api/iso/download?accession_number=SECOND.1'), /<noscript><meta http-equiv="refresh" content="30"><\/noscript>/)
     const print = await page('/api/iso/print?accession_number=SECOND.1')
     t.match(print, /Many discs are being made just now/)
     t.notMatch(print, /http-equiv="refresh"|busy\.js/, 'a print never goes on by itself behind a link')
-    leave.abort()
+    gone.abort()
     await first
     gate.open()
   })
@@ -130,9 +132,8 @@ t.test('a busy service, and an archive that sends nothing', async t => {
     await listening(programs.start('storescp', ['-od', folder, String(elsewhere)], { cwd: folder }), elsewhere, 'storescp')
     const lost = await world(t, 'dcmqrscp', { studies: [faultStudy('LOST.1')], receiverPort: elsewhere })
     const mkiso = await service(t, lost.pacs, receiverPort, settings({ pacs: { settle_timeout: '4s' } }))
-    const context = await browser.newContext({ locale: 'en-GB' })
-    const page = await open(context, `${mkiso.url}/download?accession_number=LOST.1`)
-    const operator = await open(context, `${mkiso.url}/status`)
+    const page = await open(`${mkiso.url}/download?accession_number=LOST.1`)
+    const operator = await open(`${mkiso.url}/status`)
     const sentence = `ABPACS sends nothing to CDRECORD at 127.0.0.1:${receiverPort}.`
     await page.getByText(sentence).waitFor()
     t.strictSame(await violations(page), [])
@@ -141,6 +142,6 @@ t.test('a busy service, and an archive that sends nothing', async t => {
     t.equal(mkiso.app.activities.running.length, 1, 'while it is still tried')
     await page.getByRole('heading', { name: 'refuses to send the images' }).waitFor()
     t.equal(mkiso.app.activities.finished[0]?.stuck, undefined)
-    await context.close()
+    await leave()
   })
 })

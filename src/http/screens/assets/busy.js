@@ -7,8 +7,13 @@ const untilMs = performance.now() + Number(seconds) * 1000
 function show () {
   const left = (untilMs - performance.now()) / 1000
   write($('busy'), say('busy_goes_on', { left: duration(Math.max(0, left)) }))
-  if (left > 0) setTimeout(show, 1000)
-  else location.replace(url)
+  if (left > 0) {
+    setTimeout(show, 1000)
+    return
+  }
+  // a download leaves this page as it is
+  $('busy').hidden = true
+  location.replace(url)
 }
 
 $('busy').hidden = false
