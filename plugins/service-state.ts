@@ -24,7 +24,7 @@ const HealthState = Type.Object({
   archives: Type.Record(Type.String(), Type.Object({ status: Type.String(), detail: Type.Optional(Type.String()), latency_ms: Type.Optional(Type.Integer()) }))
 })
 
-const ShownActivity = Type.Object({ ...ActivityState.properties, asked_by: Type.Optional(Person) })
+const ShownActivity = Type.Object({ ...ActivityState.properties, asked_by: Type.Optional(Person) }, { title: 'Activity' })
 
 const State = Type.Object({
   started_at: Type.String({ description: 'ISO 8601.' }),

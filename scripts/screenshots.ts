@@ -1,4 +1,4 @@
-/** Takes the pictures of the documentation: `npx tsx scripts/screenshots.ts`, or only those of the `disc` or of the service (`screens`). */
+/** Takes the pictures of the documentation: `npx tsx scripts/screenshots.ts`, or only those of the `disc`, of the service (`screens`) or of the `demo`. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,13 +6,16 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { startBrowser } from '../demo/browser.ts'
+import { startFront } from '../demo/front.ts'
 import { startOrthanc } from '../demo/orthanc.ts'
 import { writeStudy } from '../demo/phantoms/catalogue.ts'
 import { demoStudies } from '../demo/phantoms/studies.ts'
 import { freePort } from '../demo/ports.ts'
 import { startPublisher } from '../demo/publisher.ts'
+import { startSite } from '../demo/site.ts'
 import { buildApp } from '../src/app.ts'
 import { parseConfig } from '../src/config/load.ts'
+import { CAPACITY_BYTES } from '../src/disc/disc-set.ts'
 import { Programs, until } from '../src/process.ts'
 import { startGate } from '../test/screens/gate.ts'
 
@@ -69,12 +72,26 @@ async function discPages (browser: Browser, url: string, indonesian: string): Pr
   await shoot('indonesian', cakram, desk, toMiddle)
 }
 
+async function demoPage (browser: Browser): Promise<void> {
+  mkdirSync(join(folder, 'demo'))
+  const site = await startSite({ programs, folder: join(folder, 'demo'), signal: new AbortController().signal, say: () => {} })
+  teardowns.push(site.close)
+  const front = await startFront(site, 0)
+  teardowns.push(front.close)
+  const page = await browser.newPage({ viewport: { width: 1000, height: 900 }, locale: 'en-GB' })
+  await page.goto(front.url)
+  await page.getByRole('button', { name: 'Lose an image' }).click()
+  await page.getByText('Try it, then mend it').waitFor()
+  await page.screenshot({ path: join(DOCS, 'demo.png'), fullPage: true })
+}
+
 async function screens (browser: Browser, url: string, gate: { allow (bytes: number): void, open (): void }, stopPacs: () => Promise<void>): Promise<void> {
   // the key that nginx would add
   const context = await browser.newContext({ viewport: { width: 860, height: 640 }, locale: 'en-GB', extraHTTPHeaders: { 'x-api-key': KEY } })
   context.setDefaultTimeout(90_000)
   const page = await context.newPage()
-  const shoot = async (name: string, from: Page = page): Promise<void> => { await from.screenshot({ path: join(DOCS, `screen-${name}.png`), fullPage: ['status', 'desk'].includes(name) }) }
+  const long = ['status', 'test', 'set', 'demo', 'desk']
+  const shoot = async (name: string, from: Page = page): Promise<void> => { await from.screenshot({ path: join(DOCS, `screen-${name}.png`), fullPage: long.includes(name) }) }
 
   await fetch(`${url}/api/iso/download?accession_number=MR.2024.001`, { headers: { 'x-api-key': KEY } }).then(async answer => await answer.arrayBuffer())
   await fetch(`${url}/api/iso/download?accession_number=CR.2024.999`, { headers: { 'x-api-key': KEY } })
@@ -100,6 +117,11 @@ async function screens (browser: Browser, url: string, gate: { allow (bytes: num
   gate.allow(700_000)
   await status.locator('#running li').waitFor()
   await shoot('status', status)
+  await status.getByRole('button', { name: 'Test now' }).click()
+  await status.getByText('to change.').waitFor()
+  await status.locator('#snippets summary').click()
+  await status.locator('#snippet-list pre').first().waitFor()
+  await status.locator('section', { has: status.locator('#test') }).screenshot({ path: join(DOCS, 'screen-test.png') })
 
   const queued = await context.newPage()
   await queued.goto(`${url}/download?accession_number=MR.2024.001`)
@@ -120,6 +142,12 @@ async function screens (browser: Browser, url: string, gate: { allow (bytes: num
   await page.getByText('CT Thorax').waitFor()
   await shoot('print')
   gate.open()
+  const real = CAPACITY_BYTES.dvd
+  CAPACITY_BYTES.dvd = 20_000_000
+  await page.goto(`${url}/download?accession_number=CT.2024.200,MR.2024.001`)
+  await page.getByRole('heading', { name: 'The images need 3 discs' }).waitFor()
+  await shoot('set')
+  CAPACITY_BYTES.dvd = real
 
   const docs = await operator.newPage()
   await docs.goto(`${url}/docs`)
@@ -153,21 +181,22 @@ try {
     cd_publisher: { host: publisher.host, port: publisher.port },
     // what is kept has no progress to show
     iso: { temp_dir: join(folder, 'work'), microdicom_path: '', keep_for: '0' },
-    disc: { institution: 'Rumah Sakit Demo', contact: 'Radiology, telephone 021-0000' }
+    disc: { institution: 'Rumah Sakit Demo', contact: 'Radiology, telephone 021-0000', capacity: 'dvd' }
   }
   const app = await buildApp(parseConfig(JSON.stringify(settings), 'screenshots', { env: {} }))
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   await until(() => app.receiverFault() === undefined, 5_000)
   const browser = await startBrowser()
   teardowns.push(async () => { await browser.close() })
-  if (only !== 'screens') {
+  if (only === undefined || only === 'demo') await demoPage(browser)
+  if (only === undefined || only === 'disc') {
     // by C-GET: it needs no receiver of its own
     const other = await buildApp(parseConfig(JSON.stringify({ ...settings, pacs: { ...settings.pacs, retrieve: 'get' }, disc: { ...settings.disc, language: 'id' } }), 'screenshots', { env: {} }))
     gate.open()
     await discPages(browser, url, await other.listen({ host: '127.0.0.1', port: 0 }))
     await other.close()
   }
-  if (only !== 'disc') await screens(browser, url, gate, pacs.stop)
+  if (only === undefined || only === 'screens') await screens(browser, url, gate, pacs.stop)
   await app.close()
 } finally {
   for (const end of teardowns.reverse()) await end()

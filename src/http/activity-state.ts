@@ -1,6 +1,6 @@
 /** An activity as it goes over the wire, to pages and programs. */
 import { Type, type Static } from '@sinclair/typebox'
-import type { Manifest } from '../dicom/study.ts'
+import type { Manifest, Study } from '../dicom/study.ts'
 import { EXAMPLE_REQUEST_ID } from './error-examples.ts'
 import { ERRORS, type ErrorCode } from '../errors.ts'
 import type { Stuck } from '../studies/held-study.ts'
@@ -93,18 +93,25 @@ export const StudiesOfArchive = Type.Object({
   }]
 })
 
+/** As the archive counts or lists them; undefined where it does neither. */
+function imagesOf ({ instanceCount, series }: Study): number | undefined {
+  if (instanceCount !== undefined) return instanceCount
+  const counts = series.map(one => one.instanceCount ?? (one.instances.length > 0 ? one.instances.length : undefined))
+  return counts.every(count => count !== undefined) ? counts.reduce((sum, count) => sum + count, 0) : undefined
+}
+
 /** @param nameOfHis stands in where the archive has no name, and says so; empty for none */
 export function studiesOfArchive (summary: Pick<Activity, 'patientName' | 'studies'>, { studies }: Manifest, nameOfHis = ''): Static<typeof StudiesOfArchive> {
   const state = studiesState(summary)
   const [first] = studies
-  const counts = studies.flatMap(({ series }) => series.map(({ instanceCount }) => instanceCount))
+  const counts = studies.map(imagesOf)
   const isCounted = counts.every(count => count !== undefined)
   return {
     patient_name: state.patient_name === '' ? nameOfHis : state.patient_name,
     ...(state.patient_name === '' && nameOfHis !== '' ? { name_from: 'his' as const } : {}),
     patient_id: first?.patient.patientId ?? '',
     birth_date: first?.patient.birthDate ?? '',
-    ...(isCounted ? { images: counts.reduce((sum: number, count) => sum + (count ?? 0), 0) } : {}),
+    ...(isCounted ? { images: counts.reduce((sum, count) => sum + count, 0) } : {}),
     studies: state.studies.map((study, index) => ({
       ...study,
       series: (studies[index]?.series ?? []).map(({ seriesInstanceUid, seriesNumber, modality, seriesDescription, instanceCount }) => ({

@@ -226,7 +226,7 @@ t.test('pages in Chromium', async t => {
     t.equal((await publisher.received()).length, before, 'nothing goes out before somebody says yes')
     await page.getByRole('button', { name: 'Send to the robot' }).click()
     await page.getByRole('heading', { name: 'The disc robot has all images' }).waitFor()
-    t.match(await page.locator('#finished-text').innerText(), `200 images were sent to ${publisher.host}:${publisher.port}`)
+    t.match(await page.locator('#finished-text').innerText(), `200 images were sent to the robot ${publisher.host}:${publisher.port}`)
     t.equal((await publisher.received()).length, before + 200)
     t.match(mkiso.app.activities.finished[0], { kind: 'print', outcome: { kind: 'success' }, sentImages: 200 })
     await page.goto(`${nginx.url}/print?accession_number=DUP.2024.001`)

@@ -7,6 +7,9 @@ import { downloadPath } from '../../../src/http/links.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { AccessionNumberList, CHOICE_QUERY, errorResponses, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
+/** The page waits no longer for a name, milliseconds. */
+const HIS_MS = 3_000
+
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/studies', {
     onRequest: app.authorise,
@@ -25,8 +28,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     app.audit.telling({ requestId: request.id, caller: request.caller, accessionNumbers }, studiesOf(manifest))
     const summary = summaryOf(manifest)
     // a person who is asked "this patient?" must see one
-    const his = summary.patientName === '' ? await app.patientOfDownload(accessionNumbers.slice(0, 1), { signal: request.gone, log: request.log }) : undefined
-    return reply.header('cache-control', 'no-store').send(studiesOfArchive(summary, manifest, his?.name))
+    const [first] = accessionNumbers
+    const his = summary.patientName === '' && first !== undefined ? await app.patientClient.ifAnswered(first, HIS_MS, { signal: request.gone, log: request.log }) : undefined
+    return reply.header('cache-control', 'no-store').send(studiesOfArchive(summary, manifest, his?.patient_name))
   })
 }
 

@@ -100,7 +100,7 @@ function showSet (set) {
       series.map(one => say('set_series', { modality: one.modality, description: one.description, images: say('choose_images', { count: number(one.images) }) }).replace(/ +/g, ' ').trim()).join(', ')
     ].filter(text => text !== '').join(' · '))))
     const item = document.createElement('li')
-    item.append(head, element('p', say('set_disc', { disc, discs: set.length, images: say('choose_images', { count: number(images) }), size: say('megabytes', { count: megabytes(size) }) })), contents)
+    item.append(head, element('p', say('set_disc', { images: say('choose_images', { count: number(images) }), size: say('megabytes', { count: megabytes(size) }) })), contents)
     const mark = () => { write(taken, sessionStorage.getItem(takenKey(new URL(href, location.href).searchParams)) === 'yes' ? say('set_taken') : '') }
     mark()
     // whoever comes back from the page of a disc
