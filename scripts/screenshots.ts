@@ -90,7 +90,8 @@ async function screens (browser: Browser, url: string, gate: { allow (bytes: num
   const context = await browser.newContext({ viewport: { width: 860, height: 640 }, locale: 'en-GB', extraHTTPHeaders: { 'x-api-key': KEY } })
   context.setDefaultTimeout(90_000)
   const page = await context.newPage()
-  const shoot = async (name: string, from: Page = page): Promise<void> => { await from.screenshot({ path: join(DOCS, `screen-${name}.png`), fullPage: ['status', 'test', 'set', 'demo', 'desk'].includes(name) }) }
+  const long = ['status', 'test', 'set', 'demo', 'desk']
+  const shoot = async (name: string, from: Page = page): Promise<void> => { await from.screenshot({ path: join(DOCS, `screen-${name}.png`), fullPage: long.includes(name) }) }
 
   await fetch(`${url}/api/iso/download?accession_number=MR.2024.001`, { headers: { 'x-api-key': KEY } }).then(async answer => await answer.arrayBuffer())
   await fetch(`${url}/api/iso/download?accession_number=CR.2024.999`, { headers: { 'x-api-key': KEY } })

@@ -1,7 +1,7 @@
 /** Who has had what: the audit file, read from its end. */
 import { open } from 'node:fs/promises'
 import type { PrintRecord } from '../print/print-job.ts'
-import type { Activity } from '../work/activity.ts'
+import type { Activity, Outcome } from '../work/activity.ts'
 import { HISTORY_OUTCOMES, type HistoryEntry } from '../work/history-entry.ts'
 import type { AuditedStudy } from './event.ts'
 
@@ -118,13 +118,15 @@ const PRINT_OUTCOMES: Record<PrintRecord['state'], HistoryEntry['outcome']> = {
   queued: 'begun', fetching: 'begun', sending: 'begun', sent: 'success', failed: 'failed', cancelled: 'aborted', unknown: 'unknown'
 }
 
+const DOWNLOAD_OUTCOMES: Record<Outcome['kind'], HistoryEntry['outcome']> = { success: 'success', failed: 'failed', cancelled: 'aborted', set: 'offered' }
+
 /** A download that has ended, as long as it is remembered. */
 export function historyOfDownload ({ id, requestId, accessionNumbers, caller, manifest, outcome, startedAt, endedAt, images }: Activity): HistoryEntry {
   const studies = manifest?.studies ?? []
   return {
     at: (endedAt ?? startedAt).toISOString(),
     kind: 'download',
-    outcome: outcome === undefined ? 'begun' : outcome.kind === 'cancelled' ? 'aborted' : outcome.kind === 'set' ? 'begun' : outcome.kind,
+    outcome: outcome === undefined ? 'begun' : DOWNLOAD_OUTCOMES[outcome.kind],
     requestId,
     activityId: id,
     accessionNumbers,

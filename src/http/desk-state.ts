@@ -94,7 +94,7 @@ const HistoryEntryState = Type.Object({
   at: Type.String({ description: 'ISO 8601, when it ended, or when it began where no end is known.' }),
   kind: Type.Union(HISTORY_KINDS.map(kind => Type.Literal(kind)), { description: 'look: in the viewer.' }),
   outcome: Type.Union(HISTORY_OUTCOMES.map(outcome => Type.Literal(outcome)), {
-    description: 'aborted: the client left, or it was cancelled. begun: no end is recorded, which is so for a look, and where the service ended. unknown: somebody must look at the robot.'
+    description: 'aborted: the client left, or it was cancelled. offered: several discs are needed. begun: no end is recorded, as of a look, and where the service ended. unknown: somebody must look at the robot.'
   }),
   accession_numbers: Type.Array(Type.String()),
   patients: Type.Array(Type.Object({ id: Type.String(), name: Type.String() })),

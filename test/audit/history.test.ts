@@ -19,6 +19,7 @@ t.test('the audit file from its end: begin and end are one, queries are nobody\'
     line({ event: 'query', phase: 'end', outcome: 'success', ...PATIENT }),
     line({ activity_id: '1', phase: 'end', outcome: 'success', time: '2024-05-06T07:01:00.000Z', user: 'siti' }),
     line({ activity_id: '3', phase: 'end', outcome: 'failed', accession_numbers: ['B.2'] }),
+    line({ activity_id: '6', phase: 'end', outcome: 'offered', code: 'DISC_TOO_SMALL' }),
     line({ activity_id: '4', phase: 'begin', event: 'look', ...PATIENT }),
     line({ activity_id: '5' }).slice(0, 40)
   ].join('\n'))
@@ -26,6 +27,7 @@ t.test('the audit file from its end: begin and end are one, queries are nobody\'
   t.equal(cut, false)
   t.match(entries, [
     { activityId: '4', kind: 'look', outcome: 'begun' },
+    { activityId: '6', kind: 'download', outcome: 'offered' },
     { activityId: '3', kind: 'download', outcome: 'failed', patients: [] },
     { activityId: '1', kind: 'download', outcome: 'success', at: '2024-05-06T07:01:00.000Z', patients: [{ id: 'P.1', name: 'DOE^JOHN' }], by: { user: 'siti' } },
     { activityId: '2', kind: 'print', outcome: 'begun', images: 3 }
