@@ -90,7 +90,7 @@ async function screens (browser: Browser, url: string, gate: { allow (bytes: num
   const context = await browser.newContext({ viewport: { width: 860, height: 640 }, locale: 'en-GB', extraHTTPHeaders: { 'x-api-key': KEY } })
   context.setDefaultTimeout(90_000)
   const page = await context.newPage()
-  const shoot = async (name: string, from: Page = page): Promise<void> => { await from.screenshot({ path: join(DOCS, `screen-${name}.png`), fullPage: ['status', 'test', 'set', 'demo'].includes(name) }) }
+  const shoot = async (name: string, from: Page = page): Promise<void> => { await from.screenshot({ path: join(DOCS, `screen-${name}.png`), fullPage: ['status', 'test', 'set', 'demo', 'desk'].includes(name) }) }
 
   await fetch(`${url}/api/iso/download?accession_number=MR.2024.001`, { headers: { 'x-api-key': KEY } }).then(async answer => await answer.arrayBuffer())
   await fetch(`${url}/api/iso/download?accession_number=CR.2024.999`, { headers: { 'x-api-key': KEY } })
@@ -121,6 +121,21 @@ async function screens (browser: Browser, url: string, gate: { allow (bytes: num
   await status.locator('#snippets summary').click()
   await status.locator('#snippet-list pre').first().waitFor()
   await status.locator('section', { has: status.locator('#test') }).screenshot({ path: join(DOCS, 'screen-test.png') })
+
+  const queued = await context.newPage()
+  await queued.goto(`${url}/download?accession_number=MR.2024.001`)
+  await queued.getByText('Place 1 in the queue').waitFor()
+  await shoot('queue', queued)
+  const desk = await context.newPage()
+  await desk.setViewportSize({ width: 1180, height: 900 })
+  await desk.goto(`${url}/desk`)
+  await desk.getByLabel('Name (beginning)').fill('siti rah')
+  await desk.locator('#find').getByRole('button').click()
+  await desk.locator('#studies input').first().check()
+  await desk.locator('#queue li').nth(1).waitFor()
+  await shoot('desk', desk)
+  await queued.close()
+  await desk.close()
 
   await page.goto(`${url}/print?accession_number=CT.2024.200`)
   await page.getByText('CT Thorax').waitFor()
@@ -158,7 +173,8 @@ try {
   await pacs.store(instances.map(({ path }) => path))
   const settings = {
     auth: { enabled: true, api_key: KEY },
-    pacs: { ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port },
+    audit: { file: join(folder, 'audit.log') },
+    pacs: { ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port, max_moves: 1 },
     our_ae: { base_port: receiverPort },
     patient_api: { required: false, base_url: 'http://127.0.0.1:9', retries: 0 },
     cd_publisher: { host: publisher.host, port: publisher.port },

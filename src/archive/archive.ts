@@ -10,6 +10,7 @@ import type { Log } from '../process.ts'
 import type { FoundStudy } from './answered.ts'
 import type { StudySearch } from './study-search.ts'
 
+export type { StudySearch } from './study-search.ts'
 export type { FoundStudy } from './answered.ts'
 
 export interface Asking {

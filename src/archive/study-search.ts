@@ -1,5 +1,6 @@
 /** What a search for studies may ask, and which answers are of it: archives match without regard to case, or ignore a key and answer with everything. Pure. */
 import type { Study } from '../dicom/study.ts'
+import { isNamed, wordsOf } from '../dicom/name-beginnings.ts'
 import { MkisoError } from '../errors.ts'
 
 /** Every value that is given must match; at least one is. */
@@ -40,17 +41,6 @@ export function dateRange ({ from, to }: StudySearch): string | undefined {
 export function namePattern ({ patientName = '' }: StudySearch): string | undefined {
   const words = wordsOf(patientName)
   return words.length === 0 ? undefined : `${words.join('*')}*`
-}
-
-/** Of a name, or of what was typed of one. */
-export function wordsOf (name: string): string[] {
-  return name.split(/[\s,^=]+/).filter(word => word !== '')
-}
-
-/** Each word that was typed is the beginning of one of the name, without regard to case. */
-export function isNamed (name: string, typed: string): boolean {
-  const own = wordsOf(name.toUpperCase())
-  return wordsOf(typed.toUpperCase()).every(word => own.some(one => one.startsWith(word)))
 }
 
 export function isFound ({ patientId, issuerOfPatientId, patientName, accessionNumber, from, to }: StudySearch, study: Study): boolean {

@@ -1,10 +1,10 @@
 /** What the desk shows, as it goes over the wire: studies that were found, what is under way, who has had what. */
 import { Type, type Static } from '@sinclair/typebox'
-import { HISTORY_KINDS, HISTORY_OUTCOMES, type HistoryEntry } from '../audit/history.ts'
 import { personName } from '../dicom/person-name.ts'
 import type { PrintJob } from '../print/job-under-way.ts'
 import type { DeskStudies, DeskStudy } from '../studies/find-for-desk.ts'
 import type { Activity } from '../work/activity.ts'
+import { HISTORY_KINDS, HISTORY_OUTCOMES, type HistoryEntry } from '../work/history-entry.ts'
 import { ACTIVITY_EXAMPLE, ActivityState, activityState, StudyState } from './activity-state.ts'
 import { EXAMPLE_REQUEST_ID } from './error-examples.ts'
 import { person, Person, PRINT_EXAMPLE, PrintState, printState } from './print-state.ts'

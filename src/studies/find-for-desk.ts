@@ -3,9 +3,9 @@
  * number, and why a study cannot be taken. The disc guards again (same-patient.ts); what stands here only keeps people from asking in vain.
  */
 import pLimit from 'p-limit'
-import type { Archives, Asking } from '../archive/archive.ts'
-import { isNamed, wordsOf, type StudySearch } from '../archive/study-search.ts'
+import type { Archives, Asking, StudySearch } from '../archive/archive.ts'
 import { checkAccessionNumber } from '../dicom/accession-number.ts'
+import { isNamed, wordsOf } from '../dicom/name-beginnings.ts'
 import { samePerson } from '../dicom/person.ts'
 import type { Patient, Study } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'

@@ -18,7 +18,8 @@ t.test('OpenAPI', async t => {
   const api = await SwaggerParser.validate(structuredClone(document) as unknown as OpenAPIV3.Document) as OpenAPIV3.Document
   t.strictSame(Object.keys(api.paths).sort(), ['/api/health', '/api/health/live', '/api/iso/download', '/api/iso/download-multiple', '/api/iso/history', '/api/iso/link', '/api/iso/print', '/api/iso/print/jobs',
     '/api/iso/print/jobs/{id}', '/api/iso/print/jobs/{id}/acknowledge', '/api/iso/print/jobs/{id}/events', '/api/iso/progress', '/api/iso/queue', '/api/iso/queue/events',
-    '/api/iso/search', '/api/iso/studies', '/desk', '/download', '/look', '/metrics', '/print', '/status', '/status/activities/{id}', '/status/events', '/status/snippets', '/status/state', '/status/test'])
+    '/api/iso/search', '/api/iso/studies', '/desk', '/download', '/look', '/metrics', '/print', '/status', '/status/activities/{id}', '/status/events', '/status/snippets',
+    '/status/state', '/status/test'])
   const statuses = (path: string, method: 'get' | 'post' = 'get'): string[] => Object.keys(api.paths[path]?.[method]?.responses ?? {})
   const retrieval = ['200', '400', '401', '404', '409', '410', '429', '500', '502', '503', '504', '507']
   const discs = [...retrieval, '206', '413', '416'].sort()
@@ -50,8 +51,7 @@ t.test('OpenAPI', async t => {
           for (const example of examples) {
             t.ok(fits(example), `it is what the schema says: ${method} ${path} ${status}: ${ajv.errorsText(fits.errors)}`)
             if (type !== 'text/event-stream') continue
-            const data = JSON.parse(String(example).replace(/^data: /, '')) as { id?: string, started_at?: string, since?: string, findings?: unknown[] }
-            t.ok(data.id ?? data.started_at ?? data.since ?? data.findings, `an event that parses: ${method} ${path}`)
+            t.type(JSON.parse(String(example).replace(/^data: /, '')), 'object', `an event that parses: ${method} ${path}`)
           }
         }
       }

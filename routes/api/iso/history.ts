@@ -1,9 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { historyOfDownload, historyOfPrint, mentions, readHistory, studiesOfHistory, type History, type HistoryEntry } from '../../../src/audit/history.ts'
+import { historyOfDownload, historyOfPrint, mentions, readHistory, studiesOfHistory, type History } from '../../../src/audit/history.ts'
 import { historyEntryState, HistoryState } from '../../../src/http/desk-state.ts'
 import { errorResponses } from '../../../src/http/schemas.ts'
 import { isUnderWay } from '../../../src/print/print-job.ts'
+import type { HistoryEntry } from '../../../src/work/history-entry.ts'
 
 const MOST = 100
 
