@@ -177,9 +177,10 @@ interface Gap {
 function gapsOf (study: Study, { files, series, whole, strays, missing }: Count): Gap[] {
   const received = files.length
   const ofSeries = series.flatMap(group => gapOf(group, received, strays.length === 0, `of series ${group.seriesInstanceUid ?? ''} `) ?? [])
-  // a file under a series that nobody lists may be the image that another series lacks; what a list names has been found already
+  // a file under a series that nobody lists may be the image that another series lacks; what a list names has been found already. Not where series are
+  // left out of the list: there it is most likely an image of one of those
   const numbers = ofSeries.reduce((sum, { lacking }) => sum + lacking, 0) - missing.length
-  const gaps = numbers <= strays.length && missing.length === 0 ? [] : ofSeries
+  const gaps = numbers <= strays.length && missing.length === 0 && listsAllSeries(study) ? [] : ofSeries
   const ofStudy = gapOf(whole, received, true, '')
   if (ofStudy !== undefined && (gaps.length === 0 || ofStudy.expected > received + Math.max(numbers, missing.length))) gaps.push(ofStudy)
   const seriesCame = new Set(files.map(({ seriesInstanceUid }) => seriesInstanceUid)).size

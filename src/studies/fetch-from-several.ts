@@ -48,6 +48,8 @@ export async function fetchFromSeveral (held: HeldStudy, options: FetchFromSever
   }
   const failed = shares.filter(({ fault }) => fault !== undefined)
   for (const share of failed) {
+    // a stranger's object may stand in place of one that it could not send, and nobody has judged it
+    if (!options.allowIncomplete) await share.held.doubt({ studyInstanceUid: held.studyInstanceUid })
     share.adoptFrom(shares.filter(other => other !== share))
     if (!share.isComplete) continue
     options.log.warn({ study: held.studyInstanceUid, archive: share.name, err: share.fault },
@@ -113,6 +115,12 @@ class Share {
   /** What came from here. */
   get own (): HeldFile[] { return [...this.held.files.values()].filter(({ archive }) => archive === this.held.study.archive) }
 
+  /**
+   * Of these, what may be taken for another archive's too. Where this one has failed, nobody has judged what it sent: an object without its mark may be a
+   * stranger's, who came in place of one that it could not send.
+   */
+  get vouched (): HeldFile[] { return this.fault === undefined ? this.own : this.own.filter(file => this.held.isMarked(file)) }
+
   /** By the one judge, who hears nothing but what this archive says. */
   get isComplete (): boolean { return judge(this.held.evidence(true)).kind === 'complete' }
 
@@ -124,7 +132,7 @@ class Share {
   /** Takes what others have sent and this archive names too. */
   adoptFrom (others: readonly Share[]): void {
     const names = namedBy(this.held.study)
-    for (const { own } of others) for (const file of own) if (names.has(identityKey(file.object))) this.held.adopt(file)
+    for (const { vouched } of others) for (const file of vouched) if (names.has(identityKey(file.object))) this.held.adopt(file)
   }
 
   /** @throws what is no fault of this archive */

@@ -210,6 +210,9 @@ export class HeldStudy implements StudySink {
     this.onProgress.tell(this.progress)
   }
 
+  /** The archive has marked it as sent for us (Delivery.provenance). */
+  isMarked ({ object }: HeldFile): boolean { return this.#files.get(identityKey(object))?.provenance === 'ours' }
+
   /** Takes a file that another archive has sent, and that this one names too. It belongs to the other holding. */
   adopt (file: HeldFile): void {
     const key = identityKey(file.object)

@@ -51,6 +51,10 @@ t.test('what is passed on', async t => {
     const { headers } = await ask('/mkiso.php', { 'x-forwarded-for': '6.6.6.6', 'x-remote-user': 'director', 'x-request-id': 'forged' })
     t.equal(headers['x-forwarded-for'], '127.0.0.1')
     t.equal(headers['x-remote-user'], undefined)
+    const authorization = `Basic ${Buffer.from('director:guess').toString('base64')}`
+    for (const path of ['/mkiso.php', '/api/iso/download', '/print', '/status']) {
+      t.equal((await ask(path, { authorization })).headers['x-remote-user'], undefined, `a name that nothing has checked: ${path}`)
+    }
     t.match(headers['x-request-id'], /^[0-9a-f]{32}$/)
   })
 
