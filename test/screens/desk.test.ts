@@ -203,7 +203,7 @@ t.test('the desk in Chromium', async t => {
       t.equal((await fetch(nginx.url + path)).status, 401, `${path} at nginx`)
     }
     for (const path of ['/api/iso/search?patient_name=rahayu', '/api/iso/queue', '/api/iso/history']) t.equal((await mkiso.get(path)).status, 401, `${path} without a key`)
-    t.equal((await fetch(`${nginx.url}/api/health`)).status, 200, 'monitoring is asked for nothing')
+    t.equal((await fetch(`${nginx.url}/api/health/live`)).status, 200, 'monitoring is asked for nothing')
   })
 
   t.strictSame(complaints, [])
