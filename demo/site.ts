@@ -13,7 +13,18 @@ import { startPublisher, type Publisher } from './publisher.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 /** As they stand in the documentation; the next free one where one is taken. */
-export const PORTS = { front: 8000, service: 8080, his: 8090, receiver: 10_104, pacs: 11_112, publisher: 11_113, old: 11_114 }
+const FIRST_PORTS = { front: 8000, service: 8080, his: 8090, receiver: 10_104, pacs: 11_112, publisher: 11_113, old: 11_114 }
+/** Two demos on one machine, as tests run them, must not take a port of each other's while it is free for a moment. */
+const OFFSET = Number(process.env['MKISO_DEMO_PORT_OFFSET'] ?? 0)
+export const PORTS = {
+  front: FIRST_PORTS.front + OFFSET,
+  service: FIRST_PORTS.service + OFFSET,
+  his: FIRST_PORTS.his + OFFSET,
+  receiver: FIRST_PORTS.receiver + OFFSET,
+  pacs: FIRST_PORTS.pacs + OFFSET,
+  publisher: FIRST_PORTS.publisher + OFFSET,
+  old: FIRST_PORTS.old + OFFSET
+}
 const START_TIMEOUT_MS = 60_000
 /** Long enough to look at a disc, short enough to see what a fault does afterwards. */
 const KEEP_FOR = '2m'

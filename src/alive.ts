@@ -2,7 +2,7 @@
  * A sign of life in a folder: a socket that its owner holds for as long as it lives. Unlike a process id it cannot be mistaken after a restart, nor from
  * within another container that shares the volume; unlike an age it does not depend on anybody's clock.
  */
-import { closeSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, openSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 
 export const SOCKET = 'alive'
@@ -23,6 +23,7 @@ export async function listenIn (path: string): Promise<Alive> {
   server.unref()
   try {
     await new Promise<void>((resolve, reject) => { server.once('error', reject).listen(socketIn(folder), resolve) })
+    chmodSync(socketIn(folder), 0o600)
   } catch (error) {
     closeSync(folder)
     throw error

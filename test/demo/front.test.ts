@@ -12,7 +12,7 @@ const ROOT = join(import.meta.dirname, '../..')
 t.test('the page of the demo', async t => {
   const lines: string[] = []
   const child = programsOf(t).start(process.execPath, ['--import', 'tsx', join(ROOT, 'demo/main.ts'), '--no-open'], {
-    cwd: ROOT, env: { TMPDIR: temporaryFolder(t, 'demo') }, onLine: line => { lines.push(line) }
+    cwd: ROOT, env: { TMPDIR: temporaryFolder(t, 'demo'), MKISO_DEMO_PORT_OFFSET: '20000' }, onLine: line => { lines.push(line) }
   })
   t.ok(await until(() => lines.includes('Ctrl-C ends everything.'), 60_000), lines.join('\n'))
   const front = /^Open {2}(http:\S+)$/m.exec(lines.join('\n'))?.[1] ?? ''

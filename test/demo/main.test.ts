@@ -10,7 +10,7 @@ const ROOT = join(import.meta.dirname, '../..')
 
 /** The demo with a folder of its own for temporary files, so that what it leaves can be seen. */
 function demo (programs: Programs, tmp: string, onLine: (line: string) => void, ...args: string[]): Child {
-  return programs.start(process.execPath, ['--import', 'tsx', join(ROOT, 'demo/main.ts'), ...args], { cwd: ROOT, env: { TMPDIR: tmp }, timeoutMs: 90_000, onLine })
+  return programs.start(process.execPath, ['--import', 'tsx', join(ROOT, 'demo/main.ts'), ...args], { cwd: ROOT, env: { TMPDIR: tmp, MKISO_DEMO_PORT_OFFSET: '10000' }, timeoutMs: 90_000, onLine })
 }
 
 t.test('--once: one disc with all images, which is left, and nothing else', async t => {
@@ -42,13 +42,13 @@ t.test('the same ports each time; the next free one, said, where one is taken', 
   const taken = createServer()
   const holds = await new Promise<boolean>(resolve => {
     taken.once('error', () => { resolve(false) })
-    taken.listen(8080, '127.0.0.1', () => { resolve(true) })
+    taken.listen(18080, '127.0.0.1', () => { resolve(true) })
   })
   t.teardown(() => { taken.close() })
   const lines: string[] = []
   const child = demo(programsOf(t), temporaryFolder(t, 'demo'), line => { lines.push(line) }, '--no-open')
   t.ok(await until(() => lines.includes('Ctrl-C ends everything.'), 50_000))
-  const [, port] = /^port 8080 \(service\) is taken: (\d+) instead$/m.exec(lines.join('\n')) ?? []
+  const [, port] = /^port 18080 \(service\) is taken: (\d+) instead$/m.exec(lines.join('\n')) ?? []
   t.ok(port, holds ? 'it says so' : 'somebody else has it already')
   t.match(lines.join('\n'), new RegExp(`The service: http://127.0.0.1:${port}`))
   process.kill(child.pid, 'SIGINT')
