@@ -26,7 +26,7 @@ export async function countOf (pid: number, url: string, tempDir: string): Promi
     descriptors: readdirSync(`/proc/${pid}/fd`).length,
     memoryMib: memoryOf(pid),
     processes: descendants(pid).map(nameOf).filter(name => name !== '').sort(),
-    entries: folders.flatMap(folder => walk(join(tempDir, folder))).filter(path => !/^(?:owner|receive_\w+)$/.test(path)),
+    entries: folders.flatMap(folder => walk(join(tempDir, folder))).filter(path => !/^(?:owner|alive|receive_\w+)$/.test(path)),
     workFolders: folders.length,
     slots: gauge('mkiso_receive_slots_used'),
     turns: gauge('mkiso_pacs_turns_used') + gauge('mkiso_pacs_turns_waiting'),
