@@ -1,5 +1,5 @@
 /** What the service holds, seen from outside. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, type Dirent } from 'node:fs'
 import { join } from 'node:path'
 import { descendants, nameOf } from './troubles.ts'
 
@@ -41,5 +41,13 @@ export function memoryOf (pid: number): number {
 }
 
 function walk (folder: string, prefix = ''): string[] {
-  return readdirSync(folder, { withFileTypes: true }).flatMap(entry => [prefix + entry.name, ...entry.isDirectory() ? walk(join(folder, entry.name), `${prefix}${entry.name}/`) : []])
+  let entries: Dirent[]
+  try {
+    entries = readdirSync(folder, { withFileTypes: true })
+  } catch (error) {
+    // it has gone meanwhile, which is what it shall do
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    throw error
+  }
+  return entries.flatMap(entry => [prefix + entry.name, ...entry.isDirectory() ? walk(join(folder, entry.name), `${prefix}${entry.name}/`) : []])
 }
