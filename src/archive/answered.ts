@@ -2,7 +2,7 @@
  * What every archive's answers mean, whatever it speaks: which of them are of what was asked, how two that name one thing become one, and when there is
  * nothing to be had. Each protocol asks in its own way and builds on this.
  */
-import type { Instance, Patient, Series, Study } from '../dicom/study.ts'
+import { isEmptyStudy, type Instance, type Series, type Study } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
 
@@ -13,14 +13,7 @@ export type SeriesList = Pick<Study, 'series' | 'seriesListing'>
 export type InstanceList = Pick<Series, 'listing' | 'instances'>
 
 /** The values of an answer at STUDY level, empty where it has none. */
-export interface StudyValues {
-  studyInstanceUid: string
-  accessionNumber: string
-  patient: Patient
-  studyDate: string
-  studyTime: string
-  studyDescription: string
-  studyId: string
+export interface StudyValues extends Pick<Study, 'studyInstanceUid' | 'accessionNumber' | 'patient' | 'studyDate' | 'studyTime' | 'studyDescription' | 'studyId'> {
   /** (0020,1206) and (0020,1208). */
   seriesCount: string
   instanceCount: string
@@ -71,7 +64,7 @@ export async function studiesOf (accessionNumbers: readonly string[], { studies:
   // one of several that is empty may be another patient's, which says more
   const empty = accessionNumbers.filter(number => {
     const ofIt = complete.filter(({ accessionNumber }) => accessionNumber === number)
-    return ofIt.length > 0 && ofIt.every(isEmpty)
+    return ofIt.length > 0 && ofIt.every(isEmptyStudy)
   })
   if (empty.length > 0) throw new MkisoError('NO_DICOM_DATA', `the PACS holds no series of the study of ${empty.join(', ')}`)
   return complete
@@ -109,11 +102,6 @@ export function instanceList (answered: readonly Instance[], end: 'whole' | 'cut
 
 export function mergedSeries (series: readonly Series[]): Series[] {
   return merged(series, ({ seriesInstanceUid }) => seriesInstanceUid, (first, later) => ({ ...first, instanceCount: greater(first.instanceCount, later.instanceCount) }))
-}
-
-/** A disc of it would look whole, and be empty. Where something counts its series, the list is wrong instead. */
-function isEmpty ({ series, seriesListing, seriesCount = 0, instanceCount = 0 }: Study): boolean {
-  return series.length === 0 && seriesListing === 'whole' && seriesCount === 0 && instanceCount === 0
 }
 
 /** The same text for answers that name the same study of the same patient. */

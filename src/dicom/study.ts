@@ -103,6 +103,11 @@ export function identityKey ({ studyInstanceUid, seriesInstanceUid, sopInstanceU
   return `${studyInstanceUid} ${seriesInstanceUid} ${sopInstanceUid}`
 }
 
+/** A disc of it would look whole, and be empty. Where something counts its series, the list is wrong instead. */
+export function isEmptyStudy ({ series, seriesListing, seriesCount = 0, instanceCount = 0 }: Study): boolean {
+  return series.length === 0 && seriesListing === 'whole' && seriesCount === 0 && instanceCount === 0
+}
+
 /**
  * What may stand where a UID is expected. The form of PS3.5 9.1 is digits and dots; real archives hold letters, hyphens and leading zeros
  * (Horos: `LOCALIZER1.2...`), and up to 64 characters. Nothing that is a path, a pattern, an option or a list fits.

@@ -15,6 +15,16 @@ export const PASSWORD_HEADER = 'x-zip-password'
 export const ZipHeaders = Type.Object({ [PASSWORD_HEADER]: Type.Optional(PASSWORD) })
 export const ZipForm = Type.Object({ password: PASSWORD })
 
+/** What the schemas of the routes that take a password as a form have in common. */
+export const ZIP_POST = {
+  tags: ['disc'],
+  description: 'As GET with format=zip and the header X-Zip-Password: for a page, whose form holds the password.',
+  security: [{ apiKey: [] }],
+  headers: ZipHeaders,
+  consumes: ['application/x-www-form-urlencoded', 'application/json'],
+  body: ZipForm
+}
+
 interface Asked {
   url: string
   query: { format?: DiscFormat }

@@ -6,7 +6,7 @@ import { EventEmitter } from 'node:events'
 import { abortable } from '../abort.ts'
 import type { Asking } from '../archive/archive.ts'
 import { mergedStudies } from '../dicom/merged-study.ts'
-import type { Manifest, Study } from '../dicom/study.ts'
+import { isEmptyStudy, type Manifest, type Study } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
 import { DiskSpace, type EstimateOptions } from './disk-space.ts'
@@ -94,9 +94,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
     // before they are merged: one Study Instance UID may be answered for two patients
     if (!rules.allowMixedPatients) guardOnePatient(found)
     const studies = mergedStudies(found)
-    // a disc of it would look whole, and be empty
-    const empty = studies.filter(({ series, seriesCount = 0, instanceCount = 0, seriesListing }) =>
-      series.length === 0 && seriesListing === 'whole' && seriesCount === 0 && instanceCount === 0)
+    const empty = studies.filter(isEmptyStudy)
     if (empty.length > 0) {
       throw new MkisoError('NO_DICOM_DATA', `the PACS holds no series of the study of ${empty.map(({ accessionNumber }) => accessionNumber).join(', ')}`)
     }

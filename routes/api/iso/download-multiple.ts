@@ -6,7 +6,7 @@ import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { choiceOf } from '../../../src/disc/choice.ts'
 import { isoFileNameForPatient, nameFromDicom } from '../../../src/disc/file-name.ts'
 import { MkisoError } from '../../../src/errors.ts'
-import { DiscFormatQuery, FORM_BYTES, formatWanted, readForm, ZipForm, ZipHeaders } from '../../../src/http/disc-format.ts'
+import { DiscFormatQuery, FORM_BYTES, formatWanted, readForm, ZIP_POST, ZipHeaders } from '../../../src/http/disc-format.ts'
 import { withQuery } from '../../../src/http/links.ts'
 import { AccessionNumberList, CHOICE_QUERY, DiscNumber, discNumber, DiscSet, errorResponses, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
@@ -68,14 +68,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     onRequest: [app.authorise, app.guardOrigin],
     bodyLimit: FORM_BYTES,
     schema: {
-      tags: ['disc'],
+      ...ZIP_POST,
       summary: 'Several accession numbers of one patient, as a ZIP with a password',
-      description: 'As GET with format=zip and the header X-Zip-Password: for a page, whose form holds the password.',
-      security: [{ apiKey: [] }],
       querystring: QUERY,
-      headers: ZipHeaders,
-      consumes: ['application/x-www-form-urlencoded', 'application/json'],
-      body: ZipForm,
       response: { ...errorResponses('FORBIDDEN_ORIGIN'), ...ANSWERS }
     }
   }, async (request, reply) => await answer(request, reply, request))

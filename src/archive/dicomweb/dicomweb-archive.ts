@@ -12,8 +12,8 @@ import { MkisoError } from '../../errors.ts'
 import type { Archive, FetchOptions, FetchOutcome, FetchSession } from '../archive.ts'
 import type { AssociationLimit } from '../dimse/association-limit.ts'
 import type { PortPool } from '../dimse/port-pool.ts'
-import { RememberedStudies } from '../dimse/remembered-studies.ts'
-import { WantedStudies } from '../dimse/wanted-studies.ts'
+import { RememberedStudies } from '../remembered-studies.ts'
+import { WantedStudies } from '../wanted-studies.ts'
 import { DicomwebConnection } from './connection.ts'
 import { DicomwebFind } from './find.ts'
 import { faultOf, type Refused } from './refusal.ts'
@@ -83,13 +83,7 @@ export function createDicomwebArchive (options: DicomwebArchiveOptions): Archive
 
   return {
     name: server.name,
-    async findStudies (accessionNumbers, asking) {
-      const found = await find.findStudies(accessionNumbers, asking)
-      studies.remember(found)
-      return found
-    },
-    search: async (search, asking) => await find.search(search, asking),
-    listInstances: async (study, asking, only) => await find.listInstances(study, asking, only),
+    ...studies.asking(find),
     open: async () => await openSession(),
     close: async () => { await connection.close() }
   }

@@ -3,7 +3,7 @@ import type { Archive, FetchOptions, FetchOutcome, FetchSession } from '../archi
 import type { FetchPart } from '../../dicom/study.ts'
 import { outcomeOf, type FetchAnswer } from './fetch-outcome.ts'
 import type { Pacs } from './pacs.ts'
-import { RememberedStudies } from './remembered-studies.ts'
+import { RememberedStudies } from '../remembered-studies.ts'
 import type { Transport, TransportSession } from './transport.ts'
 
 export interface DimseArchiveOptions {
@@ -36,13 +36,7 @@ export function createDimseArchive ({ pacs, find, transport, inTurn }: DimseArch
 
   return {
     name: pacs.name,
-    async findStudies (accessionNumbers, asking) {
-      const found = await find.findStudies(accessionNumbers, asking)
-      studies.remember(found)
-      return found
-    },
-    search: async (search, asking) => await find.search(search, asking),
-    listInstances: async (study, asking, only) => await find.listInstances(study, asking, only),
+    ...studies.asking(find),
     async open (asking): Promise<FetchSession> {
       const session = await transport.open(asking)
       return {

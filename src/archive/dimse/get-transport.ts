@@ -15,10 +15,10 @@ import { IncomingObjects } from './association/incoming-objects.ts'
 import type { Counts, FetchAnswer } from './fetch-outcome.ts'
 import { aeTitleAt } from '../../dcmtk/ae-title.ts'
 import { UNKNOWN_COUNT } from '../../dcmtk/fetch.ts'
-import type { Remembered } from './remembered-studies.ts'
+import type { Remembered } from '../remembered-studies.ts'
 import { blindContexts, exactContexts, likelyContexts, type StorageContext } from './storage-classes.ts'
 import type { Transport, TransportOptions } from './transport.ts'
-import { WantedStudies } from './wanted-studies.ts'
+import { WantedStudies } from '../wanted-studies.ts'
 
 /** UIDs in one request; each has up to 64 characters. */
 const UIDS_AT_ONCE = 100

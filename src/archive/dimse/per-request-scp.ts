@@ -9,7 +9,7 @@ import { ownAddressTowards } from './own-address.ts'
 import type { Slot } from './port-pool.ts'
 import { PortTakenError, StorageScp } from './storage-scp.ts'
 import { TurnedAway, type Transport, type TransportOptions } from './transport.ts'
-import { WantedStudies } from './wanted-studies.ts'
+import { WantedStudies } from '../wanted-studies.ts'
 
 export function createPerRequestScp (options: TransportOptions): Transport {
   const { config, pacs, receiverTls, workDir } = options

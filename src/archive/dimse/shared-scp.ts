@@ -14,7 +14,7 @@ import { ownAddressTowards } from './own-address.ts'
 import type { Pacs } from './pacs.ts'
 import { StorageScp } from './storage-scp.ts'
 import { TurnedAway, type ReceivingOptions, type Transport } from './transport.ts'
-import { WantedStudies } from './wanted-studies.ts'
+import { WantedStudies } from '../wanted-studies.ts'
 import { largestOf } from '../../numbers.ts'
 
 const READY_TIMEOUT_MS = 3_000

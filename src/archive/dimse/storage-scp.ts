@@ -19,7 +19,7 @@ import type { AssociateRequest } from './association/pdu.ts'
 import { takeOver } from './association/receive-buffer.ts'
 import { StorageAssociation } from './association/storage-association.ts'
 import { Throttle } from './throttle.ts'
-import type { WantedStudies } from './wanted-studies.ts'
+import type { WantedStudies } from '../wanted-studies.ts'
 
 export interface StorageScpOptions {
   /** Ours, for the log: any title is answered, as every receiver that a PACS administrator knows does. */

@@ -10,8 +10,8 @@ import type { ReceiverTls, ToolContext } from '../../dcmtk/peer.ts'
 import type { FetchAnswer } from './fetch-outcome.ts'
 import type { Pacs } from './pacs.ts'
 import type { PortPool } from './port-pool.ts'
-import type { Remembered } from './remembered-studies.ts'
-import type { WantedStudies } from './wanted-studies.ts'
+import type { Remembered } from '../remembered-studies.ts'
+import type { WantedStudies } from '../wanted-studies.ts'
 
 /** What all transports share. */
 export interface ReceivingOptions extends ToolContext {

@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import { freePort } from '../../../demo/ports.ts'
 import type { Delivery, StudySink } from '../../../src/archive/archive.ts'
 import { StorageScp, type StorageScpOptions } from '../../../src/archive/dimse/storage-scp.ts'
-import { WantedStudies } from '../../../src/archive/dimse/wanted-studies.ts'
+import { WantedStudies } from '../../../src/archive/wanted-studies.ts'
 import { readObject, type DicomObject } from '../../../src/dicom/part10.ts'
 import { temporaryFolder } from '../../world.ts'
 

@@ -1,5 +1,5 @@
 /** Who wants what: the sinks of a receiver by Study Instance UID. UIDs of a peer are only compared here. */
-import type { StudySink } from '../archive.ts'
+import type { StudySink } from './archive.ts'
 
 interface Wanted {
   sink: StudySink
