@@ -1,4 +1,5 @@
 /** Our Storage SCP, against a sender that does what no tool does. What DCMTK and Orthanc send stands in storage-scp-tools.test.ts. */
+import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -297,14 +298,15 @@ t.test('rubbish ends in an abort and a closed connection, and leaves nothing', a
 })
 
 t.test('a full disk is told as such', async t => {
-  const { port, wanted } = await receiving(t, {
-    read: async () => { throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }) }
-  })
+  const folder = temporaryFolder(t, 'disk')
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', folder])
+  t.teardown(() => { execFileSync('umount', ['-l', folder]) })
+  const { port, wanted } = await receiving(t, { folder })
   const sink = new KeepingSink()
   wanted.add(STUDY, sink)
   const sender = new Sender(port)
   await sender.associate()
-  t.equal(await sender.store({ sopInstanceUid: '1.1', dataSet: dataSetOf({ studyInstanceUid: STUDY, sopInstanceUid: '1.1' }) }), 0xA700)
+  t.equal(await sender.store({ sopInstanceUid: '1.1', dataSet: dataSetOf({ studyInstanceUid: STUDY, sopInstanceUid: '1.1', pixels: randomBytes(600_000) }) }), 0xA700)
   t.match(sink.cut, [{ sopInstanceUid: '1.1', reason: /disk/ }])
   await sender.release()
 })
