@@ -63,3 +63,9 @@ export function watchLiveness (url: string): () => Promise<Liveness> {
 export function tell ({ asked, longestMs }: Liveness): string {
   return `the sign of life was asked for ${asked} times, the slowest answer took ${Math.round(longestMs)} ms`
 }
+
+/** The longest that its event loop stood still since it was last asked, as it says itself (monitorEventLoopDelay, by prom-client). */
+export async function longestStandstillMs (url: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text()
+  return Math.round(1_000 * Number(/^nodejs_eventloop_lag_max_seconds (\S+)/m.exec(text)?.[1] ?? 0))
+}
