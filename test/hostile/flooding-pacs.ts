@@ -19,6 +19,8 @@ export interface FloodingPacs {
   port: number
   /** What it answers from now on. */
   flood: Flood
+  /** Waited for before each answer. */
+  before: () => Promise<void>
   /** Answers that it has sent. */
   sent: number
   close (): Promise<void>
@@ -44,6 +46,7 @@ export async function startFloodingPacs (): Promise<FloodingPacs> {
     host: '127.0.0.1',
     port: typeof address === 'object' && address !== null ? address.port : 0,
     flood: () => [],
+    before: async () => {},
     sent: 0,
     close: async () => {
       for (const socket of sockets) socket.destroy()
@@ -75,6 +78,7 @@ function answer (pacs: FloodingPacs, socket: Socket): void {
     data: bytes => { parts.push(Buffer.from(bytes)) },
     messageEnd: async () => {
       if (query?.command !== COMMAND.C_FIND_RQ) return
+      await pacs.before()
       const keys = readIdentifier(Buffer.concat(parts))
       const pending = writeData(context, true, pendingResponse(query), 0)
       let waiting: Buffer[] = []
