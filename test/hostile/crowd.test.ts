@@ -2,22 +2,23 @@
 import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { Agent, request } from 'undici'
+import { freePort } from '../../demo/ports.ts'
+import { until } from '../../src/process.ts'
 import { faultStudy, linkTo } from '../faults/harness.ts'
 import { serve } from '../served.ts'
 import { nothingLeft, readDisc, service, temporaryFolder, world } from '../world.ts'
 import { startFloodingPacs } from './flooding-pacs.ts'
-import { freePort } from '../../demo/ports.ts'
-import { until } from '../../src/process.ts'
 import { cpuSecondsOf, heldBy, longestStandstillMs, peakMib, tell, watchLiveness } from './measured.ts'
 
 const REQUESTS = 200
 /** Studies that there are; the others exist nowhere. */
 const STUDIES = 40
+const SLOTS = 20
 
 t.test(`${REQUESTS} requests in one moment, each for another study`, async t => {
   const numbers = Array.from({ length: REQUESTS }, (_, index) => `CROWD.${index}`)
   const here = await world(t, 'orthanc', { studies: numbers.slice(0, STUDIES).map(accessionNumber => ({ ...faultStudy(accessionNumber, { images: 2, size: 16 }), seed: accessionNumber })) })
-  const { pid, url } = await serve(here.programs, temporaryFolder(t, 'crowd'), here.pacs, here.receiverPort, { our_ae: { ae_title: 'CDRECORD', base_port: here.receiverPort }, disc: { web_content: 'none' } })
+  const { pid, url } = await serve(here.programs, temporaryFolder(t, 'crowd'), here.pacs, here.receiverPort, { our_ae: { port_range: SLOTS }, disc: { web_content: 'none' } })
   const dispatcher = new Agent({ connections: null, pipelining: 1 })
   t.teardown(async () => { await dispatcher.destroy() })
   const ask = async (accessionNumber: string): Promise<{ accessionNumber: string, status: number, body: Buffer }> => {
@@ -37,7 +38,10 @@ t.test(`${REQUESTS} requests in one moment, each for another study`, async t => 
   t.strictSame(seen.bad, [], 'the process is alive all the time')
   t.equal(answers.filter(({ status }) => status === 404).length, REQUESTS - STUDIES, 'what is nowhere')
   const discs = answers.filter(({ status }) => status === 200)
-  t.equal(discs.length, STUDIES, 'what is there')
+  const later = answers.filter(({ status }) => status === 503)
+  t.equal(discs.length + later.length, STUDIES, 'what is there')
+  t.ok(discs.length >= SLOTS, `${discs.length} discs; as many may receive at once, the others are told to come again`)
+  for (const { body } of later) t.match(JSON.parse(body.toString()), { code: 'TOO_MANY_CONCURRENT', detail: `all ${SLOTS} receive slots are in use` })
   for (const { accessionNumber, body } of discs.filter((_, index) => index % 8 === 0)) {
     const { instances } = await readDisc(t, body, here.programs)
     t.strictSame([...instances.keys()].sort(), here.of(accessionNumber).map(({ sopInstanceUid }) => sopInstanceUid).sort(), accessionNumber)
