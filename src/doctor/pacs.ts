@@ -106,6 +106,7 @@ async function checkFind (context: PacsCheckContext, pacs: Pacs, callingAeTitle:
       const detail = `more than ${result.most} studies for an accession number that does not exist: the PACS ignores the key`
       return { name, status: 'down', detail, advice: ['index the Accession Number at the PACS'] }
     }
+    case 'too-long': return { name, status: 'down', detail: `${result.reason}, which is more than is read: the PACS ignores what is asked for`, advice: ['index the Accession Number at the PACS'] }
     case 'no-association':
       // it let the C-ECHO in a moment ago
       if (result.fault.kind === 'busy') {

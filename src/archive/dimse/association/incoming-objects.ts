@@ -70,6 +70,9 @@ export class IncomingObjects {
   /** The association has brought objects of the study. */
   hasDelivered (studyInstanceUid: string): boolean { return this.#delivered.has(studyInstanceUid) }
 
+  /** The association has brought what somebody wanted, or is about to. */
+  get bringsWanted (): boolean { return this.#delivered.size > 0 || (this.#current?.study?.kind === 'known' && this.#current.file !== undefined) }
+
   /** A C-STORE-RQ has come; its data set follows. */
   begin (command: CommandSet, transferSyntax: string): void {
     const { sopInstanceUid, sopClassUid, hasDataSet } = command
