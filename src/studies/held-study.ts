@@ -92,6 +92,7 @@ export class HeldStudy implements StudySink {
   #asked = false
   #lastActivityMs: number
   #stuck: Stuck | undefined
+  #sealed = false
 
   /** @param listed false when the instances are still to be listed: {@link list} follows while images arrive already */
   constructor (study: Study, options: HeldStudyOptions, listed: boolean) {
@@ -202,7 +203,16 @@ export class HeldStudy implements StudySink {
   }
 
   /** What two objects dispute is asked for anew: what comes now counts. */
-  askAgain (): void { this.#contested.clear() }
+  askAgain (): void {
+    this.#contested.clear()
+    this.#sealed = false
+  }
+
+  /**
+   * Nothing that comes from now on counts. Whoever believes a verdict calls it before anything else can happen: an object that comes after the verdict
+   * has been judged by nobody.
+   */
+  seal (): void { this.#sealed = true }
 
   /** Somebody begins to fetch it, in holdings of its own for each archive. */
   begin (): void {
@@ -278,7 +288,7 @@ export class HeldStudy implements StudySink {
   }
 
   /** Removes what the verdict names as foreign. */
-  async drop (foreign: Extract<Verdict, { kind: 'complete' }>['foreign']): Promise<void> {
+  async drop (foreign: Verdict['foreign']): Promise<void> {
     for (const instance of foreign) {
       const entry = this.#files.get(identityKey(instance))
       if (entry === undefined) continue
@@ -314,7 +324,7 @@ export class HeldStudy implements StudySink {
     const { object, path, provenance, from } = delivery
     const { sopInstanceUid, seriesInstanceUid, studyInstanceUid } = object
     const { log, files } = this.#options
-    if (studyInstanceUid !== this.studyInstanceUid) return
+    if (studyInstanceUid !== this.studyInstanceUid || this.#sealed) return
     if (![sopInstanceUid, seriesInstanceUid].every(isUid)) {
       log.warn({ from }, 'an object came whose SOP or Series Instance UID is none; it is left out')
       return
@@ -336,7 +346,9 @@ export class HeldStudy implements StudySink {
       log.warn(fields, 'an object came of which two differ already; it is left out')
       return
     }
-    if (await files.same(here, { path, object })) {
+    const same = await files.same(here, { path, object })
+    if (this.#sealed) return
+    if (same) {
       this.#count(seriesInstanceUid)
       if (rank > RANK[here.provenance]) this.#files.set(key, { ...here, provenance })
       return
