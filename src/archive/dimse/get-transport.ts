@@ -154,6 +154,7 @@ class Get {
         read,
         maxUnwantedBytes: config.our_ae.maxUnwantedBytes,
         // it came on the association that asked
+        isForUs: () => true,
         provenanceOf: () => 'ours',
         senderOf: () => 'asked',
         callingAeTitle: pacs.aeTitle,
@@ -179,7 +180,8 @@ class Get {
         await sink.offer(delivery)
       },
       cutOff: (uid, reason) => { sink.cutOff(uid, reason) },
-      activity: () => { sink.activity() }
+      activity: () => { sink.activity() },
+      passed: seriesInstanceUid => { sink.passed?.(seriesInstanceUid) }
     }
     counting.add(studyInstanceUid, noting)
     return counting

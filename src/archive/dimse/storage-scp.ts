@@ -253,6 +253,7 @@ export class StorageScp {
       folder,
       read,
       maxUnwantedBytes,
+      isForUs: ({ moveOriginatorAeTitle }) => this.#options.isOurAeTitle(moveOriginatorAeTitle),
       provenanceOf: (command, studyInstanceUid) => this.#provenanceOf(request, command, studyInstanceUid),
       senderOf: studyInstanceUid => this.#senderOf(request, studyInstanceUid),
       callingAeTitle: request.callingAeTitle,

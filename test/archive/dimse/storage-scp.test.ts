@@ -165,6 +165,28 @@ t.test('what nobody asked for', async t => {
   t.strictSame(sink.cut.map(({ sopInstanceUid }) => sopInstanceUid), ['1.1'])
 })
 
+t.test('what an archive sends for a question of ours, and nobody asked for', async t => {
+  const { port, wanted, left, counts } = await receiving(t)
+  const passed: Array<string | undefined> = []
+  const sink = Object.assign(new KeepingSink(), { passed: (seriesInstanceUid: string | undefined) => { passed.push(seriesInstanceUid) } })
+  wanted.add(STUDY, sink)
+  const copied = { sopInstanceUid: '1.1', moveOriginatorAeTitle: 'CDRECORD', dataSet: dataSetOf({ studyInstanceUid: '7.7.7', sopInstanceUid: '1.1' }) }
+  const wantedOne = { sopInstanceUid: '1.1', moveOriginatorAeTitle: 'CDRECORD', dataSet: dataSetOf({ studyInstanceUid: STUDY, sopInstanceUid: '1.1' }) }
+  const archive = new Sender(port)
+  await archive.associate()
+  t.equal(await archive.store(copied), 0xB006, 'thrown away with a warning: who is refused gives the whole move up')
+  t.strictSame(passed, [], 'nobody knows whose question it was for')
+  t.equal(await archive.store(wantedOne), 0)
+  t.strictSame(passed, [`${STUDY}.1`], 'it was for this one')
+  t.equal(await archive.store(copied), 0xB006)
+  t.strictSame(passed, [`${STUDY}.1`, `${STUDY}.1`])
+  t.equal(await archive.store({ ...copied, moveOriginatorAeTitle: 'SOMEBODY' }), 0x0124, 'for a question of others it is refused')
+  t.equal(passed.length, 2)
+  await archive.release()
+  t.equal(counts.dropped, 3)
+  t.ok(await until(() => left().length === 0, 20_000))
+})
+
 t.test('an object that is cut off', async t => {
   const { port, wanted, left, scp } = await receiving(t)
   const [sink, other] = [new KeepingSink(), new KeepingSink()]
