@@ -9,7 +9,7 @@ import { AllowedPeers } from '../../../src/archive/dimse/allowed-peers.ts'
 import { bestTransferSyntax } from '../../../src/archive/dimse/association/transfer-syntax.ts'
 import { PDU } from '../../../src/archive/dimse/association/pdu.ts'
 import { PortTakenError } from '../../../src/archive/dimse/storage-scp.ts'
-import { until } from '../../../src/process.ts'
+import { eventually } from '../../eventually.ts'
 import { temporaryFolder } from '../../world.ts'
 import { KeepingSink, receiving } from './receiving.ts'
 import { CT, dataSetOf, EXPLICIT, Sender } from './sender.ts'
@@ -34,7 +34,7 @@ t.test('an object arrives byte by byte, with its way known', async t => {
   t.equal(await sender.store({ sopInstanceUid: '1.2.3.4.6', dataSet: dataSetOf({ studyInstanceUid: STUDY, sopInstanceUid: '1.2.3.4.6' }) }), 0)
   await sender.release()
   await sender.end()
-  t.ok(await until(() => !scp.mayStillSend(STUDY), 2_000), 'the association has ended')
+  t.ok(await eventually(() => !scp.mayStillSend(STUDY)), 'the association has ended')
   const [first, second] = sink.kept
   t.ok(first !== undefined && dataSetIn(first.bytes).equals(dataSet), 'the data set is what was sent')
   t.match(first, { provenance: 'ours', from: '127.0.0.1 as ABPACS', object: { sopInstanceUid: '1.2.3.4.5', sopClassUid: CT, transferSyntaxUid: EXPLICIT, studyInstanceUid: STUDY } })
@@ -155,13 +155,13 @@ t.test('what nobody asked for', async t => {
   await known.associate()
   t.equal(await known.store({ sopInstanceUid: '1.1', dataSet: dataSetOf({ studyInstanceUid: STUDY, sopInstanceUid: '1.1', pixels: Buffer.alloc(3_000_000) }) }), 0, 'what is asked for may be as large as it likes')
   await known.release()
-  t.ok(await until(() => left().length === 0, 2_000), 'what the sink left is removed')
+  t.ok(await eventually(() => left().length === 0), 'what the sink left is removed')
 
   const nameless = new Sender(port)
   await nameless.associate()
   t.equal(await nameless.store({ sopInstanceUid: '1.1', dataSet: Buffer.alloc(3_000_000, 0xFF) }), undefined, 'an object that cannot be looked into counts as well')
   await nameless.end()
-  t.ok(await until(() => left().length === 0, 2_000))
+  t.ok(await eventually(() => left().length === 0))
   t.strictSame(sink.cut.map(({ sopInstanceUid }) => sopInstanceUid), ['1.1'])
 })
 
@@ -184,7 +184,7 @@ t.test('what an archive sends for a question of ours, and nobody asked for', asy
   t.equal(passed.length, 2)
   await archive.release()
   t.equal(counts.dropped, 3)
-  t.ok(await until(() => left().length === 0, 20_000))
+  t.ok(await eventually(() => left().length === 0))
 })
 
 t.test('an object that is cut off', async t => {
@@ -199,7 +199,7 @@ t.test('an object that is cut off', async t => {
     await sender.associate()
     await sender.storePart({ sopInstanceUid: '1.1', dataSet: whole }, 1_000_000)
     sender.socket.destroy()
-    t.ok(await until(() => sink.cut.length === 1 && left().length === 0, 2_000))
+    t.ok(await eventually(() => sink.cut.length === 1 && left().length === 0))
     t.strictSame(sink.cut.map(({ sopInstanceUid }) => sopInstanceUid), ['1.1'])
     t.strictSame(other.cut, [])
   })
@@ -209,7 +209,7 @@ t.test('an object that is cut off', async t => {
     await sender.associate()
     await sender.storePart({ sopInstanceUid: '1.2', dataSet: whole }, 40)
     sender.socket.destroy()
-    t.ok(await until(() => sink.cut.length === 2 && other.cut.length === 1, 2_000))
+    t.ok(await eventually(() => sink.cut.length === 2 && other.cut.length === 1))
   })
 
   t.test('the sender says that it is whole, and its pixel data end before their length', async t => {
@@ -219,14 +219,14 @@ t.test('an object that is cut off', async t => {
     t.equal(sink.cut.at(-1)?.sopInstanceUid, '1.3')
     t.equal(await sender.store({ sopInstanceUid: '1.3', dataSet: whole }), 0, 'the association goes on')
     await sender.release()
-    t.ok(await until(() => left().length === 0, 2_000))
+    t.ok(await eventually(() => left().length === 0))
   })
 
   t.test('the receiver stops', async t => {
     const sender = new Sender(port)
     await sender.associate()
     await sender.storePart({ sopInstanceUid: '1.4', dataSet: whole }, 1_900_000)
-    t.ok(await until(() => left().length === 1, 2_000), 'a file is under way')
+    t.ok(await eventually(() => left().length === 1), 'a file is under way')
     const silent = connect(port, '127.0.0.1')
     silent.on('error', () => {}).resume()
     await new Promise<void>(resolve => { silent.once('connect', resolve) })
@@ -310,7 +310,7 @@ t.test('rubbish ends in an abort and a closed connection, and leaves nothing', a
     sender.socket.end()
     await sender.end()
   }), { numRuns: 100 })
-  t.ok(await until(() => left().length === 0, 2_000))
+  t.ok(await eventually(() => left().length === 0))
   t.strictSame(log.filter(({ level }) => level === 'error'), [])
   const echo = new Sender(port)
   t.equal(await echo.associate(), PDU.ASSOCIATE_AC, 'it still serves')
