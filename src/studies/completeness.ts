@@ -26,7 +26,7 @@ export interface Claim {
   total: number
   /** Those that it says it could not send. */
   failed: number
-  /** Objects of this part that have come since it was asked for, also those that came twice. */
+  /** Objects of this part that have come since it was asked for, also those that came twice, and those of other studies that it sent with them. */
   delivered: number
 }
 

@@ -199,7 +199,8 @@ function keepingApart (session: FetchSession, study: Study, earlier: readonly Sh
         await sink.offer(delivery)
       },
       cutOff: (sopInstanceUid, reason) => { sink.cutOff(sopInstanceUid, reason) },
-      activity: () => { sink.activity() }
+      activity: () => { sink.activity() },
+      passed: seriesInstanceUid => { sink.passed?.(seriesInstanceUid) }
     })
   }
 }

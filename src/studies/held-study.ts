@@ -79,7 +79,7 @@ export class HeldStudy implements StudySink {
   readonly #disagreements = new Map<string, InstanceIdentity>()
   readonly #cutOff = new Map<string, string>()
   readonly #claims = new Map<string | undefined, PartClaim>()
-  /** Objects that came whole, also those that came twice; by series, undefined for all. */
+  /** Objects that came whole, also those that came twice, or that the archive sent with them and are another study's; by series, undefined for all. */
   readonly #delivered = new Map<string | undefined, number>()
   /** Offers are taken one after the other: two of them may be one object. */
   #offering: Promise<void> = Promise.resolve()
@@ -315,6 +315,11 @@ export class HeldStudy implements StudySink {
 
   activity (): void { this.#lastActivityMs = this.clock.nowMs() }
 
+  passed (seriesInstanceUid: string | undefined): void {
+    this.activity()
+    this.#count(seriesInstanceUid)
+  }
+
   async removeFiles (): Promise<void> {
     await this.#offering
     await this.#options.files.remove(this.folder)
@@ -394,8 +399,8 @@ export class HeldStudy implements StudySink {
     this.onProgress.tell(this.progress)
   }
 
-  #count (seriesInstanceUid: string): void {
-    for (const key of [seriesInstanceUid, undefined]) this.#delivered.set(key, (this.#delivered.get(key) ?? 0) + 1)
+  #count (seriesInstanceUid: string | undefined): void {
+    for (const key of new Set([seriesInstanceUid, undefined])) this.#delivered.set(key, (this.#delivered.get(key) ?? 0) + 1)
   }
 
   /** A name of ours. */

@@ -5,13 +5,12 @@ import t from 'tap'
 import { startBrowser } from '../../demo/browser.ts'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { freePort } from '../../demo/ports.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { startNginx } from '../nginx/nginx.ts'
 import { readDisc, service, world } from '../world.ts'
 import { startNarrowWay } from './gate.ts'
 
 const KEY = 'the-key-of-the-site'
-const WAIT_MS = 20_000
 
 t.test('cancelled in the middle of the download', async t => {
   const studies = demoStudies().filter(({ accessionNumber }) => accessionNumber === 'CT.2024.200')
@@ -27,11 +26,10 @@ t.test('cancelled in the middle of the download', async t => {
     const way = await startNarrowWay(t, port, Number(new URL(mkiso.url).port), 3_000_000)
     const nginx = await startNginx(t, { upstreams: [`127.0.0.1:${port}`], key: KEY })
     const page = await (await browser.newContext({ acceptDownloads: true, locale: 'en-GB' })).newPage()
-    page.setDefaultTimeout(WAIT_MS)
     const [download] = await Promise.all([page.waitForEvent('download'), page.goto(nginx.url + path).catch(() => {})])
     return { page, download, way, accessLog: nginx.accessLog }
   }
-  const streaming = async (): Promise<boolean> => await until(() => mkiso.app.activities.running.some(({ phase, sentBytes }) => phase === 'streaming' && sentBytes > 1_000_000), WAIT_MS)
+  const streaming = async (): Promise<boolean> => await eventually(() => mkiso.app.activities.running.some(({ phase, sentBytes }) => phase === 'streaming' && sentBytes > 1_000_000))
   const codes = (from: number): unknown[] => mkiso.log.slice(from).filter(({ msg, route }) => msg === 'request ended' && route === '/api/iso/download').map(({ status, code }) => code ?? status)
 
   t.test('by its page', async t => {
@@ -42,7 +40,7 @@ t.test('cancelled in the middle of the download', async t => {
     await page.getByRole('heading', { name: 'Cancelled' }).waitFor()
     way.open()
     t.ok(await download.failure(), 'the browser has no disc')
-    t.ok(await until(() => codes(before).length > 0, WAIT_MS), 'it has tried to go on')
+    t.ok(await eventually(() => codes(before).length > 0), 'it has tried to go on')
     t.strictSame([...new Set(codes(before))], ['DOWNLOAD_CANCELLED'])
     t.equal(mkiso.app.activities.running.length, 0)
 
@@ -59,7 +57,7 @@ t.test('cancelled in the middle of the download', async t => {
     t.ok(mkiso.app.activities.running[0]?.cancel('operator'))
     way.open()
     t.ok(await download.failure(), 'the browser has no disc')
-    t.ok(await until(() => codes(before).length > 0, WAIT_MS), 'it has tried to go on')
+    t.ok(await eventually(() => codes(before).length > 0), 'it has tried to go on')
     t.strictSame([...new Set(codes(before))], ['DOWNLOAD_CANCELLED'])
     const [again] = await Promise.all([page.waitForEvent('download'), page.goto(new URL(path, download.url()).href).catch(() => {})])
     t.strictSame([...(await readDisc(t, readFileSync(await again.path()), here.programs)).instances.keys()].sort(), uids, 'a new click has the disc')

@@ -153,6 +153,7 @@ class Get {
         folder,
         maxUnwantedBytes: config.our_ae.maxUnwantedBytes,
         // it came on the association that asked
+        isForUs: () => true,
         provenanceOf: () => 'ours',
         senderOf: () => 'asked',
         callingAeTitle: pacs.aeTitle,
@@ -178,7 +179,8 @@ class Get {
         await sink.offer(delivery)
       },
       cutOff: (uid, reason) => { sink.cutOff(uid, reason) },
-      activity: () => { sink.activity() }
+      activity: () => { sink.activity() },
+      passed: seriesInstanceUid => { sink.passed?.(seriesInstanceUid) }
     }
     counting.add(studyInstanceUid, noting)
     return counting

@@ -278,6 +278,7 @@ export class StorageScp {
       wanted,
       folder,
       maxUnwantedBytes,
+      isForUs: ({ moveOriginatorAeTitle }) => this.#options.isOurAeTitle(moveOriginatorAeTitle),
       provenanceOf: (command, studyInstanceUid) => this.#provenanceOf(request, command, studyInstanceUid),
       senderOf: studyInstanceUid => this.#senderOf(request, studyInstanceUid),
       callingAeTitle: request.callingAeTitle,

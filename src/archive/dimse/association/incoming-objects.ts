@@ -19,6 +19,8 @@ export interface IncomingObjectsOptions {
   folder: string
   /** Most bytes of what nobody asked for on one association. */
   maxUnwantedBytes: number
+  /** The sender says that it sends for a question of ours. */
+  isForUs: (command: CommandSet) => boolean
   provenanceOf: (command: CommandSet, studyInstanceUid: string) => Provenance
   /** Who sends, beside the archive that was asked for the study. */
   senderOf?: ((studyInstanceUid: string) => Sender | undefined) | undefined
@@ -57,7 +59,10 @@ interface Incoming {
 
 export class IncomingObjects {
   readonly #options: IncomingObjectsOptions
-  readonly #delivered = new Set<string>()
+  /** Study to the series of what has been brought of it. */
+  readonly #delivered = new Map<string, Set<string>>()
+  /** Objects that came for a question of ours. */
+  #cameForUs = 0
   readonly #ending = new Set<Promise<unknown>>()
   #current: Incoming | undefined
   #unwantedBytes = 0
@@ -109,10 +114,7 @@ export class IncomingObjects {
     if (incoming.study === undefined) this.#decide(incoming, incoming.prefix, true)
     this.#countUnwanted(incoming)
     const { file } = incoming
-    if (file === undefined) {
-      this.#options.onDropped()
-      return STATUS.notAuthorised
-    }
+    if (file === undefined) return this.#drop(incoming)
     const taking = this.#take(incoming, file)
     // what the sink has taken is not there any more: to look costs less than to remove; the sender need not wait for it
     this.#track(taking.then(async () => { if (existsSync(file.path)) await removeFile(file.path) }))
@@ -132,7 +134,7 @@ export class IncomingObjects {
 
   /** @throws never */
   async #take (incoming: Incoming, file: ObjectFile): Promise<number> {
-    const { wanted, from, provenanceOf, senderOf, log, onDropped } = this.#options
+    const { wanted, from, isForUs, provenanceOf, senderOf, log } = this.#options
     let object: DicomObject
     try {
       object = await file.finish()
@@ -142,17 +144,48 @@ export class IncomingObjects {
     incoming.study = { kind: 'known', studyInstanceUid: object.studyInstanceUid }
     const sink = wanted.sinkOf(object.studyInstanceUid)
     this.#countUnwanted(incoming, sink === undefined)
-    if (sink === undefined) {
-      onDropped()
-      return STATUS.notAuthorised
-    }
-    this.#delivered.add(object.studyInstanceUid)
+    if (sink === undefined) return this.#drop(incoming)
+    this.#deliver(object, isForUs(incoming.command))
     try {
       await sink.offer({ path: file.path, object, provenance: provenanceOf(incoming.command, object.studyInstanceUid), from, sender: senderOf?.(object.studyInstanceUid) })
       return STATUS.success
     } catch (error) {
       log.error({ err: error }, 'a received image was not taken')
       return STATUS.processingFailure
+    }
+  }
+
+  /**
+   * Nobody wants it. A stranger's is refused. What an archive sends for a question of ours is thrown away with a warning: Orthanc, asked for a series of a
+   * study, sends the series of the same UID in every copy of the study, and gives the whole move up with 0xC000 at the first that is refused (measured).
+   */
+  #drop ({ command, study }: Incoming): number {
+    const { onDropped, isForUs } = this.#options
+    onDropped()
+    if (!isForUs(command)) return STATUS.notAuthorised
+    this.#passed(study?.kind === 'known' ? study.studyInstanceUid : undefined)
+    return STATUS.elementsDiscarded
+  }
+
+  #deliver ({ studyInstanceUid, seriesInstanceUid }: DicomObject, isForUs: boolean): void {
+    const series = this.#delivered.get(studyInstanceUid)
+    series?.add(seriesInstanceUid)
+    if (series === undefined) {
+      this.#delivered.set(studyInstanceUid, new Set([seriesInstanceUid]))
+      // what has come before its first is of others
+      const sink = this.#options.wanted.sinkOf(studyInstanceUid)
+      for (let n = 0; n < this.#cameForUs; n++) sink?.passed?.(seriesInstanceUid)
+    }
+    if (isForUs) this.#passed(studyInstanceUid)
+  }
+
+  /** An object of the study, of nobody or of somebody else, came for a question of ours: the others on this association hear of it. */
+  #passed (studyInstanceUid: string | undefined): void {
+    this.#cameForUs++
+    for (const [study, series] of this.#delivered) {
+      if (study === studyInstanceUid) continue
+      const [first, ...more] = series
+      this.#options.wanted.sinkOf(study)?.passed?.(more.length === 0 ? first : undefined)
     }
   }
 
