@@ -2,7 +2,7 @@
 import type { Answer, Answers } from '../../dcmtk/findscu.ts'
 import type { Instance, Series, Study } from '../../dicom/study.ts'
 import type { Asking, FoundStudies } from '../archive.ts'
-import { checkSearch, dateRange, isFound, namePattern, type StudySearch } from '../study-search.ts'
+import { checkSearch, dateRange, enoughFor, isFound, type StudySearch } from '../study-search.ts'
 import { agrees, count, foundStudy, instanceList, mergedSeries, number, studiesOf, withInstances, type FoundStudy, type InstanceList, type SeriesList } from '../answered.ts'
 import {
   ACCESSION_NUMBER, MODALITIES_IN_STUDY, MODALITY, Questions, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID,
@@ -60,13 +60,17 @@ export async function searchStudies (context: FindContext, search: StudySearch, 
   checkSearch(search)
   const questions = new Questions(context, asking, context.pacs.queueTimeoutMs)
   try {
-    const { patientId, accessionNumber } = search
-    const keys = { '0010,0020': patientId, '0010,0010': namePattern(search), [ACCESSION_NUMBER]: accessionNumber, '0008,0020': dateRange(search) }
+    const { patientId, accessionNumber, namePattern } = search
+    const keys = { '0010,0020': patientId, '0010,0010': namePattern, [ACCESSION_NUMBER]: accessionNumber, '0008,0020': dateRange(search) }
     const matching = Object.fromEntries(Object.entries(keys).flatMap(([tag, value]) => value === undefined || value === '' ? [] : [[tag, value]]))
     const found = (answer: Answer): FoundStudy => studyOf(answer, answer.get(ACCESSION_NUMBER) ?? '')
-    const result = await questions.ask('STUDY', matching, answer => isFound(search, found(answer)))
+    const isMeant = (answer: Answer): boolean => isFound(search, found(answer))
+    const atMost = enoughFor(search)
+    // that a pattern finds more than is meant is no fault of the archive
+    const result = await questions.ask('STUDY', matching, namePattern === undefined ? isMeant : () => true, atMost)
     if (result.kind === 'refused') throw questions.refusal('STUDY', result)
-    return { studies: result.answers.map(found), cut: result.end === 'limit' }
+    const isEnough = atMost !== undefined && result.answers.length + result.unwanted >= atMost
+    return { studies: result.answers.filter(isMeant).map(found), cut: result.end === 'limit' || isEnough }
   } finally {
     questions.tellLeftOut()
   }

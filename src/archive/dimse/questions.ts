@@ -69,16 +69,17 @@ export class Questions {
   /**
    * @param matching tags and the values that must match
    * @param wanted false for an answer that was not asked for
+   * @param atMost the query is cancelled after so many answers
    * @throws MkisoError PACS_UNREACHABLE, PACS_TIMEOUT, TOO_MANY_CONCURRENT; PACS_REFUSED for more answers than anybody reads
    * @throws the signal's reason
    */
-  async ask (level: QueryLevel, matching: Record<string, string>, wanted: (answer: Answer) => boolean): Promise<Answers | Refused> {
+  async ask (level: QueryLevel, matching: Record<string, string>, wanted: (answer: Answer) => boolean, atMost?: number): Promise<Answers | Refused> {
     const { unique, required, optional } = KEYS[level]
     const keys = (tags: readonly string[]): Record<string, string> =>
       ({ ...Object.fromEntries([unique, ...tags].map(tag => [tag, ''])), ...matching })
-    const full = this.#requiredOnly.has(level) ? undefined : await this.#once(level, keys([...required, ...optional]), wanted)
+    const full = this.#requiredOnly.has(level) ? undefined : await this.#once(level, keys([...required, ...optional]), wanted, atMost)
     if (full !== undefined && full.kind !== 'refused') return full
-    const plain = await this.#once(level, keys(required), wanted)
+    const plain = await this.#once(level, keys(required), wanted, atMost)
     if (plain.kind === 'answers') this.#requiredOnly.add(level)
     return plain
   }
@@ -110,10 +111,10 @@ export class Questions {
     }
   }
 
-  async #once (level: QueryLevel, keys: Record<string, string>, wanted: (answer: Answer) => boolean): Promise<Answers | Refused> {
+  async #once (level: QueryLevel, keys: Record<string, string>, wanted: (answer: Answer) => boolean, atMost: number | undefined): Promise<Answers | Refused> {
     const { pacs, callingAeTitle, tempDir, limit } = this.#context
     const { signal, log } = this.#asking
-    const query = { level, keys, callingAeTitle, timeoutMs: pacs.findTimeoutMs, tempDir, signal, wanted }
+    const query = { level, keys, callingAeTitle, timeoutMs: pacs.findTimeoutMs, tempDir, signal, wanted, atMost }
     const result = await this.#atOnce(async () => await inTurn('query', async () => await findscu(this.#context, pacs, query), {
       limit, pacs, signal, log, queueTimeoutMs: this.#queueTimeoutMs
     }))
