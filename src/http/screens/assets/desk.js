@@ -185,6 +185,7 @@ $('send').addEventListener('click', async () => {
 // --- the queue ---
 
 const rows = new Map()
+const CANCEL_URL = $('queue').dataset.cancel
 
 function queueRow (item) {
   let row = rows.get(item.id)
@@ -199,7 +200,8 @@ function queueRow (item) {
     button.type = 'button'
     button.addEventListener('click', async () => {
       button.disabled = true
-      const body = await ask(`/api/iso/print/jobs/${item.id}?accession_number=${item.accession_numbers.map(encodeURIComponent).join(',')}`, { ...json, method: 'DELETE' })
+      const url = item.kind === 'download' ? `${CANCEL_URL}/${item.id}` : `/api/iso/print/jobs/${item.id}?accession_number=${item.accession_numbers.map(encodeURIComponent).join(',')}`
+      const body = await ask(url, { ...json, method: 'DELETE' })
       if (body.error !== undefined && body.status !== undefined) button.disabled = false
     })
     const bar = document.createElement('progress')
@@ -239,7 +241,7 @@ function showQueue ({ downloads, prints, since }) {
     write(stuck, stuckText(item) ?? '')
     bar.setAttribute('aria-label', `${say(`kind_${item.kind}`)} ${numbers}`)
     button.setAttribute('aria-label', `${say('cancel')} ${numbers}`)
-    button.hidden = item.kind !== 'print' || item.state === 'sending' || isUnknown
+    button.hidden = item.state === 'sending' || isUnknown
     bar.hidden = isUnknown
     setBar(bar, share(item))
     if (li.parentNode === null) $('queue').append(li)
