@@ -1,7 +1,7 @@
 /** The desk: finds studies, takes those of one person, shows what is under way, and who has had what. */
 import { AnswerError, follow } from './events.js'
 import { isBusy } from './pause.js'
-import { bytesText, imagesText, placeText, setBar, share, stuckText } from './progress.js'
+import { bytesText, imagesText, placeText, setBar, share, silentText, stuckText } from './progress.js'
 import { $, date, duration, element, has, number, say, time, write } from './words.js'
 
 const json = { headers: { accept: 'application/json' }, cache: 'no-store' }
@@ -238,7 +238,7 @@ function showQueue ({ downloads, prints, since }) {
       isUnknown ? say('print_before_unknown', { time: time(item.since), who: nameOf(item.asked_by), sent: number(item.sent_images), count: number(item.images_expected ?? 0) }) : say(`phase_${item.phase}`), placeText(item),
       imagesText(item), item.kind === 'download' ? bytesText(item) : undefined, nameOf(item.asked_by), say('desk_for', { time: duration(Math.max(0, (now - Date.parse(item.started_at)) / 1000)) })
     ].filter(text => text !== undefined && text !== '–').join(' · '))
-    write(stuck, stuckText(item) ?? '')
+    write(stuck, [stuckText(item), silentText(item)].filter(text => text !== undefined).join(' '))
     bar.setAttribute('aria-label', `${say(`kind_${item.kind}`)} ${numbers}`)
     button.setAttribute('aria-label', `${say('cancel')} ${numbers}`)
     button.hidden = item.state === 'sending' || isUnknown
