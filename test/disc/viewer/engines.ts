@@ -30,6 +30,8 @@ export interface EngineOptions {
   languages?: string
   /** Where it saves, without a question. */
   downloads?: string
+  /** The owner likes it dark. */
+  dark?: boolean
 }
 
 export interface Picture {
@@ -48,9 +50,9 @@ export async function startEngine (name: EngineName, programs: Programs, options
   return name === 'chromium' ? await startChromium(options) : name === 'firefox' ? await startFirefox(programs, options) : await startWebkit(programs)
 }
 
-async function startChromium ({ languages, downloads }: EngineOptions): Promise<Engine> {
+async function startChromium ({ languages, downloads, dark = false }: EngineOptions): Promise<Engine> {
   const browser = await startBrowser()
-  const context = await browser.newContext({ viewport: { width: WIDTH, height: HEIGHT }, ...(languages === undefined ? {} : { extraHTTPHeaders: { 'accept-language': languages } }) })
+  const context = await browser.newContext({ viewport: { width: WIDTH, height: HEIGHT }, colorScheme: dark ? 'dark' : 'light', ...(languages === undefined ? {} : { extraHTTPHeaders: { 'accept-language': languages } }) })
   if (downloads !== undefined) {
     context.on('page', page => { page.on('download', download => { void download.saveAs(join(downloads, download.suggestedFilename())).catch(() => { /* it was cancelled */ }) }) })
   }
@@ -68,12 +70,13 @@ async function startChromium ({ languages, downloads }: EngineOptions): Promise<
 /** Of WebDriver (W3C, 17.4.2), for keys that are no character. */
 const KEYS: Record<string, string> = { Tab: '\uE004', Enter: '\uE007', Escape: '\uE00C' }
 
-async function startFirefox (programs: Programs, { languages, downloads }: EngineOptions): Promise<Engine> {
+async function startFirefox (programs: Programs, { languages, downloads, dark = false }: EngineOptions): Promise<Engine> {
   const profile = mkdtempSync(join(tmpdir(), 'mkiso-firefox-'))
   writeFileSync(join(profile, 'user.js'), [
     ['browser.shell.checkDefaultBrowser', false], ['datareporting.policy.dataSubmissionEnabled', false], ['app.update.enabled', false],
     ['network.captive-portal-service.enabled', false], ['network.connectivity-service.enabled', false], ['browser.safebrowsing.update.enabled', false],
     ['services.settings.server', 'data:,'], ['toolkit.telemetry.enabled', false],
+    ...(dark ? [['ui.systemUsesDarkTheme', 1]] : []),
     ...(languages === undefined ? [] : [['intl.accept_languages', languages]]),
     ...(downloads === undefined ? [] : [['browser.download.folderList', 2], ['browser.download.dir', downloads], ['browser.download.always_ask_before_handling_new_types', false], ['browser.download.alwaysOpenPanel', false]])
   ].map(([key, value]) => `user_pref(${JSON.stringify(key)}, ${JSON.stringify(value)});`).join('\n'))

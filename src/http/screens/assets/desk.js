@@ -236,7 +236,8 @@ function showQueue ({ downloads, prints, since }) {
     const isUnknown = item.state === 'unknown'
     write(figures, [
       isUnknown ? say('print_before_unknown', { time: time(item.since), who: nameOf(item.asked_by), sent: number(item.sent_images), count: number(item.images_expected ?? 0) }) : say(`phase_${item.phase}`), placeText(item),
-      imagesText(item), item.kind === 'download' ? bytesText(item) : undefined, nameOf(item.asked_by), say('desk_for', { time: duration(Math.max(0, (now - Date.parse(item.started_at)) / 1000)) })
+      // of what has ended its sentence says it all
+      ...(isUnknown ? [] : [imagesText(item), item.kind === 'download' ? bytesText(item) : undefined, nameOf(item.asked_by), say('desk_for', { time: duration(Math.max(0, (now - Date.parse(item.started_at)) / 1000)) })])
     ].filter(text => text !== undefined && text !== '–').join(' · '))
     write(stuck, [stuckText(item), silentText(item)].filter(text => text !== undefined).join(' '))
     bar.setAttribute('aria-label', `${say(`kind_${item.kind}`)} ${numbers}`)
