@@ -3,6 +3,7 @@
  * generated archives over the wire, nginx, browsers, and two minutes of soak. `npm test -- FILE ...`: these files only. The last line tells how many
  * passed and failed; before it stand the ten files that took longest, and what failed.
  */
+import './node-version.js'
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { bootstrap } from './bootstrap.js'
