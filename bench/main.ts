@@ -1,7 +1,8 @@
 /**
  * `npm run bench`: the original's pipeline, the tuned tools by hand, the service, and Orthanc's own archive, from the same PACS in the same run,
  * in turn. What counts are the ratios: machines are noisy. `--quick` takes about a minute and leaves out what is large. `--against FOLDER` takes
- * another checkout that is built (an earlier release) as a contender. `--throttled` runs only the slow PACS with the slow client.
+ * another checkout that is built (an earlier release) as a contender. `--throttled` runs only the slow PACS with the slow client, `--many` only the
+ * study of 20,000 images in 300 series.
  */
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
@@ -22,7 +23,8 @@ import { timeline } from './timeline.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const throttledOnly = process.argv.includes('--throttled')
-const quick = throttledOnly || process.argv.includes('--quick')
+const manyOnly = process.argv.includes('--many')
+const quick = throttledOnly || manyOnly || process.argv.includes('--quick')
 const against = process.argv.includes('--against') ? process.argv[process.argv.indexOf('--against') + 1] : undefined
 
 interface Size {
@@ -43,6 +45,11 @@ const SIZES: Size[] = quick
       { images: 2_000, rounds: 3, originalRounds: 0 },
       { images: 2_150, rows: 1_024, rounds: 1, originalRounds: 0 }
     ]
+const MANY_IMAGES = 20_000
+const MANY_SERIES = 300
+const MANY_ROWS = 64
+/** More paths than this are too long for one command line. */
+const STORED_AT_ONCE = 2_000
 const AT_ONCE = quick ? [1, 4] : [1, 4, 16]
 const AT_ONCE_ROUNDS = quick ? 1 : 2
 const AT_ONCE_IMAGES = 120
@@ -73,7 +80,7 @@ async function main (): Promise<void> {
     say(`Made by \`npm run bench${quick ? ' -- --quick' : ''}\` on ${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 1024 ** 3)} GiB, Node ${process.version}; ` +
       'PACS, service and client share the machine and its loopback. CT images in two series. Seconds are medians; ratios are medians of the ratios within each round, in which ' +
       'the contenders run in turn, forwards and backwards. The original does not make a DICOMDIR, nor do the tools by hand; the service does.', '')
-    for (const kind of throttledOnly ? [] : ['dcmqrscp', 'Orthanc'] as const) {
+    for (const kind of throttledOnly || manyOnly ? [] : ['dcmqrscp', 'Orthanc'] as const) {
       const dir = join(folder, kind)
       mkdirSync(dir)
       const ports = {
@@ -88,6 +95,7 @@ async function main (): Promise<void> {
       await pacs.stop()
       await rm(dir, { recursive: true })
     }
+    if (!quick || manyOnly) say(`## ${MANY_IMAGES.toLocaleString('en')} images in ${MANY_SERIES} series`, '', ...await manySeries(folder, programs), '')
     if (!quick || throttledOnly) say('## A slow PACS and a slow client', '', ...await slowWays(600, folder, programs), '')
     if (!quick) say('## The disc of 600 images without a PACS', '', ...await discCosts(600, 7, folder, programs), '')
     // a quick run tells too little to be kept
@@ -96,6 +104,31 @@ async function main (): Promise<void> {
     await programs.stopAll()
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+/** From Orthanc, with thumbnails and viewer: what grows faster than the study shows here. */
+async function manySeries (folder: string, programs: Programs): Promise<string[]> {
+  const dir = join(folder, 'many')
+  mkdirSync(dir)
+  const ports = { many: await freePort(), earlier: await freePort() }
+  const pacs = await startOrthanc({ programs, dir, destinations: Object.entries(ports).map(([name, port]) => ({ aeTitle: aeTitleOf(name), host: '127.0.0.1', port })) })
+  const series = Array.from({ length: MANY_SERIES }, (_, index) => ({
+    kind: 'CT' as const, count: Math.floor((index + 1) * MANY_IMAGES / MANY_SERIES) - Math.floor(index * MANY_IMAGES / MANY_SERIES), rows: MANY_ROWS, columns: MANY_ROWS
+  }))
+  const instances = await writeStudy({ ...ctStudy('MANY', 2), series }, join(dir, 'phantoms'), programs)
+  for (let from = 0; from < instances.length; from += STORED_AT_ONCE) await pacs.store(instances.slice(from, from + STORED_AT_ONCE).map(({ path }) => path))
+  const rows: string[][] = []
+  for (const [name, root] of [['many', ROOT], ...against === undefined ? [] : [['earlier', against]]] as Array<[keyof typeof ports, string]>) {
+    const service = await startService({ programs, root, folder: join(dir, name), pacs, receiverPort: ports[name], aeTitle: aeTitleOf(name), webContent: 'thumbnails', logLevel: 'info' })
+    try {
+      const measured: Measured[] = []
+      const peaks = await service.watched(async () => { measured.push(await service.download(instances)) })
+      const [one] = measured
+      rows.push([name === 'many' ? 'the service' : 'the other checkout', (one?.seconds ?? NaN).toFixed(1), (one?.firstByteMs ?? NaN).toFixed(0), String(peaks.nodeMiB), String(peaks.programsMiB)])
+    } finally { await service.stop() }
+  }
+  await pacs.stop()
+  return table(['', 'seconds', 'first byte, ms after the last image', 'node, MiB', 'programs, MiB'], rows)
 }
 
 /** From Orthanc, image and ZIP in turn; and without the throttles. */
@@ -191,8 +224,7 @@ async function from (pacs: Pacs, folder: string, programs: Programs, ports: Port
     if (size.images === 600) say(...timeline(watched.takeLog(), measured[0]), '')
   }
   await atOnce(service, watched, store)
-  await Promise.all([service, bare, pictures, watched, earlier, earlierWatched].map(async one => { await one?.stop() }))
-  await Promise.all([service, bare, unviewed, pictures, watched, web].map(async one => { await one?.stop() }))
+  await Promise.all([service, bare, unviewed, pictures, watched, web, earlier, earlierWatched].map(async one => { await one?.stop() }))
 }
 
 async function compare (size: Size, instances: readonly PhantomInstance[], contenders: ReadonlyMap<string, Contender>): Promise<void> {
