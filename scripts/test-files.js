@@ -32,6 +32,10 @@ const THOROUGH = {
   'test/print/jobs.test.ts': 'prints over HTTP, killed; daily: print/queue.test.ts, e2e/print.test.ts',
   'test/hostile/hostile.test.ts': 'attacks; daily: e2e/bad-input.test.ts, plugins/guards.test.ts',
   'test/hostile/bombs.test.ts': 'files that swell; daily: dicom/part10.test.ts, fuzz/fuzz.test.ts',
+  'test/hostile/silent-peers.test.ts': 'a thousand silent connections; daily: archive/dimse/storage-scp.test.ts',
+  'test/hostile/flood.test.ts': 'a PACS that answers without end; daily: dcmtk/findscu.test.ts',
+  'test/hostile/pages.test.ts': '400 pages of one study; daily: plugins/events.test.ts',
+  'test/hostile/crowd.test.ts': '200 requests at once; daily: archive/association-limit.test.ts',
   'test/hostile/names.test.ts': 'whose names are seen where; daily: audit/audit.test.ts, metrics/metrics.test.ts',
   // real browsers and the real nginx; daily: the headers of every page and a page in Chromium (plugins/guards.test.ts), the routes (plugins/plugins.test.ts)
   'test/screens/': 'every page in browsers; daily: desk/login.test.ts, work/',

@@ -97,7 +97,7 @@ t.test('a busy service, and an archive that sends nothing', async t => {
     t.equal(again.suggestedFilename(), 'SECOND.1.iso')
     await again.path()
     t.ok(await eventually(() => mkiso.app.portPool.inUse === 0))
-    t.equal(robot.discs.length, 0)
+    t.equal(robot.discs().length, 0)
     await print.clock.fastForward(WAIT_MS)
     await print.getByRole('heading', { name: 'The disc robot has all images' }).waitFor()
     t.equal(robot.discsOf(here.of('THIRD.1')[0]?.studyInstanceUid ?? '').length, 1, 'once')

@@ -1,5 +1,6 @@
-/** A download that is cancelled in the middle stays so: Chromium, through nginx, with a disc that is kept for those whose connection broke. */
-import { readFileSync } from 'node:fs'
+/** A download that is cancelled in the middle stays so: Chromium and Firefox, through nginx, with a disc that is kept for those whose connection broke. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Download, Page } from 'playwright-core'
 import t from 'tap'
 import { startBrowser } from '../../demo/browser.ts'
@@ -7,8 +8,9 @@ import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { freePort } from '../../demo/ports.ts'
 import { eventually } from '../eventually.ts'
 import { startNginx } from '../nginx/nginx.ts'
-import { readDisc, service, world } from '../world.ts'
+import { readDisc, service, temporaryFolder, world } from '../world.ts'
 import { startNarrowWay } from './gate.ts'
+import { visitor } from './visitor.ts'
 
 const KEY = 'the-key-of-the-site'
 
@@ -47,6 +49,33 @@ t.test('cancelled in the middle of the download', async t => {
     const saving = page.waitForEvent('download')
     await page.getByRole('link', { name: 'Start again' }).click()
     t.strictSame([...(await readDisc(t, readFileSync(await (await saving).path()), here.programs)).instances.keys()].sort(), uids, 'a new click has the disc')
+  })
+
+  t.test('by its page, in Firefox', async t => {
+    const before = mkiso.log.length
+    const port = await freePort()
+    const way = await startNarrowWay(t, port, Number(new URL(mkiso.url).port), 3_000_000)
+    const nginx = await startNginx(t, { upstreams: [`127.0.0.1:${port}`], key: KEY })
+    const downloads = temporaryFolder(t, 'downloads')
+    const { open, heading, isNews, evaluate, click } = await visitor(t, 'firefox', here.programs, { downloads })
+    await open(`${nginx.url}/download?accession_number=CT.2024.200&lang=en`)
+    t.ok(await streaming())
+    t.notOk(await evaluate('document.getElementById("download").checkVisibility()'), 'no second "Download" beside it')
+    await click('#cancel')
+    await heading(t, 'Cancelled')
+    await isNews(t, 'Cancelled')
+    t.notOk(await evaluate('document.getElementById("download").checkVisibility()'), 'no live "Download" after it')
+    way.open()
+    t.ok(await eventually(() => mkiso.app.activities.running.length === 0))
+    t.ok(await eventually(() => codes(before).length > 0), 'it has ended at the service')
+    const isSaved = (): boolean => {
+      const file = join(downloads, 'CT.2024.200.iso')
+      return existsSync(file) && statSync(file).size > 0 && !readdirSync(downloads).some(name => name.endsWith('.part'))
+    }
+    t.notOk(isSaved(), `the browser has no disc: ${readdirSync(downloads).join()}`)
+    await click('#anew')
+    t.ok(await eventually(isSaved), 'a new click has the disc')
+    t.strictSame([...(await readDisc(t, readFileSync(join(downloads, 'CT.2024.200.iso')), here.programs)).instances.keys()].sort(), uids)
   })
 
   t.test('by the operator, without a page', async t => {

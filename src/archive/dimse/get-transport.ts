@@ -138,7 +138,7 @@ class Get {
   }
 
   async #associate (contexts: readonly StorageContext[], signal: AbortSignal): Promise<GetAssociation> {
-    const { pacs, read, config, log } = this.#options
+    const { pacs, config, log } = this.#options
     const { callingAeTitle, folder, wanted } = this.#request
     const [host, port] = await endpointArguments(this.#options, pacs)
     return await GetAssociation.open({
@@ -151,7 +151,6 @@ class Get {
       objectsFor: (flow, abort) => new IncomingObjects({
         wanted: this.#counting(wanted),
         folder,
-        read,
         maxUnwantedBytes: config.our_ae.maxUnwantedBytes,
         // it came on the association that asked
         isForUs: () => true,

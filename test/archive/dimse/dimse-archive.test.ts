@@ -20,7 +20,7 @@ import { readObject } from '../../../src/dicom/part10.ts'
 import { listensOn, silentLog } from '../../../src/process.ts'
 import { eventually } from '../../eventually.ts'
 import { programsOf, temporaryFolder, world, type World } from '../../world.ts'
-import { KeepingSink, read } from './receiving.ts'
+import { KeepingSink } from './receiving.ts'
 
 /** One series in five syntaxes, and more than 64 images of the second of them. */
 const MIXED: PhantomStudy = {
@@ -58,7 +58,7 @@ async function ways (t: Test, here: World, per: { port: number }): Promise<Recor
       pacs: { ae_title: here.pacs.aeTitle, host: here.pacs.host, port: here.pacs.port, connect_timeout: '5s' }, iso: { temp_dir: '/tmp' }, ...settings
     }), 'test', { env: {} })
     return {
-      programs, dcmtk: config.dcmtk, log: silentLog, config, pacs: pacsOf(config.archives[0]), receiverTls: undefined, pool: new PortPool(2), workDir: temporaryFolder(t, 'work'), read
+      programs, dcmtk: config.dcmtk, log: silentLog, config, pacs: pacsOf(config.archives[0]), receiverTls: undefined, pool: new PortPool(2), workDir: temporaryFolder(t, 'work')
     }
   }
   const of = (transport: Parameters<typeof createDimseArchive>[0]['transport'], { pacs }: TransportOptions): Archive => createDimseArchive({

@@ -17,8 +17,6 @@ export interface IncomingObjectsOptions {
   wanted: WantedStudies
   /** For the files; nobody else writes there. */
   folder: string
-  /** What stands in a file. @throws when it is cut off, or is not a DICOM object */
-  read: (path: string) => Promise<DicomObject>
   /** Most bytes of what nobody asked for on one association. */
   maxUnwantedBytes: number
   /** The sender says that it sends for a question of ours. */
@@ -41,6 +39,7 @@ export interface IncomingObjectsOptions {
 const ACTIVITY_MS = 200
 /** VR UI (PS3.5 6.2). */
 const LONGEST_UID = 64
+const NOTHING = Buffer.alloc(0)
 
 interface Incoming {
   command: CommandSet
@@ -51,7 +50,7 @@ interface Incoming {
   /** undefined until enough has come. `unknown`: only the whole file can tell. */
   study: { kind: 'known', studyInstanceUid: string } | { kind: 'unknown' } | undefined
   /** While `study` is undefined. */
-  prefix: Buffer[]
+  prefix: Buffer
   /** undefined until the study has been looked for, and for what is not kept. */
   file: ObjectFile | undefined
   /** It is not kept, whoever may want it. */
@@ -76,12 +75,15 @@ export class IncomingObjects {
   /** The association has brought objects of the study. */
   hasDelivered (studyInstanceUid: string): boolean { return this.#delivered.has(studyInstanceUid) }
 
+  /** The association has brought what somebody wanted, or is about to. */
+  get bringsWanted (): boolean { return this.#delivered.size > 0 || (this.#current?.study?.kind === 'known' && this.#current.file !== undefined) }
+
   /** A C-STORE-RQ has come; its data set follows. */
   begin (command: CommandSet, transferSyntax: string): void {
     const { sopInstanceUid, sopClassUid, hasDataSet } = command
     const isNamed = [sopInstanceUid, sopClassUid].every(uid => uid !== '' && uid.length <= LONGEST_UID)
     const refusal = !hasDataSet ? STATUS.cannotUnderstand : isNamed ? undefined : STATUS.invalidInstance
-    this.#current = { command, transferSyntax, bytes: 0, unwantedBytes: 0, study: undefined, prefix: [], file: undefined, refusal }
+    this.#current = { command, transferSyntax, bytes: 0, unwantedBytes: 0, study: undefined, prefix: NOTHING, file: undefined, refusal }
   }
 
   data (bytes: Buffer): void {
@@ -90,8 +92,7 @@ export class IncomingObjects {
     incoming.bytes += bytes.length
     if (incoming.refusal === undefined) {
       if (incoming.study === undefined) {
-        incoming.prefix.push(Buffer.from(bytes))
-        this.#decide(incoming, incoming.bytes >= PREFIX_BYTES)
+        this.#decide(incoming, incoming.prefix.length === 0 ? bytes : Buffer.concat([incoming.prefix, bytes]), incoming.bytes >= PREFIX_BYTES)
       } else {
         incoming.file?.add(bytes)
       }
@@ -110,7 +111,7 @@ export class IncomingObjects {
     this.#current = undefined
     if (incoming === undefined) return STATUS.cannotUnderstand
     if (incoming.refusal !== undefined) return incoming.refusal
-    if (incoming.study === undefined) this.#decide(incoming, true)
+    if (incoming.study === undefined) this.#decide(incoming, incoming.prefix, true)
     this.#countUnwanted(incoming)
     const { file } = incoming
     if (file === undefined) return this.#drop(incoming)
@@ -133,14 +134,11 @@ export class IncomingObjects {
 
   /** @throws never */
   async #take (incoming: Incoming, file: ObjectFile): Promise<number> {
-    const { read, wanted, from, isForUs, provenanceOf, senderOf, log } = this.#options
+    const { wanted, from, isForUs, provenanceOf, senderOf, log } = this.#options
     let object: DicomObject
     try {
-      await file.finish()
-      // side by side, since the sender waits
-      ;[object] = await Promise.all([read(file.path), file.close()])
+      object = await file.finish()
     } catch (error) {
-      await file.close().catch(() => {})
       return this.#refuse(incoming, error)
     }
     incoming.study = { kind: 'known', studyInstanceUid: object.studyInstanceUid }
@@ -206,17 +204,24 @@ export class IncomingObjects {
     return STATUS.cannotUnderstand
   }
 
-  /** Whose it is, as soon as that can be known. */
-  #decide (incoming: Incoming, isAll: boolean): void {
+  /**
+   * Whose it is, as soon as that can be known.
+   * @param beginning what has come of it
+   * @param isEnough no more is waited for
+   */
+  #decide (incoming: Incoming, beginning: Buffer, isEnough: boolean): void {
     const { wanted } = this.#options
-    const found = studyOfPrefix(incoming.prefix.length === 1 ? incoming.prefix[0] ?? Buffer.alloc(0) : Buffer.concat(incoming.prefix), incoming.transferSyntax)
-    if (found.kind === 'more' && !isAll) return
+    const found = studyOfPrefix(beginning, incoming.transferSyntax)
+    if (found.kind === 'more' && !isEnough) {
+      incoming.prefix = Buffer.from(beginning)
+      return
+    }
     incoming.study = found.kind === 'found' ? { kind: 'known', studyInstanceUid: found.studyInstanceUid } : { kind: 'unknown' }
     if (found.kind === 'found' ? wanted.sinkOf(found.studyInstanceUid) !== undefined : wanted.size > 0) {
       incoming.file = this.#newFile(incoming)
-      for (const bytes of incoming.prefix) incoming.file.add(bytes)
+      incoming.file.add(beginning)
     }
-    incoming.prefix = []
+    incoming.prefix = NOTHING
   }
 
   #newFile ({ command: { sopClassUid, sopInstanceUid }, transferSyntax }: Incoming): ObjectFile {
