@@ -1,7 +1,8 @@
 /** Somebody at a page, in Chromium or in Firefox, whose own WebDriver lacks waiting: what both can show is asked in one way. */
 import axe from 'axe-core'
 import type { Test } from 'tap'
-import { until, type Programs } from '../../src/process.ts'
+import type { Programs } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { startEngine, type Engine, type EngineName, type EngineOptions } from '../disc/viewer/engines.ts'
 
 export const BROWSERS = ['chromium', 'firefox'] as const satisfies readonly EngineName[]
