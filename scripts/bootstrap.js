@@ -3,7 +3,7 @@
  * Quiet when everything is there.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -50,6 +50,11 @@ export async function bootstrap (purpose) {
 function installNpmPackages () {
   const installed = join(ROOT, 'node_modules/.package-lock.json')
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(ROOT, 'package-lock.json')).mtimeMs) return
+  // npm ci empties the folder that a link leads to, which is another checkout's (seen)
+  if (lstatSync(join(ROOT, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink() === true) {
+    console.error('node_modules is a link to a folder of somebody else, and it is older than package-lock.json: run npm ci where the link leads, or remove the link. Nothing was changed.')
+    process.exit(1)
+  }
   console.log('installing npm packages ...')
   const { status, error } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] })
   if (status === 0) return
