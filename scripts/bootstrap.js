@@ -4,7 +4,7 @@
  */
 import './node-version.js'
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { delimiter, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -59,6 +59,11 @@ function installNpmPackages () {
   const installed = join(ROOT, 'node_modules/.package-lock.json')
   const lockFile = join(ROOT, 'package-lock.json')
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lockFile).mtimeMs) return
+  // npm ci empties the folder that a link leads to, which is another checkout's (seen)
+  if (lstatSync(join(ROOT, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink() === true) {
+    console.error('node_modules is a link to a folder of somebody else, and it is older than package-lock.json: run npm ci where the link leads, or remove the link. Nothing was changed.')
+    process.exit(1)
+  }
   console.log('installing npm packages, about a minute ...')
   const refusal = refusalOfRegistry(lockFile)
   // without a registry, what npm has kept from another time may do, and npm says at once when it does not

@@ -21,8 +21,11 @@ export interface Served {
 /**
  * @param folder for its configuration and its temporary files
  * @param built what `npm run build` has made, instead of the sources
+ * @param archives instead of the PACS
  */
-export async function serve (programs: Programs, folder: string, pacs: Pick<Pacs, 'aeTitle' | 'host' | 'port'>, receiverPort: number, overrides: Overrides = {}, built = false): Promise<Served> {
+export async function serve (
+  programs: Programs, folder: string, pacs: Pick<Pacs, 'aeTitle' | 'host' | 'port'>, receiverPort: number, overrides: Overrides = {}, built = false, archives?: readonly object[]
+): Promise<Served> {
   const port = await freePort()
   const settings: Overrides = {
     server: { host: '127.0.0.1', port, shutdown_grace: '10s', rate_limit: 0 },
@@ -35,7 +38,7 @@ export async function serve (programs: Programs, folder: string, pacs: Pick<Pacs
   for (const [section, keys] of Object.entries(overrides)) settings[section] = { ...settings[section], ...keys }
   const file = join(folder, `mkiso-${port}.yaml`)
   // JSON is YAML
-  writeFileSync(file, JSON.stringify(settings))
+  writeFileSync(file, JSON.stringify(archives === undefined ? settings : { ...settings, pacs: undefined, archives }))
   const lines: string[] = []
   // tsx starts a second process: node itself, so that a signal reaches the service
   const program = built ? [join(ROOT, 'dist/src/main.js')] : ['--import', 'tsx', join(ROOT, 'src/main.ts')]

@@ -10,12 +10,11 @@ t.test('the list of instances comes after the images', async t => {
   const [gatePort, receiverPort] = [await freePort(), await freePort()]
   const gate = await startGate(t, gatePort, receiverPort)
   const here = await world(t, 'dcmqrscp', { studies: demoStudies().filter(({ accessionNumber }) => accessionNumber === 'MR.2024.001'), receiverPort: gatePort })
-  const mkiso = await service(t, here.pacs, receiverPort, { pacs: { find_timeout: '1s' } })
+  const mkiso = await service(t, here.pacs, receiverPort, { pacs: { find_timeout: '3s' } })
   gate.allow(200_000)
   const waiting = mkiso.get('/api/iso/download?accession_number=MR.2024.001')
   t.ok(await eventually(() => mkiso.log.some(({ msg }) => msg === 'the PACS answers no query while it sends; it is asked again')))
-  const [activity] = mkiso.app.activities.running
-  t.ok(activity?.phase === 'receiving' && activity.images.received > 0, 'what has come is told all the same')
+  t.ok(await eventually(() => mkiso.app.activities.running.some(({ phase, images }) => phase === 'receiving' && images.received > 0)), 'what has come is told all the same')
   gate.open()
   const answer = await waiting
   t.equal(answer.status, 200)

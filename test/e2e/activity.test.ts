@@ -4,17 +4,22 @@ import { join } from 'node:path'
 import { request } from 'undici'
 import t from 'tap'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
+import { freePort } from '../../demo/ports.ts'
 import { startPublisher } from '../../demo/publisher.ts'
 import type { Activity, Phase } from '../../src/work/activity.ts'
 import { eventually } from '../eventually.ts'
+import { startGate } from '../screens/gate.ts'
 import { nothingLeft, service, world } from '../world.ts'
 
 t.test('activities', async t => {
-  const here = await world(t, 'dcmqrscp', { studies: demoStudies().filter(({ accessionNumber }) => /^(MR\.2024\.001|CT\.2024\.200)/.test(accessionNumber)) })
+  const [receiverPort, toReceiver, toRobot] = [await freePort(), await freePort(), await freePort()]
+  const atReceiver = await startGate(t, toReceiver, receiverPort)
+  const here = await world(t, 'dcmqrscp', { receiverPort: toReceiver, studies: demoStudies().filter(({ accessionNumber }) => /^(MR\.2024\.001|CT\.2024\.200)/.test(accessionNumber)) })
   const dir = join(here.folder, 'publisher')
   mkdirSync(dir)
   const publisher = await startPublisher({ programs: here.programs, dir })
-  const mkiso = await service(t, here.pacs, here.receiverPort, { cd_publisher: { host: publisher.host, port: publisher.port } })
+  const atRobot = await startGate(t, toRobot, publisher.port)
+  const mkiso = await service(t, here.pacs, receiverPort, { cd_publisher: { host: publisher.host, port: toRobot } })
   const { activities } = mkiso.app
   const phases = new Map<Activity, Phase[]>()
   const note = (activity: Activity): void => {
@@ -50,11 +55,13 @@ t.test('activities', async t => {
   })
 
   t.test('the operator cancels', async t => {
+    atReceiver.allow(1_000_000)
     const waiting = mkiso.get('/api/iso/download?accession_number=CT.2024.200')
-    t.ok(await eventually(() => activities.running.some(({ phase }) => phase === 'receiving'), 1))
+    t.ok(await eventually(() => activities.running.some(({ phase }) => phase === 'receiving')))
     t.ok(activities.cancel(activities.running[0]?.id ?? '', 'operator'))
     t.match((await waiting).json(), { code: 'CANCELLED' })
     t.match((await last()).outcome, { kind: 'cancelled', by: 'operator' })
+    atReceiver.open()
     t.strictSame(await nothingLeft(mkiso), [])
     t.notOk(activities.cancel(activities.finished[0]?.id ?? '', 'operator'), 'what has ended cannot be cancelled')
   })
@@ -76,13 +83,18 @@ t.test('activities', async t => {
   t.test('a print that a second one joins; the first leaves while the images go out', async t => {
     const leaving = new AbortController()
     const path = '/api/iso/print?accession_number=CT.2024.200'
+    atReceiver.allow(1_000_000)
+    atRobot.allow(1_000_000)
     const first = request(mkiso.url + path, { method: 'POST', signal: leaving.signal }).catch((error: Error) => error.name)
-    t.ok(await eventually(() => activities.running.some(({ phase }) => phase === 'receiving'), 1))
+    t.ok(await eventually(() => activities.running.some(({ phase }) => phase === 'receiving')))
     const second = mkiso.post(path)
-    t.ok(await eventually(() => activities.running.length === 2 && activities.running.every(({ committed, sentImages }) => committed && sentImages > 0), 1), 'both hear of it')
+    t.ok(await eventually(() => activities.running.length === 2), 'the second has come')
+    atReceiver.open()
+    t.ok(await eventually(() => activities.running.length === 2 && activities.running.every(({ committed, sentImages }) => committed && sentImages > 0)), 'both hear of it')
     t.notOk(activities.cancel(activities.running[0]?.id ?? '', 'operator'), 'half a disc at the robot helps nobody')
     leaving.abort()
     t.equal(await first, 'AbortError')
+    atRobot.open()
     t.match((await second).json(), { files_sent: 200 })
     await last()
     for (const activity of activities.finished.slice(0, 2)) t.match(activity, { kind: 'print', sentImages: 200, outcome: { kind: 'success' } })

@@ -3,8 +3,10 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { demoStudies, oddStudies } from '../../demo/phantoms/studies.ts'
+import { freePort } from '../../demo/ports.ts'
 import { startPublisher } from '../../demo/publisher.ts'
 import { eventually } from '../eventually.ts'
+import { startGate } from '../screens/gate.ts'
 import { nothingLeft, patientApi, service, world } from '../world.ts'
 
 t.test('print', async t => {
@@ -54,12 +56,17 @@ t.test('print', async t => {
 
   t.test('a client that leaves while the images go out does not spoil the disc', async t => {
     const publisher = await publisherOf()
-    const mkiso = await service(t, here.pacs, here.receiverPort, settings(publisher.port))
+    const gatePort = await freePort()
+    const gate = await startGate(t, gatePort, publisher.port)
+    gate.allow(1_000_000)
+    const mkiso = await service(t, here.pacs, here.receiverPort, settings(gatePort))
     const leaving = new AbortController()
     const left = fetch(`${mkiso.url}/api/iso/print?accession_number=CT.2024.200`, { signal: leaving.signal }).catch((error: Error) => error.name)
-    await eventually(async () => (await publisher.received()).length > 0, 1)
+    t.ok(await eventually(async () => (await publisher.received()).length > 0), 'some are at the robot, and no more for now')
     leaving.abort()
     t.equal(await left, 'AbortError')
+    t.ok(await eventually(() => mkiso.log.some(({ msg }) => msg === 'client left')), 'the service knows')
+    gate.open()
     t.ok(await eventually(async () => (await publisher.received()).length === 200), 'all of it arrives')
     t.strictSame(await nothingLeft(mkiso), [])
   })

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { Agent, request } from 'undici'
 import { freePort } from '../../demo/ports.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { faultStudy, linkTo } from '../faults/harness.ts'
 import { serve } from '../served.ts'
 import { nothingLeft, readDisc, service, temporaryFolder, world } from '../world.ts'
@@ -59,7 +59,7 @@ t.test('no more wait than may (pacs.max_waiting), and their places are free agai
   pacs.before = async () => { await answers }
   const mkiso = await service(t, pacs, await freePort(), { pacs: { max_waiting: MOST, max_associations: 2, find_timeout: '60s' } })
   const waiting = Array.from({ length: MOST }, async (_, index) => await mkiso.get(linkTo(`WAIT.${index}`)))
-  t.ok(await until(() => mkiso.app.archives[0]?.limit.queries.waiting === MOST - 2, 20_000), 'two ask, the others wait')
+  t.ok(await eventually(() => mkiso.app.archives[0]?.limit.queries.waiting === MOST - 2), 'two ask, the others wait')
   const more = await mkiso.get(linkTo('WAIT.MORE'))
   t.match(more, { status: 503, headers: { 'retry-after': '30' } })
   t.match(more.json(), { code: 'TOO_MANY_CONCURRENT', detail: '10 requests ask FLOOD already what it has (pacs.max_waiting)', retry_after: 30 })

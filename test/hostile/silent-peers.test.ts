@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { request } from 'undici'
 import { writeAssociateRequest } from '../../src/archive/dimse/association/pdu.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { faultStudy, linkTo } from '../faults/harness.ts'
 import { serve } from '../served.ts'
 import { readDisc, temporaryFolder, world, type World } from '../world.ts'
@@ -97,7 +97,7 @@ async function withstands (t: Test, here: World, says: Buffer, restMs: number): 
 
   const peers = new Peers(here.receiverPort, says)
   t.teardown(() => { peers.leave() })
-  t.ok(await until(() => peers.connections >= PEERS, 30_000), `${PEERS} have come`)
+  t.ok(await eventually(() => peers.connections >= PEERS), `${PEERS} have come`)
   const liveness = watchLiveness(url)
   const most = heldBy(pid)
   const startedMs = performance.now()
@@ -115,7 +115,7 @@ async function withstands (t: Test, here: World, says: Buffer, restMs: number): 
   const { connections } = peers
   peers.leave()
 
-  t.ok(await until(() => heldBy(pid).descriptors <= before.descriptors, 15_000, 100), `descriptors come back: ${before.descriptors} before, ${heldBy(pid).descriptors} now`)
+  t.ok(await eventually(() => heldBy(pid).descriptors <= before.descriptors, 100), `descriptors come back: ${before.descriptors} before, ${heldBy(pid).descriptors} now`)
   const after = heldBy(pid)
   t.ok(peakMib(pid) <= before.memoryMib + MOST_MIB, `and memory is bounded: ${before.memoryMib} MiB before, at most ${peakMib(pid)} MiB`)
   t.strictSame(lines.filter(line => /"level":(?:50|60)/.test(line)), [], 'nobody saw an error')

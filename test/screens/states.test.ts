@@ -10,6 +10,7 @@ import { freePort } from '../../demo/ports.ts'
 import { signatureOf } from '../../src/auth/signed-links.ts'
 import { ERRORS } from '../../src/errors.ts'
 import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { faultStudy } from '../faults/harness.ts'
 import { startNginx } from '../nginx/nginx.ts'
 import { startRobot } from '../print/robot.ts'
@@ -132,7 +133,7 @@ t.test('pages in every state', async t => {
         await seen(t, '/It goes on by itself: about/.test(document.body.innerText)', 'it waits')
         await end()
         busyGate.open()
-        t.ok(await until(async () => await evaluate<boolean>('document.getElementById("finished-title").textContent === "The disc has been downloaded"'), 60_000, 200), 'and has its turn without a click')
+        t.ok(await eventually(async () => await evaluate<boolean>('document.getElementById("finished-title").textContent === "The disc has been downloaded"'), 200), 'and has its turn without a click')
         await idle(t)
       })
 

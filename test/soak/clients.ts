@@ -6,11 +6,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { request } from 'undici'
 import { ERRORS, type ErrorCode } from '../../src/errors.ts'
 import type { Programs } from '../../src/process.ts'
-import { sopInstanceUidsOnDisc } from '../world.ts'
+import { digestsOfFolder, pictureFaults } from './judge.ts'
 
 export interface Outcomes {
   discs: number
   bytes: number
+  /** Of what kind the discs were: ISO or ZIP, of one number or several, read slowly, of which archive. */
+  kinds: Map<string, number>
   left: number
   /** Errors of the table, by code. */
   errors: Map<string, number>
@@ -23,8 +25,8 @@ export interface ClientOptions {
   url: () => string
   programs: Programs
   folder: string
-  /** SOP Instance UIDs of an accession number. */
-  expected: ReadonlyMap<string, readonly string[]>
+  /** Of an accession number: SOP Instance UID to the SHA-256 of its pixel data. */
+  expected: ReadonlyMap<string, ReadonlyMap<string, string>>
   outcomes: Outcomes
   random: () => number
   /** No connection is what a client may meet while the service is restarted. */
@@ -41,7 +43,8 @@ export async function act (options: ClientOptions): Promise<void> {
   const numbers = [...expected.keys()]
   const any = (): string => numbers[Math.floor(random() * numbers.length)] ?? ''
   const dice = random()
-  if (dice < 0.55) await download(options, [any()])
+  if (dice < 0.4) await download(options, [any()])
+  else if (dice < 0.55) await download(options, [any()], { format: 'zip' })
   else if (dice < 0.65) await download(options, [...new Set([any(), any()])])
   else if (dice < 0.85) await download(options, [any()], { leaveAfterMs: random() * 2_500 })
   else if (dice < 0.9) await download(options, [any()], { slowMs: 20 })
@@ -49,12 +52,13 @@ export async function act (options: ClientOptions): Promise<void> {
   else await nonsense(options)
 }
 
-interface Manner { leaveAfterMs?: number, slowMs?: number }
+interface Manner { leaveAfterMs?: number, slowMs?: number, format?: 'iso' | 'zip' }
 
 /** @returns true for a right disc */
-export async function download (options: ClientOptions, accessionNumbers: readonly string[], { leaveAfterMs, slowMs }: Manner = {}): Promise<boolean> {
+export async function download (options: ClientOptions, accessionNumbers: readonly string[], { leaveAfterMs, slowMs, format = 'iso' }: Manner = {}): Promise<boolean> {
   const { outcomes, expected } = options
-  const path = accessionNumbers.length > 1 ? `download-multiple?accession_numbers=${accessionNumbers.join(',')}` : `download?accession_number=${accessionNumbers[0] ?? ''}`
+  const query = accessionNumbers.length > 1 ? `download-multiple?accession_numbers=${accessionNumbers.join(',')}` : `download?accession_number=${accessionNumbers[0] ?? ''}`
+  const path = `${query}&format=${format}`
   const leaving = new AbortController()
   const timer = leaveAfterMs === undefined ? undefined : setTimeout(() => { leaving.abort() }, leaveAfterMs)
   try {
@@ -66,11 +70,14 @@ export async function download (options: ClientOptions, accessionNumbers: readon
     }
     const body = Buffer.concat(chunks)
     if (answer.statusCode !== 200) { tell(outcomes, answer.statusCode, body, path); return false }
-    if (body.length !== Number(answer.headers['content-length'])) outcomes.wrong.push(`${path}: ${body.length} bytes instead of ${String(answer.headers['content-length'])}`)
-    const uids = accessionNumbers.flatMap(one => expected.get(one) ?? []).sort()
-    const fault = await judge(options, body, uids)
+    // a ZIP begins before anybody knows how long it will be
+    if (format === 'iso' && body.length !== Number(answer.headers['content-length'])) outcomes.wrong.push(`${path}: ${body.length} bytes instead of ${String(answer.headers['content-length'])}`)
+    const truth = new Map(accessionNumbers.flatMap(one => [...expected.get(one) ?? []]))
+    const fault = await judge(options, body, truth, format)
     if (fault !== undefined) outcomes.wrong.push(`${path}: ${fault}`)
     outcomes.discs++
+    for (const kind of [format, ...accessionNumbers.length > 1 ? ['of several numbers'] : [], ...slowMs === undefined ? [] : ['read slowly'],
+      ...new Set(accessionNumbers.map(one => `with ${one.replace(/\.\d+$/, '')}`))]) outcomes.kinds.set(kind, (outcomes.kinds.get(kind) ?? 0) + 1)
     outcomes.bytes += body.length
     return fault === undefined
   } catch (error) {
@@ -81,18 +88,24 @@ export async function download (options: ClientOptions, accessionNumbers: readon
   } finally { clearTimeout(timer) }
 }
 
-async function judge ({ programs, folder }: ClientOptions, body: Buffer, uids: readonly string[]): Promise<string | undefined> {
+async function judge ({ programs, folder }: ClientOptions, body: Buffer, truth: ReadonlyMap<string, string>, format: 'iso' | 'zip'): Promise<string | undefined> {
   const digest = createHash('sha256').update(body).digest('hex')
-  const wanted = uids.join()
+  const wanted = [...truth].map(([uid, sha]) => `${uid} ${sha}`).sort().join()
   if (known.get(digest) === wanted) return undefined
   const work = mkdtempSync(join(folder, 'judge_'))
   try {
-    writeFileSync(join(work, 'disc.iso'), body)
-    const found = (await sopInstanceUidsOnDisc(join(work, 'disc.iso'), join(work, 'root'), programs)).sort().join()
-    if (found !== wanted) return `${found.split(',').length} images instead of ${uids.length}, or other ones`
+    const file = join(work, `disc.${format}`)
+    writeFileSync(file, body)
+    const root = join(work, 'root')
+    const found = (await digestsOfFolder(file, root, format, programs)).sort().join()
+    if (found !== wanted) return `${found.split(',').length} images instead of ${truth.size}, or other ones`
+    const pictures = pictureFaults(root, format, new Set(truth.values()))
+    if (pictures !== undefined) return pictures
     known.set(digest, wanted)
     if (known.size > 1_000) known.clear()
     return undefined
+  } catch (error) {
+    return `it cannot be read: ${String(error)}`
   } finally { rmSync(work, { recursive: true, force: true }) }
 }
 
@@ -105,7 +118,7 @@ async function print (options: ClientOptions, accessionNumber: string): Promise<
     if (answer.statusCode !== 200) { tell(outcomes, answer.statusCode, body, path); return }
     const { files_sent: sent } = JSON.parse(body.toString()) as { files_sent: number }
     outcomes.prints++
-    if (sent !== expected.get(accessionNumber)?.length) outcomes.wrong.push(`${path}: ${sent} images sent instead of ${expected.get(accessionNumber)?.length ?? 0}`)
+    if (sent !== expected.get(accessionNumber)?.size) outcomes.wrong.push(`${path}: ${sent} images sent instead of ${expected.get(accessionNumber)?.size ?? 0}`)
   } catch (error) {
     if (!options.restarting()) count(outcomes, `connection: ${(error as NodeJS.ErrnoException).code ?? String(error)}`)
   }

@@ -10,7 +10,8 @@ import type { Test } from 'tap'
 import { Agent, getGlobalDispatcher, setGlobalDispatcher } from 'undici'
 import { startPublisher } from '../../demo/publisher.ts'
 import { freePort } from '../../demo/ports.ts'
-import { writeStudy } from '../../demo/phantoms/catalogue.ts'
+import { dicomWebPlugin, startOrthanc } from '../../demo/orthanc.ts'
+import { writeStudy, type PhantomInstance } from '../../demo/phantoms/catalogue.ts'
 import { until } from '../../src/process.ts'
 import { faultStudy, PATIENT } from '../faults/harness.ts'
 import { Proxy } from '../faults/proxy.ts'
@@ -26,6 +27,9 @@ const KEEP_MS = 5_000
 /** Memory of node may differ so much between the second quarter and the last. */
 const MEMORY_MARGIN = 1.25
 const MEMORY_MARGIN_MIB = 20
+
+/** Of each archive. */
+const LIMITS = { connect_timeout: '5s', find_timeout: '8s', idle_timeout: '8s', move_timeout: '60s', settle_timeout: '700ms', queue_timeout: '60s' }
 
 const ends: Array<() => unknown> = []
 const t = { teardown: (end: () => unknown) => { ends.unshift(end) } } as unknown as Pick<Test, 'teardown'>
@@ -53,18 +57,34 @@ async function soak (): Promise<boolean> {
   const tempDir = join(folder, 'temp')
   for (const one of [tempDir, join(folder, 'publisher')]) mkdirSync(one)
   const foreign = await writeStudy({ ...faultStudy('STRANGER'), patient: { ...PATIENT, patientId: 'FAULT.9' } }, join(folder, 'foreign'), here.programs)
+  // a second archive, which speaks DICOMweb; of one study each archive holds a part, some images are in both
+  const webDir = join(here.folder, 'web')
+  mkdirSync(webDir)
+  const web = await startOrthanc({ programs: here.programs, dir: webDir, aeTitle: 'WEB', destinations: [] }, { Plugins: [dicomWebPlugin()], DicomWeb: { Enable: true, Root: '/dicom-web/' } })
+  const toWeb = await Proxy.start(web.httpPort)
+  t.teardown(async () => { await toWeb.close() })
+  const atWeb: PhantomInstance[] = []
+  for (let n = 0; n < 3; n++) atWeb.push(...await writeStudy(faultStudy(`WEB.${n}`, { images: 5 + n, series: 1 + n % 2, size: 128 }), folder, here.programs))
+  const shared = await writeStudy(faultStudy('BOTH.0', { images: 6, series: 2, size: 128 }), folder, here.programs)
+  await here.pacs.store(shared.filter(({ instanceNumber }) => instanceNumber <= 4).map(({ path }) => path))
+  await web.store([...atWeb, ...shared.filter(({ instanceNumber }) => instanceNumber >= 3)].map(({ path }) => path))
   const publisher = await startPublisher({ programs: here.programs, dir: join(folder, 'publisher') })
   const served = await serve(here.programs, tempDir, { ...here.pacs, port: toPacs.port }, receiverPort, {
-    pacs: { ae_title: here.pacs.aeTitle, host: '127.0.0.1', port: toPacs.port, connect_timeout: '5s', find_timeout: '8s', idle_timeout: '8s', move_timeout: '60s', settle_timeout: '700ms', queue_timeout: '60s' },
     cd_publisher: { host: '127.0.0.1', port: publisher.port, ae_title: publisher.aeTitle, send_timeout: '30s' },
     iso: { temp_dir: tempDir, microdicom_path: '', keep_for: `${KEEP_MS / 1_000}s` }
-  }, true)
+  }, true, [
+    { name: 'main', ae_title: here.pacs.aeTitle, host: '127.0.0.1', port: toPacs.port, ...LIMITS },
+    { name: 'web', retrieve: 'wado', dicomweb: { url: `http://127.0.0.1:${toWeb.port}/dicom-web` }, ...LIMITS }
+  ])
 
   const random = generator(Number(values.seed))
-  const outcomes: Outcomes = { discs: 0, bytes: 0, left: 0, errors: new Map(), prints: 0, wrong: [] }
-  const expected = new Map(studies.map(({ accessionNumber }) => [accessionNumber, here.of(accessionNumber).map(({ sopInstanceUid }) => sopInstanceUid)]))
+  const outcomes: Outcomes = { discs: 0, bytes: 0, kinds: new Map(), left: 0, errors: new Map(), prints: 0, wrong: [] }
+  const expected = new Map<string, Map<string, string>>()
+  for (const { accessionNumber, sopInstanceUid, pixelDataSha256: sha = '' } of [...here.instances, ...atWeb, ...shared]) {
+    expected.set(accessionNumber, (expected.get(accessionNumber) ?? new Map<string, string>()).set(sopInstanceUid, sha))
+  }
   const options = { url: () => served.url, programs: here.programs, folder, expected, outcomes, random, restarting: () => false }
-  const around: Surroundings = { programs: here.programs, pacsPid: here.pacs.pid, toPacs, toReceiver, receiverPort, servicePid: () => served.pid, foreign, random }
+  const around: Surroundings = { programs: here.programs, pacsPid: here.pacs.pid, toPacs, toReceiver, toWeb, receiverPort, servicePid: () => served.pid, foreign, random }
 
   // once each without troubles, so that everything that is loaded lazily is there
   for (const accessionNumber of expected.keys()) if (!await download(options, [accessionNumber])) outcomes.wrong.push(`${accessionNumber} fails before any trouble`)
@@ -108,6 +128,7 @@ async function soak (): Promise<boolean> {
 
   toPacs.fault = undefined
   toReceiver.fault = undefined
+  toWeb.fault = undefined
   if (!died) {
     // the PACS may still be busy with what was given up
     await until(async () => await fetch(`${served.url}/api/health`).then(async answer => await answer.json() as { checks: { pacs: { status: string }, receiver: { status: string } } })
@@ -121,6 +142,7 @@ async function soak (): Promise<boolean> {
     if (exitCode !== 0) outcomes.wrong.push(`exit code ${exitCode} after SIGTERM`)
   }
   console.log(`\nseed ${values.seed}, ${minutes} minutes, ${values.clients} clients\n${summary(outcomes)}`)
+  console.log(`discs by kind: ${list(outcomes.kinds)}`)
   console.log(`errors by code: ${list(outcomes.errors)}\ntroubles: ${[...troubles.values()].reduce((sum, one) => sum + one, 0)}: ${list(troubles)}`)
   console.log(`memory of node, MiB, median of each quarter: ${quarters(memory).map(median).join(', ')}; most: ${Math.max(...memory)}`)
   console.log(outcomes.wrong.length === 0 ? 'nothing wrong, nothing left' : `WRONG:\n${outcomes.wrong.join('\n')}`)

@@ -10,6 +10,7 @@ export interface Surroundings {
   pacsPid: number
   toPacs: Proxy
   toReceiver: Proxy
+  toWeb: Proxy
   /** The receiver's own port. */
   receiverPort: number
   servicePid: () => number
@@ -29,6 +30,7 @@ const NETWORK: readonly NetworkFault[] = [
 export const TROUBLES: Record<string, Trouble> = {
   'network to the PACS': async around => { await network(around, around.toPacs) },
   'network to the receiver': async around => { await network(around, around.toReceiver) },
+  'network to the DICOMweb server': async around => { await network(around, around.toWeb) },
   'movescu killed': async around => kill(around, command => command.startsWith('movescu'), 1),
   'findscu killed': async around => kill(around, command => command.startsWith('findscu'), 1),
   'genisoimage killed': async around => kill(around, command => command.startsWith('genisoimage'), 1),

@@ -1,0 +1,51 @@
+/**
+ * `npm run coverage [-- FILE ...]`: the daily tests, those of archives, studies and prints, or the files that are named, one at a time with coverage; then the
+ * lines of src/studies, src/archive and src/print that none of them has run. What runs only in a process of its own, as the whole service does, is not seen.
+ */
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { bootstrap } from './bootstrap.js'
+import { runTap, tellEnd } from './run-tap.js'
+import { isThorough, testFiles } from './test-files.js'
+
+const ROOT = join(import.meta.dirname, '..')
+const MEASURED = /^src\/(?:studies|archive|print)\//
+const TOO = /^test\/(?:studies|archive|print)\//
+const REPORT = ['--coverage-report=json', '--allow-incomplete-coverage']
+
+await bootstrap('test')
+const named = process.argv.slice(2)
+const files = named.length > 0 ? named : testFiles(ROOT).filter(file => !isThorough(file) || TOO.test(file))
+const log = await runTap(files, { cwd: ROOT, options: [...REPORT, '--jobs=1'] })
+// tap keeps what it has measured, and reports it when it is asked
+spawnSync(join(ROOT, 'node_modules/.bin/tap'), ['report', 'json', '--allow-incomplete-coverage'], { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] })
+const report = JSON.parse(readFileSync(join(ROOT, '.tap/report/coverage-final.json'), 'utf8'))
+
+let statements = 0
+let run = 0
+for (const [path, { statementMap, s: counts }] of Object.entries(report).sort(([a], [b]) => a < b ? -1 : 1)) {
+  const file = relative(ROOT, path)
+  if (!MEASURED.test(file)) continue
+  const never = new Set()
+  for (const [id, { start, end }] of Object.entries(statementMap)) {
+    statements += 1
+    if (counts[id] > 0) run += 1
+    else for (let line = start.line; line <= end.line; line++) never.add(line)
+  }
+  if (never.size > 0) console.log(`${file}: ${rangesOf([...never].sort((a, b) => a - b))}`)
+}
+tellEnd(log)
+console.log(`${run} of ${statements} lines of src/studies, src/archive and src/print (${statements === 0 ? 0 : (100 * run / statements).toFixed(1)} %)`)
+process.exitCode = log.failed > 0 ? 1 : 0
+
+/** @param {number[]} lines in order */
+function rangesOf (lines) {
+  const ranges = []
+  for (const line of lines) {
+    const last = ranges.at(-1)
+    if (last !== undefined && last.to === line - 1) last.to = line
+    else ranges.push({ from: line, to: line })
+  }
+  return ranges.map(({ from, to }) => from === to ? from : `${from}-${to}`).join(', ')
+}
