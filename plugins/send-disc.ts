@@ -15,6 +15,9 @@ import type { LinkOfRequest } from './auth.ts'
 import { PATIENT_WARNING } from './patient-client.ts'
 import { toMkisoError } from './errors.ts'
 
+/** A header of discs and prints. */
+export const ARCHIVE_SILENT = Type.String({ description: 'Names of optional archives that did not answer: an image that only they hold cannot be ruled out; absent when there is none.' })
+
 const headers = {
   'content-disposition': Type.String({ description: 'File name, RFC 6266.' }),
   etag: Type.String({ description: 'Strong validator of the bytes, for If-Range.' }),
@@ -24,7 +27,7 @@ const headers = {
   'x-mkiso-discs': Type.String({ description: 'Number of discs of the set; absent when there is one.' }),
   'x-mkiso-not-listed': Type.String({ description: 'Number of files on the disc that its DICOMDIR could not list; absent when there is none.' }),
   'x-mkiso-patient-warning': PATIENT_WARNING,
-  'x-mkiso-archive-silent': Type.String({ description: 'Names of optional archives that did not answer: an image that only they hold cannot be ruled out; absent when there is none.' }),
+  'x-mkiso-archive-silent': ARCHIVE_SILENT,
   'x-mkiso-part': Type.String({ description: 'What is on the disc of a part of the study: `2 of 5 series, 3 of 240 images`; absent for the whole.' }),
   'x-mkiso-missing': Type.String({ description: 'Number of images that are missing, or `unknown` (disc.allow_incomplete); absent when there is none.' })
 }

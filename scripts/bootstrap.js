@@ -2,13 +2,15 @@
  * Installs what is missing: npm packages, and Debian packages for the given purpose (`demo` or `test`). Needs nothing but Node and npm.
  * Quiet when everything is there.
  */
+import './node-version.js'
 import { spawnSync } from 'node:child_process'
-import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { delimiter, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
-const ROOT = join(import.meta.dirname, '..')
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
-/** Debian package, by a program that it brings. */
+/** Debian package, by a program that it brings, or the path of another file. */
 const PACKAGES = {
   demo: { findscu: 'dcmtk', genisoimage: 'genisoimage' },
   test: {
@@ -16,6 +18,7 @@ const PACKAGES = {
     genisoimage: 'genisoimage',
     xorriso: 'xorriso',
     Orthanc: 'orthanc',
+    '/usr/share/orthanc/plugins/libOrthancDicomWeb.so': 'orthanc-dicomweb',
     nginx: 'nginx',
     dciodvfy: 'dicom3tools',
     gdcmconv: 'libgdcm-tools',
@@ -29,6 +32,10 @@ const PACKAGES = {
     xmllint: 'libxml2-utils',
     stunnel4: 'stunnel4',
     '7z': 'p7zip-full',
+    unzip: 'unzip',
+    bsdtar: 'libarchive-tools',
+    strings: 'binutils',
+    ps: 'procps',
     'firefox-esr': 'firefox-esr',
     WebKitWebDriver: 'webkit2gtk-driver',
     Xvfb: 'xvfb'
@@ -39,29 +46,54 @@ const PACKAGES = {
 const FOLDERS = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin']
 
 export async function bootstrap (purpose) {
+  // these first: whoever may not install them is told at once, and not after a minute of npm's download
+  const missing = Object.entries(PACKAGES[purpose]).filter(([file]) => !FOLDERS.some(folder => existsSync(resolve(folder, file)))).map(([, name]) => name)
+  if (missing.length > 0) installDebianPackages([...new Set(missing)])
   installNpmPackages()
   // with what has just been installed
   await (await import('./build-viewer.js')).buildViewer()
-  const missing = Object.entries(PACKAGES[purpose]).filter(([program]) => !FOLDERS.some(folder => existsSync(join(folder, program)))).map(([, name]) => name)
-  if (missing.length > 0) installDebianPackages([...new Set(missing)])
   process.env.PATH = FOLDERS.join(delimiter)
 }
 
 function installNpmPackages () {
   const installed = join(ROOT, 'node_modules/.package-lock.json')
-  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(ROOT, 'package-lock.json')).mtimeMs) return
-  console.log('installing npm packages ...')
-  const { status, error } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] })
+  const lockFile = join(ROOT, 'package-lock.json')
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lockFile).mtimeMs) return
+  console.log('installing npm packages, about a minute ...')
+  const refusal = refusalOfRegistry(lockFile)
+  // without a registry, what npm has kept from another time may do, and npm says at once when it does not
+  const ci = ['ci', '--no-audit', '--no-fund', '--loglevel=error']
+  const { status, error } = refusal === undefined ? npm(ci, 'inherit') : npm([...ci, '--offline'], 'ignore')
   if (status === 0) return
-  console.error(`\n${sentenceOf(error)}\n`)
+  console.error(`\n${sentenceOf(error, refusal)}\n`)
   process.exit(1)
 }
 
-/** npm's own words stand above it; this says what to do. */
-function sentenceOf (error) {
+const npm = (args, stderr) => spawnSync('npm', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', stderr === 'pipe' ? 'pipe' : 'inherit', stderr] })
+
+/**
+ * One question, asked once: npm itself asks again and again for each of its packages, in silence (measured with npm 9.2: over a minute where the
+ * connection is refused, more than seven where the name is unknown).
+ * @returns what npm says, undefined where the registry answers
+ */
+function refusalOfRegistry (lockFile) {
+  const { packages } = JSON.parse(readFileSync(lockFile, 'utf8'))
+  const one = `fastify@${packages['node_modules/fastify'].version}`
+  const { status, stderr, error } = npm(['view', one, 'version', '--fetch-retries=0', '--fetch-timeout=30000', '--prefer-online'], 'pipe')
+  if (status === 0 || error !== undefined) return undefined
+  // npm 9 writes "npm ERR!", later ones "npm error"
+  const lines = stderr.split('\n').map(line => line.replace(/^npm (ERR!|error) ?/, ''))
+  const told = lines.find(line => /request to|failed|E\d{3}|certificate/i.test(line)) ?? lines.find(line => line.trim() !== '')
+  return (told ?? 'no answer').trim()
+}
+
+/** Says what to do; without a refusal npm's own words stand above it. */
+function sentenceOf (error, refusal) {
   if (error?.code === 'ENOENT') return 'npm is missing: apt-get install npm, then run the same again.'
-  return 'The npm packages could not be installed; npm says above why. Mostly the registry cannot be reached: is there a network, and is a proxy needed ' +
-    '(npm config set proxy http://...)? Then run the same again: nothing else was changed.'
+  const again = 'Then run the same again: nothing else was changed.'
+  if (refusal === undefined) return `The npm packages could not be installed; npm says above why. ${again}`
+  return `The npm packages could not be installed: npm's registry does not answer (${refusal}). Is there a network, and is a proxy needed ` +
+    `(npm config set proxy http://...; npm config set cafile FILE where it has a certificate of its own)? ${again}`
 }
 
 function installDebianPackages (packages) {
@@ -86,4 +118,4 @@ function installDebianPackages (packages) {
   }
 }
 
-if (process.argv[1] === import.meta.filename) await bootstrap(process.argv[2] ?? 'demo')
+if (process.argv[1] === fileURLToPath(import.meta.url)) await bootstrap(process.argv[2] ?? 'demo')

@@ -1,9 +1,11 @@
 /** `npm start` builds what has changed since the last build, and nothing else; a folder that came built, without the compiler, is started as it is. */
+import './node-version.js'
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
-const ROOT = join(import.meta.dirname, '..')
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
 /** Written last: its time is that of a build that went through. */
 const BUILT = join(ROOT, 'dist/.built')
 const SOURCES = ['src', 'plugins', 'routes', 'viewer', 'scripts/build-viewer.js', 'scripts/copy-assets.js', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']
@@ -24,7 +26,7 @@ export function isBuilt () {
   return SOURCES.every(source => newest(join(ROOT, source)) <= builtMs)
 }
 
-if (process.argv[1] === import.meta.filename && !isBuilt()) {
+if (process.argv[1] === fileURLToPath(import.meta.url) && !isBuilt()) {
   // on stderr: `npm start -- make` and `doctor --json` have something to say on stdout
   console.error('building ...')
   rmSync(BUILT, { force: true })

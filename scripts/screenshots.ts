@@ -130,7 +130,7 @@ async function screens (browser: Browser, url: string, gate: { allow (bytes: num
   const desk = await context.newPage()
   await desk.setViewportSize({ width: 1180, height: 900 })
   await desk.goto(`${url}/desk`)
-  await desk.getByLabel('Name (beginning)').fill('siti rah')
+  await desk.getByLabel('Name (or a part of it)').fill('siti rah')
   await desk.locator('#find').getByRole('button').click()
   await desk.locator('#studies input').first().check()
   await desk.locator('#queue li').nth(1).waitFor()

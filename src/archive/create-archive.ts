@@ -51,8 +51,8 @@ function createArchive (settings: ArchiveSettings, options: ReceivingOptions, sh
   const { section, maxAssociations: associations, max_moves: moves, max_waiting: most } = settings
   const limit = new AssociationLimit({ section, associations, moves })
   if (settings.retrieve === 'wado') {
-    const { pool, read, onOperation } = options
-    const archive = createDicomwebArchive({ server: dicomwebServerOf(settings), limit, slots: pool, workDir, read, maxUnwantedBytes: config.our_ae.maxUnwantedBytes, onOperation })
+    const { pool, onOperation } = options
+    const archive = createDicomwebArchive({ server: dicomwebServerOf(settings), limit, slots: pool, workDir, maxUnwantedBytes: config.our_ae.maxUnwantedBytes, onOperation })
     return { settings, archive: admitting(archive, { section, most }), limit, close: async () => { await archive.close() } }
   }
   const pacs = pacsOf(settings)

@@ -1,6 +1,6 @@
 /** What an audit record tells, before it takes the form of JSON or of DICOM's XML. */
 import type { Activity } from '../work/activity.ts'
-import type { Manifest, Patient, Study } from '../dicom/study.ts'
+import { archivesOf, type Manifest, type Patient, type Study } from '../dicom/study.ts'
 import type { DiscContents } from '../disc/contents.ts'
 import type { DiscFormat } from '../disc/discs.ts'
 import type { ErrorCode } from '../errors.ts'
@@ -74,11 +74,11 @@ export function studiesOfPrint ({ studyInstanceUids, accessionNumbers, patientNa
   return studyInstanceUids.map(studyInstanceUid => ({ studyInstanceUid, accessionNumber: accessionNumbers.join(','), description: '', patient, archives: [], silent: [], instances: new Map() }))
 }
 
-function audited ({ studyInstanceUid, accessionNumber, studyDescription, patient, archive, sources = [], silent = [] }: Study, sopClassUids: readonly string[]): AuditedStudy {
+function audited (study: Study, sopClassUids: readonly string[]): AuditedStudy {
+  const { studyInstanceUid, accessionNumber, studyDescription, patient, silent = [] } = study
   const instances = new Map<string, number>()
   for (const uid of sopClassUids) instances.set(uid, (instances.get(uid) ?? 0) + 1)
-  const archives = [archive, ...sources.map(({ archive }) => archive)].filter(name => name !== undefined)
-  return { studyInstanceUid, accessionNumber, description: studyDescription, patient, archives, silent, instances }
+  return { studyInstanceUid, accessionNumber, description: studyDescription, patient, archives: archivesOf(study), silent, instances }
 }
 
 /** Each patient once. */

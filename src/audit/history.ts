@@ -1,19 +1,22 @@
-/** Who has had what: the audit file, read from its end. */
-import { open } from 'node:fs/promises'
+/** Who has had what: the audit file and those that were put away, read from the end. */
+import { setImmediate as immediate } from 'node:timers/promises'
 import type { PrintRecord } from '../print/print-job.ts'
 import type { Activity, Outcome } from '../work/activity.ts'
 import { HISTORY_OUTCOMES, type HistoryEntry } from '../work/history-entry.ts'
 import type { AuditedStudy } from './event.ts'
+import { readBack } from './read-back.ts'
 
 export interface History {
   /** Newest first. */
   entries: readonly HistoryEntry[]
-  /** There is more in the file than was read, or more entries than were wanted. */
+  /** There is more in the files than was read, or more entries than were wanted. */
   cut: boolean
 }
 
-/** So much is read of a file that may hold years, from its end. */
-const READ_BYTES = 4 * 1_024 ** 2
+/** So much is read of files that may hold years, from the end. */
+const READ_BYTES = 16 * 1_024 ** 2
+/** Lines that are taken apart before others have their turn. */
+const LINES_AT_ONCE = 2_000
 const EVENTS: Record<string, HistoryEntry['kind']> = { export: 'download', transfer: 'print', look: 'look' }
 
 /**
@@ -21,18 +24,36 @@ const EVENTS: Record<string, HistoryEntry['kind']> = { export: 'download', trans
  * @throws Error of the file system
  */
 export async function readHistory (file: string, wanted: (entry: HistoryEntry) => boolean, most: number): Promise<History> {
-  const { text, isWhole } = await endOf(file)
   const byActivity = new Map<string, HistoryEntry>()
-  for (const line of text.split('\n')) {
+  let isWhole = true
+  for await (const part of readBack(file, READ_BYTES)) {
+    for (const [id, entry] of await entriesOf(part.text)) {
+      // it began before the file was put away, and ended afterwards
+      const ended = byActivity.get(id)
+      byActivity.set(id, ended === undefined ? entry : merged(entry, ended))
+    }
+    isWhole &&= part.isWhole
+    if (!isWhole) break
+    // one more than is wanted says that there is more
+    if ([...byActivity.values()].filter(wanted).length > most) break
+  }
+  const all = [...byActivity.values()].filter(wanted)
+  return { entries: all.slice(0, most), cut: !isWhole || all.length > most }
+}
+
+/** Newest first, each activity once. */
+async function entriesOf (text: string): Promise<Map<string, HistoryEntry>> {
+  const found = new Map<string, HistoryEntry>()
+  for (const [index, line] of text.split('\n').entries()) {
+    if (index % LINES_AT_ONCE === LINES_AT_ONCE - 1) await immediate()
     const entry = entryOf(line)
     if (entry === undefined) continue
-    const begun = byActivity.get(entry.activityId)
+    const begun = found.get(entry.activityId)
     // what was begun tells of whom it was, also where its end does not
-    byActivity.delete(entry.activityId)
-    byActivity.set(entry.activityId, begun === undefined ? entry : merged(begun, entry))
+    found.delete(entry.activityId)
+    found.set(entry.activityId, begun === undefined ? entry : merged(begun, entry))
   }
-  const all = [...byActivity.values()].reverse().filter(wanted)
-  return { entries: all.slice(0, most), cut: !isWhole || all.length > most }
+  return new Map([...found].reverse())
 }
 
 /** True where a number, a name, or a person holds the text, without regard to case. */
@@ -43,22 +64,6 @@ export function mentions ({ accessionNumbers, patients, by }: Pick<HistoryEntry,
 
 function merged (begun: HistoryEntry, ended: HistoryEntry): HistoryEntry {
   return { ...ended, patients: ended.patients.length > 0 ? ended.patients : begun.patients, studies: ended.studies.length > 0 ? ended.studies : begun.studies }
-}
-
-async function endOf (file: string): Promise<{ text: string, isWhole: boolean }> {
-  const handle = await open(file).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
-  if (handle === undefined) return { text: '', isWhole: true }
-  try {
-    const { size } = await handle.stat()
-    const start = Math.max(0, size - READ_BYTES)
-    const { buffer, bytesRead } = await handle.read({ buffer: Buffer.alloc(size - start), position: start })
-    const text = buffer.toString('utf8', 0, bytesRead)
-    // the first line may have been cut
-    return { text: start === 0 ? text : text.slice(text.indexOf('\n') + 1), isWhole: start === 0 }
-  } finally { await handle.close() }
 }
 
 type Fields = Record<string, unknown>

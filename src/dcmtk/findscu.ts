@@ -123,7 +123,9 @@ type AskedResult = Asked | Exclude<FindResult, Answers>
 /** @param largestBytes of each file that is written */
 async function ask (context: ToolContext, peer: Peer, query: Query, folder: string, output: readonly string[], largestBytes = LARGEST_ANSWERS_BYTES): Promise<AskedResult> {
   const { level, keys, atMost, mostAnswers = MOST_ANSWERS, signal, timeoutMs } = query
-  const options = Object.entries({ [SPECIFIC_CHARACTER_SET]: '', '0008,0052': level, ...keys })
+  // in which the values of the query itself are written (PS3.4 C.2.2.2); of ASCII nothing needs to be said
+  const characterSet = Object.values(keys).some(value => /[^\p{ASCII}]/u.test(value)) ? 'ISO_IR 192' : ''
+  const options = Object.entries({ [SPECIFIC_CHARACTER_SET]: characterSet, '0008,0052': level, ...keys })
     .flatMap(([tag, value]) => ['-k', value === '' ? tag : `${tag}=${value}`])
   // -v -sr: the final status is printed, the answers (a patient's data) are not
   // -xi: implicit VR only, which every archive takes (PS3.5 10.1): CTN accepts explicit VR for a query and reads it as implicit (measured)

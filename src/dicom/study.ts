@@ -70,6 +70,16 @@ export interface Study {
   silent?: readonly string[] | undefined
 }
 
+/** Names of the archives that have told of it, in the order in which they are preferred; none where there is only one archive. */
+export function archivesOf ({ archive, sources = [] }: Study): string[] {
+  return [...new Set([archive, ...sources.map(source => source.archive)].filter(name => name !== undefined))]
+}
+
+/** Names of the optional archives that could have images of one of them, and did not answer. */
+export function silentArchivesOf (studies: readonly Study[]): string[] {
+  return [...new Set(studies.flatMap(({ silent = [] }) => silent))]
+}
+
 /** A study, a series, or some instances of a series, as it is asked for; always named by unique keys. */
 export interface FetchPart {
   studyInstanceUid: string

@@ -1,6 +1,6 @@
 /** What a disc holds, as its writer (layout), its index (DICOMDIR) and its pages all see it. */
 import type { DicomObject } from '../dicom/part10.ts'
-import type { Instance, Patient, Series, Study } from '../dicom/study.ts'
+import { silentArchivesOf, type Instance, type Patient, type Series, type Study } from '../dicom/study.ts'
 
 /** One DICOM file of the file-set. */
 export interface DiscFile {
@@ -50,7 +50,7 @@ export interface DiscContents {
 
 /** Names of the optional archives that could have had images of it, and did not answer. */
 export function silentArchives ({ patients }: Pick<DiscContents, 'patients'>): string[] {
-  return [...new Set(patients.flatMap(({ studies }) => studies.flatMap(({ study }) => study.silent ?? [])))]
+  return silentArchivesOf(patients.flatMap(({ studies }) => studies.map(({ study }) => study)))
 }
 
 /** Every file of the disc, in the disc's order. */

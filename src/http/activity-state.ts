@@ -4,14 +4,23 @@ import type { Manifest, Study } from '../dicom/study.ts'
 import { EXAMPLE_REQUEST_ID } from './error-examples.ts'
 import { ERRORS, type ErrorCode } from '../errors.ts'
 import type { Stuck } from '../studies/held-study.ts'
-import { PHASES, type Activity } from '../work/activity.ts'
+import { PHASES, type Activity, type StudySummary } from '../work/activity.ts'
 
 export const StudyState = Type.Object({
   accession_number: Type.String(),
   date: Type.String({ description: 'DICOM date, YYYYMMDD, or empty.' }),
   description: Type.String(),
-  modalities: Type.Array(Type.String())
+  modalities: Type.Array(Type.String()),
+  archives: Type.Optional(Type.Array(Type.String(), { description: 'Names of those that have it; absent where there is only one archive.' }))
 }, { title: 'Study' })
+
+export const SilentArchives = Type.Optional(Type.Array(Type.String(), {
+  description: 'Names of optional archives that did not answer: an image that only they hold cannot be ruled out; absent when there is none.'
+}))
+
+export function silentState (silentArchives: readonly string[]): { archives_silent?: string[] } {
+  return silentArchives.length === 0 ? {} : { archives_silent: [...silentArchives] }
+}
 
 export const StudiesState = Type.Object({ patient_name: Type.String({ description: 'Empty while it is not known, or where it is not shown.' }), studies: Type.Array(StudyState) },
   { title: 'Studies', examples: [{ patient_name: 'DOE JOHN', studies: [{ accession_number: 'MR.2024.001', date: '20240506', description: 'MRI Brain', modalities: ['MR'] }] }] })
@@ -52,6 +61,7 @@ export const ActivityState = Type.Object({
   place: Type.Optional(Type.Integer({ description: 'In the queue for a turn at the archive, from 1; only while it waits (queued).' })),
   stuck: Type.Optional(StuckState),
   ...StudiesState.properties,
+  archives_silent: SilentArchives,
   images_received: Type.Integer(),
   images_expected: Type.Optional(Type.Integer({ description: 'Absent while nobody knows.' })),
   received_bytes: Type.Integer({ description: 'Of the images.' }),
@@ -79,6 +89,7 @@ export const StudiesOfArchive = Type.Object({
   patient_id: Type.String({ description: 'Empty where the archive has none.' }),
   birth_date: Type.String({ description: 'DICOM date, YYYYMMDD, or empty.' }),
   images: Type.Optional(Type.Integer({ description: 'Of all; absent where the archive does not say.' })),
+  archives_silent: SilentArchives,
   studies: Type.Array(Type.Object({ ...StudyState.properties, series: Type.Array(SeriesState) }))
 }, {
   examples: [{
@@ -101,7 +112,7 @@ function imagesOf ({ instanceCount, series }: Study): number | undefined {
 }
 
 /** @param nameOfHis stands in where the archive has no name, and says so; empty for none */
-export function studiesOfArchive (summary: Pick<Activity, 'patientName' | 'studies'>, { studies }: Manifest, nameOfHis = ''): Static<typeof StudiesOfArchive> {
+export function studiesOfArchive (summary: Pick<Activity, 'patientName' | 'studies' | 'silentArchives'>, { studies }: Manifest, nameOfHis = ''): Static<typeof StudiesOfArchive> {
   const state = studiesState(summary)
   const [first] = studies
   const counts = studies.map(imagesOf)
@@ -112,6 +123,7 @@ export function studiesOfArchive (summary: Pick<Activity, 'patientName' | 'studi
     patient_id: first?.patient.patientId ?? '',
     birth_date: first?.patient.birthDate ?? '',
     ...(isCounted ? { images: counts.reduce((sum, count) => sum + count, 0) } : {}),
+    ...silentState(summary.silentArchives),
     studies: state.studies.map((study, index) => ({
       ...study,
       series: (studies[index]?.series ?? []).map(({ seriesInstanceUid, seriesNumber, modality, seriesDescription, instanceCount }) => ({
@@ -141,6 +153,7 @@ export function activityState (activity: Activity, names = true): ActivityState 
     ...(activity.place === undefined ? {} : { place: activity.place }),
     ...stuckState(activity.stuck),
     ...studiesState(activity, names),
+    ...silentState(activity.silentArchives),
     images_received: received,
     ...(expected === undefined ? {} : { images_expected: expected }),
     received_bytes: activity.receivedBytes,
@@ -159,8 +172,12 @@ export function activityState (activity: Activity, names = true): ActivityState 
 export function studiesState ({ patientName, studies }: Pick<Activity, 'patientName' | 'studies'>, names = true): Static<typeof StudiesState> {
   return {
     patient_name: names ? patientName : '',
-    studies: studies.map(({ accessionNumber, date, description, modalities }) => ({ accession_number: accessionNumber, date, description, modalities }))
+    studies: studies.map(studyState)
   }
+}
+
+export function studyState ({ accessionNumber, date, description, modalities, archives }: StudySummary): Static<typeof StudyState> {
+  return { accession_number: accessionNumber, date, description, modalities, ...(archives.length === 0 ? {} : { archives }) }
 }
 
 /** For the documentation. */

@@ -4,7 +4,7 @@ import { ERRORS } from '../errors.ts'
 import type { PrintJob } from '../print/job-under-way.ts'
 import { PRINT_STATES } from '../print/print-job.ts'
 import type { Caller } from '../work/caller.ts'
-import { ErrorState, StuckState, stuckState, StudyState } from './activity-state.ts'
+import { ErrorState, SilentArchives, silentState, StuckState, stuckState, StudyState, studyState } from './activity-state.ts'
 import { EXAMPLE_REQUEST_ID } from './error-examples.ts'
 
 export const Person = Type.Object({
@@ -25,6 +25,7 @@ export const PrintState = Type.Object({
   accession_numbers: Type.Array(Type.String()),
   patient_name: Type.String({ description: 'Empty while it is not known, or where it is not shown.' }),
   differing: Type.Optional(Type.Array(Type.String(), { description: 'Fields in which the HIS and the PACS differ (medrec_id, patient_name); absent when there is none.' })),
+  archives_silent: SilentArchives,
   studies: Type.Array(StudyState, { description: 'While it is under way.' }),
   destination: Type.String({ description: 'The CD publisher, host:port.' }),
   images_received: Type.Integer(),
@@ -56,7 +57,8 @@ export function printState (job: PrintJob, names = true): PrintState {
     accession_numbers: [...record.accessionNumbers],
     patient_name: names ? record.patientName : '',
     ...(record.differing.length === 0 ? {} : { differing: [...record.differing] }),
-    studies: job.studies.map(({ accessionNumber, date, description, modalities }) => ({ accession_number: accessionNumber, date, description, modalities })),
+    ...silentState(record.silentArchives),
+    studies: job.studies.map(studyState),
     destination: record.destination,
     images_received: record.images ?? received,
     ...(total === undefined ? {} : { images_expected: total }),

@@ -34,7 +34,7 @@ export interface SentCount {
 }
 
 /** As an earlier version may have written it. */
-type WrittenRecord = Omit<PrintRecord, 'differing'> & { readonly differing?: string[] }
+type WrittenRecord = Omit<PrintRecord, 'differing' | 'silentArchives'> & { readonly differing?: string[], readonly silentArchives?: string[] }
 
 export class Journal {
   readonly #folder: string
@@ -155,7 +155,7 @@ async function readAll (folder: string, log: Log): Promise<PrintRecord[]> {
     try {
       const record = JSON.parse(await readFile(path, 'utf8')) as WrittenRecord
       if (record.id !== id || !Array.isArray(record.accessionNumbers)) throw new Error('it is no print')
-      records.push({ ...record, differing: record.differing ?? [], sentImages: Math.max(record.sentImages, await countOf(join(folder, `${id}.sent`))) })
+      records.push({ ...record, differing: record.differing ?? [], silentArchives: record.silentArchives ?? [], sentImages: Math.max(record.sentImages, await countOf(join(folder, `${id}.sent`))) })
     } catch (error) {
       // a disk that lost it: nothing is sent because of it, and it is not thrown away
       log.error({ err: error, file: path }, 'a print in the journal cannot be read; look at the robot for what it may have got')

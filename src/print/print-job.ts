@@ -31,6 +31,8 @@ export interface PrintRecord {
   patientName: string
   /** Fields in which the HIS and the PACS differ; no name and no number. */
   differing: string[]
+  /** Optional archives that could have images of the studies, and did not answer. */
+  silentArchives: string[]
   /** Study Instance UIDs, sorted; empty until the PACS has told. */
   studyInstanceUids: string[]
   /** Images to send, once they are here. */

@@ -7,7 +7,7 @@ import { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import pLimit from 'p-limit'
 import { abortable } from '../abort.ts'
-import type { Manifest } from '../dicom/study.ts'
+import { silentArchivesOf, type Manifest } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
 import type { Activities } from '../work/activities.ts'
@@ -236,7 +236,7 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
     const now = new Date().toISOString()
     const job = this.#newJob({
       id: randomUUID(), createdAt: now, accessionNumbers: [...accessionNumbers], caller, requestId, idempotencyKey, again, detached,
-      state: 'queued', times: { queued: now }, destination: this.#options.robot.address, patientName: '', differing: [], studyInstanceUids: [],
+      state: 'queued', times: { queued: now }, destination: this.#options.robot.address, patientName: '', differing: [], silentArchives: [], studyInstanceUids: [],
       images: undefined, sentImages: 0, fault: undefined, cancelledBy: undefined, acknowledged: undefined
     })
     this.#jobs.set(job.id, job)
@@ -312,6 +312,7 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
     try {
       record.patientName = patient.name ?? nameIn(studies.manifest)
       record.differing = [...patient.differing]
+      record.silentArchives = silentArchivesOf(studies.manifest.studies)
       record.studyInstanceUids = studies.manifest.studies.map(({ studyInstanceUid }) => studyInstanceUid).sort()
       record.images = studies.files.length
       job.changed()

@@ -5,7 +5,7 @@
 import pLimit from 'p-limit'
 import type { Archives, Asking, StudySearch } from '../archive/archive.ts'
 import { checkAccessionNumber } from '../dicom/accession-number.ts'
-import { isNamed, wordsOf } from '../dicom/name-beginnings.ts'
+import { isNamed, patternsOf } from '../dicom/name-in-part.ts'
 import { samePerson } from '../dicom/person.ts'
 import type { Patient, Study } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
@@ -55,19 +55,11 @@ export async function findForDesk (archives: Pick<Archives, 'search'>, search: S
   return { studies: studies.slice(0, MOST_STUDIES), cut: answers.some(({ cut }) => cut) || studies.length > MOST_STUDIES }
 }
 
-/** Archives compare names with regard to case, or without (PS3.4 C.2.2.2.1 leaves it open), and want them in one order. Other values are enough without it. */
-function searchesOf ({ patientName, ...others }: StudySearch): StudySearch[] {
-  if (patientName === undefined || patientName === '') return [others]
-  if ([others.accessionNumber, others.patientId].some(value => value !== undefined && value !== '')) return [others]
-  return spellingsOf(patientName).map(spelling => ({ ...others, patientName: spelling }))
-}
-
-/** `siti rahayu`: as it stands, in capitals, and with capital initials, each also with the last word first. */
-export function spellingsOf (name: string): string[] {
-  const words = wordsOf(name)
-  const orders = words.length < 2 ? [words] : [words, [...words.slice(-1), ...words.slice(0, -1)]]
-  const capital = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1).toLowerCase()
-  return [...new Set(orders.flatMap(order => [order, order.map(word => word.toUpperCase()), order.map(capital)].map(spelled => spelled.join('^'))))]
+/** Other values are enough: then the name is only compared. */
+function searchesOf (search: StudySearch): StudySearch[] {
+  const { patientName = '', accessionNumber, patientId } = search
+  if (patientName === '' || [accessionNumber, patientId].some(value => value !== undefined && value !== '')) return [search]
+  return patternsOf(patientName).map(namePattern => ({ ...search, namePattern }))
 }
 
 function described (found: readonly Found[]): DeskStudy[] {

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import type { Caller } from './caller.ts'
-import type { Manifest } from '../dicom/study.ts'
+import { archivesOf, silentArchivesOf, type Manifest } from '../dicom/study.ts'
 import { personName } from '../dicom/person-name.ts'
 import { MkisoError, type ErrorCode } from '../errors.ts'
 import type { Progress, Stuck } from '../studies/held-study.ts'
@@ -28,6 +28,8 @@ export interface StudySummary {
   date: string
   description: string
   modalities: string[]
+  /** Names of those that have it; empty where there is only one. */
+  archives: string[]
 }
 
 export interface NewActivity {
@@ -62,6 +64,8 @@ export class Activity implements Watch {
   /** For people with the key only: never for log or metrics. Empty until the PACS has told. */
   patientName = ''
   studies: readonly StudySummary[] = []
+  /** Optional archives that could have images of them, and did not answer. */
+  silentArchives: readonly string[] = []
   /** What the PACS has told, for the audit. */
   manifest: Manifest | undefined
   images: { received: number, expected: number | undefined } = { received: 0, expected: undefined }
@@ -195,11 +199,13 @@ export class Activity implements Watch {
 }
 
 /** Whose studies these are. */
-export function summaryOf ({ studies }: Manifest): Pick<Activity, 'patientName' | 'studies'> {
+export function summaryOf ({ studies }: Manifest): Pick<Activity, 'patientName' | 'studies' | 'silentArchives'> {
   return {
     patientName: personName(studies[0]?.patient.patientName ?? ''),
-    studies: studies.map(({ accessionNumber, studyDate, studyDescription, series }) => ({
-      accessionNumber, date: studyDate, description: studyDescription, modalities: [...new Set(series.map(({ modality }) => modality).filter(modality => modality !== ''))]
-    }))
+    studies: studies.map(study => ({
+      accessionNumber: study.accessionNumber, date: study.studyDate, description: study.studyDescription,
+      modalities: [...new Set(study.series.map(({ modality }) => modality).filter(modality => modality !== ''))], archives: archivesOf(study)
+    })),
+    silentArchives: silentArchivesOf(studies)
   }
 }

@@ -1,5 +1,6 @@
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { mentions, readHistory } from '../../src/audit/history.ts'
 import { temporaryFolder } from '../world.ts'
@@ -39,8 +40,39 @@ t.test('the audit file from its end: begin and end are one, queries are nobody\'
 
 t.test('of a file that holds years the end is read, and it says so', async t => {
   const file = join(temporaryFolder(t), 'audit.log')
-  writeFileSync(file, Array.from({ length: 30_000 }, (_, index) => line({ activity_id: String(index), phase: 'end', outcome: 'success' })).join('\n'))
+  writeFileSync(file, Array.from({ length: 30_000 }, (_, index) => line({ activity_id: String(index), phase: 'end', outcome: 'success', padding: 'x'.repeat(600) })).join('\n'))
   const { entries, cut } = await readHistory(file, all, 5)
   t.equal(cut, true)
+  t.match(await readHistory(file, ({ activityId }) => activityId === '3', 5), { entries: [], cut: true }, 'what stands before is not said to be none')
   t.strictSame(entries.map(({ activityId }) => activityId), ['29999', '29998', '29997', '29996', '29995'])
+})
+
+t.test('what logrotate has put away is read on with, whatever it calls it, and packed or not', async t => {
+  for (const names of [['audit.jsonl.1', 'audit.jsonl.2.gz', 'audit.jsonl.10.gz'], ['audit.jsonl-20240601', 'audit.jsonl-20240501.gz', 'audit.jsonl-20240401.gz'], ['audit-20240601.jsonl', 'audit-20240501.jsonl.gz', 'audit-20240401.jsonl.gz']]) {
+    const file = join(temporaryFolder(t), 'audit.jsonl')
+    const write = (name: string, ageDays: number, lines: readonly string[]): void => {
+      const path = join(dirname(file), name)
+      const text = `${lines.join('\n')}\n`
+      writeFileSync(path, name.endsWith('.gz') ? gzipSync(text) : text)
+      const at = new Date(Date.now() - ageDays * 86_400_000)
+      utimesSync(path, at, at)
+    }
+    write(names[2] ?? '', 90, [line({ activity_id: '1', phase: 'end', outcome: 'success' })])
+    write(names[1] ?? '', 60, [line({ activity_id: '2', phase: 'end', outcome: 'success' }), line({ activity_id: '3', phase: 'end', outcome: 'failed' })])
+    write(names[0] ?? '', 30, [line({ activity_id: '4', phase: 'begin', ...PATIENT, user: 'siti' })])
+    // of others
+    write('other.jsonl.1', 30, [line({ activity_id: '9', phase: 'end', outcome: 'success' })])
+    write('audit.jsonl.bak', 30, [line({ activity_id: '9', phase: 'end', outcome: 'success' })])
+    writeFileSync(file, line({ activity_id: '4', phase: 'end', outcome: 'success' }))
+    const { entries, cut } = await readHistory(file, all, 10)
+    t.strictSame(entries.map(({ activityId, outcome }) => [activityId, outcome]), [['4', 'success'], ['3', 'failed'], ['2', 'success'], ['1', 'success']], names.join())
+    t.equal(cut, false)
+    t.match(entries[0], { patients: [{ id: 'P.1' }] }, 'it began in the file before')
+    t.match(await readHistory(file, all, 2), { entries: { length: 2 }, cut: true })
+    // just put away: the service has written nothing since
+    rmSync(file)
+    t.strictSame((await readHistory(file, all, 10)).entries.map(({ activityId }) => activityId), ['4', '3', '2', '1'])
+    renameSync(join(dirname(file), names[1] ?? ''), join(dirname(file), `${basename(names[1] ?? '', '.gz')}.xz`))
+    t.match(await readHistory(file, all, 10), { entries: { length: 1 }, cut: true }, 'what cannot be unpacked is said to be there')
+  }
 })

@@ -17,7 +17,7 @@ t.test('OpenAPI', async t => {
   const document = (await mkiso.get('/docs/json')).json()
   const api = await SwaggerParser.validate(structuredClone(document) as unknown as OpenAPIV3.Document) as OpenAPIV3.Document
   t.strictSame(Object.keys(api.paths).sort(), ['/api/health', '/api/health/live', '/api/iso/download', '/api/iso/download-multiple', '/api/iso/history', '/api/iso/link', '/api/iso/print', '/api/iso/print/jobs',
-    '/api/iso/print/jobs/{id}', '/api/iso/print/jobs/{id}/acknowledge', '/api/iso/print/jobs/{id}/events', '/api/iso/progress', '/api/iso/queue', '/api/iso/queue/events',
+    '/api/iso/print/jobs/{id}', '/api/iso/print/jobs/{id}/acknowledge', '/api/iso/print/jobs/{id}/events', '/api/iso/progress', '/api/iso/queue', '/api/iso/queue/events', '/api/iso/queue/{id}',
     '/api/iso/search', '/api/iso/studies', '/desk', '/download', '/look', '/metrics', '/print', '/status', '/status/activities/{id}', '/status/events', '/status/snippets',
     '/status/state', '/status/test'])
   const statuses = (path: string, method: 'get' | 'post' = 'get'): string[] => Object.keys(api.paths[path]?.[method]?.responses ?? {})
@@ -32,6 +32,8 @@ t.test('OpenAPI', async t => {
   t.strictSame(statuses('/api/iso/studies'), retrieval)
   const ajv = new Ajv({ strict: false, formats: { uuid: true } })
   const operationIds = new Set<string>()
+  t.ok((api.servers ?? []).length > 0, 'where it is')
+  const tags = new Set((api.tags ?? []).map(({ name }) => name))
   for (const [path, item] of Object.entries(api.paths)) {
     for (const method of ['get', 'head', 'post', 'delete'] as const) {
       const operation = item?.[method]
@@ -40,6 +42,8 @@ t.test('OpenAPI', async t => {
       t.match(operationId, /^[a-z]+[A-Za-z]*$/, `a name: ${method} ${path}`)
       t.notOk(operationIds.has(operationId), `of its own: ${operationId}`)
       operationIds.add(operationId)
+      t.ok((operation.tags ?? []).length > 0 && (operation.tags ?? []).every(tag => tags.has(tag)), `a tag that is described: ${method} ${path}`)
+      if (method === 'get') t.ok(item?.head, `HEAD: ${path}`)
       for (const [status, response] of Object.entries(operation.responses)) {
         for (const [type, media] of Object.entries('content' in response ? response.content ?? {} : {})) {
           if (method === 'head') t.fail(`a body for HEAD: ${path}`)

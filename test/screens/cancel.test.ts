@@ -1,17 +1,18 @@
-/** A download that is cancelled in the middle stays so: Chromium, through nginx, with a disc that is kept for those whose connection broke. */
-import { readFileSync } from 'node:fs'
+/** A download that is cancelled in the middle stays so: Chromium and Firefox, through nginx, with a disc that is kept for those whose connection broke. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Download, Page } from 'playwright-core'
 import t from 'tap'
 import { startBrowser } from '../../demo/browser.ts'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { freePort } from '../../demo/ports.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { startNginx } from '../nginx/nginx.ts'
-import { readDisc, service, world } from '../world.ts'
+import { readDisc, service, temporaryFolder, world } from '../world.ts'
 import { startNarrowWay } from './gate.ts'
+import { visitor } from './visitor.ts'
 
 const KEY = 'the-key-of-the-site'
-const WAIT_MS = 20_000
 
 t.test('cancelled in the middle of the download', async t => {
   const studies = demoStudies().filter(({ accessionNumber }) => accessionNumber === 'CT.2024.200')
@@ -27,11 +28,10 @@ t.test('cancelled in the middle of the download', async t => {
     const way = await startNarrowWay(t, port, Number(new URL(mkiso.url).port), 3_000_000)
     const nginx = await startNginx(t, { upstreams: [`127.0.0.1:${port}`], key: KEY })
     const page = await (await browser.newContext({ acceptDownloads: true, locale: 'en-GB' })).newPage()
-    page.setDefaultTimeout(WAIT_MS)
     const [download] = await Promise.all([page.waitForEvent('download'), page.goto(nginx.url + path).catch(() => {})])
     return { page, download, way, accessLog: nginx.accessLog }
   }
-  const streaming = async (): Promise<boolean> => await until(() => mkiso.app.activities.running.some(({ phase, sentBytes }) => phase === 'streaming' && sentBytes > 1_000_000), WAIT_MS)
+  const streaming = async (): Promise<boolean> => await eventually(() => mkiso.app.activities.running.some(({ phase, sentBytes }) => phase === 'streaming' && sentBytes > 1_000_000))
   const codes = (from: number): unknown[] => mkiso.log.slice(from).filter(({ msg, route }) => msg === 'request ended' && route === '/api/iso/download').map(({ status, code }) => code ?? status)
 
   t.test('by its page', async t => {
@@ -42,13 +42,40 @@ t.test('cancelled in the middle of the download', async t => {
     await page.getByRole('heading', { name: 'Cancelled' }).waitFor()
     way.open()
     t.ok(await download.failure(), 'the browser has no disc')
-    t.ok(await until(() => codes(before).length > 0, WAIT_MS), 'it has tried to go on')
+    t.ok(await eventually(() => codes(before).length > 0), 'it has tried to go on')
     t.strictSame([...new Set(codes(before))], ['DOWNLOAD_CANCELLED'])
     t.equal(mkiso.app.activities.running.length, 0)
 
     const saving = page.waitForEvent('download')
     await page.getByRole('link', { name: 'Start again' }).click()
     t.strictSame([...(await readDisc(t, readFileSync(await (await saving).path()), here.programs)).instances.keys()].sort(), uids, 'a new click has the disc')
+  })
+
+  t.test('by its page, in Firefox', async t => {
+    const before = mkiso.log.length
+    const port = await freePort()
+    const way = await startNarrowWay(t, port, Number(new URL(mkiso.url).port), 3_000_000)
+    const nginx = await startNginx(t, { upstreams: [`127.0.0.1:${port}`], key: KEY })
+    const downloads = temporaryFolder(t, 'downloads')
+    const { open, heading, isNews, evaluate, click } = await visitor(t, 'firefox', here.programs, { downloads })
+    await open(`${nginx.url}/download?accession_number=CT.2024.200&lang=en`)
+    t.ok(await streaming())
+    t.notOk(await evaluate('document.getElementById("download").checkVisibility()'), 'no second "Download" beside it')
+    await click('#cancel')
+    await heading(t, 'Cancelled')
+    await isNews(t, 'Cancelled')
+    t.notOk(await evaluate('document.getElementById("download").checkVisibility()'), 'no live "Download" after it')
+    way.open()
+    t.ok(await eventually(() => mkiso.app.activities.running.length === 0))
+    t.ok(await eventually(() => codes(before).length > 0), 'it has ended at the service')
+    const isSaved = (): boolean => {
+      const file = join(downloads, 'CT.2024.200.iso')
+      return existsSync(file) && statSync(file).size > 0 && !readdirSync(downloads).some(name => name.endsWith('.part'))
+    }
+    t.notOk(isSaved(), `the browser has no disc: ${readdirSync(downloads).join()}`)
+    await click('#anew')
+    t.ok(await eventually(isSaved), 'a new click has the disc')
+    t.strictSame([...(await readDisc(t, readFileSync(join(downloads, 'CT.2024.200.iso')), here.programs)).instances.keys()].sort(), uids)
   })
 
   t.test('by the operator, without a page', async t => {
@@ -59,7 +86,7 @@ t.test('cancelled in the middle of the download', async t => {
     t.ok(mkiso.app.activities.running[0]?.cancel('operator'))
     way.open()
     t.ok(await download.failure(), 'the browser has no disc')
-    t.ok(await until(() => codes(before).length > 0, WAIT_MS), 'it has tried to go on')
+    t.ok(await eventually(() => codes(before).length > 0), 'it has tried to go on')
     t.strictSame([...new Set(codes(before))], ['DOWNLOAD_CANCELLED'])
     const [again] = await Promise.all([page.waitForEvent('download'), page.goto(new URL(path, download.url()).href).catch(() => {})])
     t.strictSame([...(await readDisc(t, readFileSync(await again.path()), here.programs)).instances.keys()].sort(), uids, 'a new click has the disc')

@@ -2,11 +2,12 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from '@sinclair/typebox'
 import { toMkisoError } from '../../../plugins/errors.ts'
+import { ARCHIVE_SILENT } from '../../../plugins/send-disc.ts'
 import { PATIENT_WARNING } from '../../../plugins/patient-client.ts'
 import { wantsPage } from '../../../plugins/screens.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { isEndOnPurpose, MkisoError } from '../../../src/errors.ts'
-import { ACTIVITY_EXAMPLE, activityState } from '../../../src/http/activity-state.ts'
+import { ACTIVITY_EXAMPLE, activityState, SilentArchives, silentState } from '../../../src/http/activity-state.ts'
 import { withQuery } from '../../../src/http/links.ts'
 import { PRINT_EXAMPLE, PrintState, printState } from '../../../src/http/print-state.ts'
 import { AccessionNumberList, errorBody, errorResponses, eventStream, page, RETRIEVAL_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
@@ -21,12 +22,13 @@ const Printed = Type.Object({
   accessions_sent: Type.Array(Type.String()),
   patient_name: Type.String(),
   destination: Type.String({ description: 'The CD publisher, host:port.' }),
-  files_sent: Type.Integer({ description: 'Images that the CD publisher confirmed.' })
+  files_sent: Type.Integer({ description: 'Images that the CD publisher confirmed.' }),
+  archives_silent: SilentArchives
 }, { title: 'Printed', examples: [{ status: 'success', accessions_sent: ['MR.2024.001'], patient_name: 'JOHN DOE', destination: '172.16.0.120:104', files_sent: 240 }] })
 
 const ANSWER = {
   description: 'The CD publisher has confirmed every image.',
-  headers: { 'x-mkiso-patient-warning': PATIENT_WARNING },
+  headers: { 'x-mkiso-patient-warning': PATIENT_WARNING, 'x-mkiso-archive-silent': ARCHIVE_SILENT },
   content: {
     'application/json': { schema: Printed },
     // for a browser that was led here by the old link, or has no script
@@ -90,12 +92,12 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     if (request.headers.accept === 'text/event-stream') return sendProgress(activity, printed, request, reply)
     if (!wantsPage(request)) {
       const record = await printed
-      return reply.warnOfPatient(record).send(success(accessionNumbers, record))
+      return withWarnings(reply, record).send(success(accessionNumbers, record))
     }
     try {
       const record = await printed
-      const { patientName, destination, sentImages } = record
-      return reply.warnOfPatient(record).sendScreen('printed', { accessionNumbers, patientName, destination, filesSent: sentImages })
+      const { patientName, destination, sentImages, silentArchives } = record
+      return withWarnings(reply, record).sendScreen('printed', { accessionNumbers, patientName, destination, filesSent: sentImages, silentArchives })
     } catch (error) {
       if (!(error instanceof MkisoError) || error.code !== 'PRINTED_ALREADY') throw error
       request.failure = error
@@ -160,8 +162,14 @@ function withJob (error: unknown): unknown {
   return new MkisoError(error.code, error.detail, { job: printState(error.job) })
 }
 
-function success (accessionNumbers: readonly string[], { patientName, destination, sentImages }: PrintRecord) {
-  return { status: 'success' as const, accessions_sent: [...accessionNumbers], patient_name: patientName, destination, files_sent: sentImages }
+/** As of a download. */
+function withWarnings (reply: FastifyReply, record: PrintRecord): FastifyReply {
+  if (record.silentArchives.length > 0) reply.header('x-mkiso-archive-silent', record.silentArchives.join(', '))
+  return reply.warnOfPatient(record)
+}
+
+function success (accessionNumbers: readonly string[], { patientName, destination, sentImages, silentArchives }: PrintRecord) {
+  return { status: 'success' as const, accessions_sent: [...accessionNumbers], patient_name: patientName, destination, files_sent: sentImages, ...silentState(silentArchives) }
 }
 
 /** Events until the print has ended, with its answer in the last one. */

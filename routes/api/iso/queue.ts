@@ -1,9 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
+import { Type } from '@sinclair/typebox'
 import { studiesOf, studiesOfPrint } from '../../../src/audit/event.ts'
+import { MkisoError } from '../../../src/errors.ts'
 import { QUEUE_EXAMPLE, QueueState, queueState } from '../../../src/http/desk-state.ts'
 import { errorResponses, eventStream } from '../../../src/http/schemas.ts'
-import { isUnderWay, isUnresolved } from '../../../src/print/print-job.ts'
+import { isUnderWay, isUnresolved, nameOfCaller } from '../../../src/print/print-job.ts'
 
 const REFUSALS = ['UNAUTHORIZED', 'TOO_MANY_REQUESTS', 'AUDIT_FAILED'] as const
 
@@ -59,6 +61,23 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         }
       }
     })
+  })
+
+  app.delete('/queue/:id', {
+    onRequest: [...app.authoriseDesk, app.guardOrigin],
+    schema: {
+      ...common,
+      summary: 'Cancels a download',
+      description: 'Its client is told. A print is cancelled at /api/iso/print/jobs.',
+      params: Type.Object({ id: Type.String({ format: 'uuid', description: 'Of the download, as the queue tells it.' }) }),
+      response: { ...errorResponses('UNAUTHORIZED', 'TOO_MANY_REQUESTS', 'NOT_FOUND', 'FORBIDDEN_ORIGIN'), 204: Type.Null({ description: 'It is cancelled.' }) }
+    }
+  }, async (request, reply) => {
+    const activity = downloads().find(({ id }) => id === request.params.id)
+    if (activity?.cancel('operator') !== true) throw new MkisoError('NOT_FOUND', 'no download with this id is under way')
+    const { requestId, caller } = activity
+    request.log.info({ activity: activity.id, cancelled_request: requestId, asked_by: nameOfCaller(caller), by: nameOfCaller(request.caller) }, 'cancelled at the desk')
+    return reply.status(204).send(null)
   })
 }
 

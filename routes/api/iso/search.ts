@@ -22,7 +22,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       querystring: Type.Object({
         accession_number: value('The whole accession number.', 'MR.2024.001'),
         patient_id: value('The whole Patient ID.', 'P0001'),
-        patient_name: value('The beginnings of the words of the name, family name first or last, in any case; two letters or more.', 'doe j'),
+        patient_name: value('Parts of the words of the name, in any order and case, with or without accents: of three letters or more from anywhere in a word, of two its beginning.', 'doe j'),
         from: day('First day of the study, YYYYMMDD.'),
         to: day('Last day of the study, YYYYMMDD.')
       }),

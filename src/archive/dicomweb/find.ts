@@ -4,7 +4,7 @@ import { isUid, type Instance, type Series, type Study } from '../../dicom/study
 import { MkisoError } from '../../errors.ts'
 import { agrees, count, foundStudy, instanceList, mergedSeries, number, studiesOf, studyKey, withInstances, type FoundStudy, type InstanceList, type SeriesList } from '../answered.ts'
 import type { Asking, FoundStudies } from '../archive.ts'
-import { checkSearch, dateRange, isFound, namePattern, type StudySearch } from '../study-search.ts'
+import { checkSearch, dateRange, enoughFor, isFound, type StudySearch } from '../study-search.ts'
 import type { JsonAnswer } from './json-answer.ts'
 import type { Refused } from './refusal.ts'
 import { askServer, search, type List, type Search, type SearchContext } from './search.ts'
@@ -154,17 +154,25 @@ async function studiesByNumber (questions: Questions, accessionNumber: string): 
 }
 
 async function studiesBySearch (questions: Questions, search: StudySearch): Promise<FoundStudies> {
-  const { patientId, accessionNumber } = search
-  const keys = { PatientID: patientId, PatientName: namePattern(search), AccessionNumber: accessionNumber, StudyDate: dateRange(search) }
+  const { patientId, accessionNumber, namePattern } = search
+  const keys = { PatientID: patientId, PatientName: namePattern, AccessionNumber: accessionNumber, StudyDate: dateRange(search) }
   const query = Object.entries(keys).flatMap(([name, value]) => value === undefined || value === '' ? [] : [`${name}=${encodeURIComponent(value)}`])
   const found = (answer: JsonAnswer): FoundStudy => studyOf(answer, answer.text(ACCESSION_NUMBER))
   const keyOf = (answer: JsonAnswer): string | undefined => isUid(answer.text(STUDY_INSTANCE_UID)) ? studyKey(found(answer)) : undefined
-  const result = await questions.ask('studies', { path: '/studies', query, keyOf, uidTag: STUDY_INSTANCE_UID, wanted: answer => isFound(search, found(answer)) })
+  const isMeant = (answer: JsonAnswer): boolean => isFound(search, found(answer))
+  // that a pattern finds more than is meant is no fault of the archive
+  const wanted = namePattern === undefined ? isMeant : () => true
+  const result = await questions.ask('studies', { path: '/studies', query, keyOf, uidTag: STUDY_INSTANCE_UID, wanted, atMost: enoughFor(search) })
   if (result.kind === 'refused') {
     if (result.status === 404 && await questions.knowsStudies()) return { studies: [], cut: false }
     throw result.fault
   }
-  return { studies: result.answers.map(found), cut: result.end !== 'whole' && !(result.end === 'repeats' && result.unwanted === 0) }
+  const asciiOnly = namePattern?.replace(/[^\p{ASCII}]+/gu, '*')
+  if (result.answers.length === 0 && asciiOnly !== namePattern) {
+    // Orthanc with the plugin 1.7 does not decode what a URL must encode, and finds nothing (measured): it is asked for the rest, and the answers are compared
+    return await studiesBySearch(questions, { ...search, namePattern: asciiOnly })
+  }
+  return { studies: result.answers.filter(isMeant).map(found), cut: result.end !== 'whole' && !(result.end === 'repeats' && result.unwanted === 0) }
 }
 
 const WHY = { told: 'cut off', unsteady: 'contradicts itself in', repeats: 'ignores what is asked for, and the offset, in' } as const

@@ -41,6 +41,8 @@ export interface Search {
   keyOf: (answer: JsonAnswer) => string | undefined
   /** So many there are, by another witness: a list of so many needs no further question. */
   expected?: number | undefined
+  /** So many are enough: no further page is asked for. */
+  atMost?: number | undefined
   /** As {@link inTurn}. */
   queueTimeoutMs: number | undefined
 }
@@ -105,6 +107,7 @@ class Pages {
     while (this.#count > 0) {
       // everybody agrees: the usual case costs one question
       if (!isMoreTold && !isDoubtful && this.#count === this.#question.expected) break
+      if (this.#count >= (this.#question.atMost ?? Infinity)) return this.#list('told')
       // one that gives one answer at a time would give the known one for ever
       const back = this.#largest > 1 ? 1 : 0
       const page = await this.#page(this.#count - back)

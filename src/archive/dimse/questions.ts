@@ -1,6 +1,6 @@
 /** The questions of one request to a PACS: a few at a time, each in its turn; what was wrong with the answers is said once. */
 import pLimit from 'p-limit'
-import { findscu, type Answer, type Answers, type FindResult, type QueryLevel } from '../../dcmtk/findscu.ts'
+import { findscu, type Answer, type Answers, type FindResult, type Query, type QueryLevel } from '../../dcmtk/findscu.ts'
 import type { ToolContext } from '../../dcmtk/peer.ts'
 import { isUid } from '../../dicom/study.ts'
 import { MkisoError } from '../../errors.ts'
@@ -52,6 +52,9 @@ const KEYS: Record<QueryLevel, LevelKeys> = {
 /** What an administrator has to look at where an archive answers with what it was not asked for. */
 const MATCHED: Record<QueryLevel, string> = { STUDY: 'Accession Number (0008,0050)', SERIES: 'Study Instance UID (0020,000D)', IMAGE: 'Series Instance UID (0020,000E)' }
 
+/** As {@link Query}'s. */
+export type AnswerBounds = Pick<Query, 'mostWanted' | 'atMost'>
+
 export class Questions {
   readonly #context: FindContext
   readonly #asking: Asking
@@ -72,17 +75,17 @@ export class Questions {
   /**
    * @param matching tags and the values that must match
    * @param wanted false for an answer that was not asked for
-   * @param mostWanted as {@link Query}'s
+   * @param bounds of the answers, as {@link Query}'s
    * @throws MkisoError PACS_UNREACHABLE, PACS_TIMEOUT, TOO_MANY_CONCURRENT; PACS_REFUSED for more answers than anybody reads
    * @throws the signal's reason
    */
-  async ask (level: QueryLevel, matching: Record<string, string>, wanted: (answer: Answer) => boolean, mostWanted?: number): Promise<Answers | Refused> {
+  async ask (level: QueryLevel, matching: Record<string, string>, wanted: (answer: Answer) => boolean, bounds: AnswerBounds = {}): Promise<Answers | Refused> {
     const { unique, required, optional } = KEYS[level]
     const keys = (tags: readonly string[]): Record<string, string> =>
       ({ ...Object.fromEntries([unique, ...tags].map(tag => [tag, ''])), ...matching })
-    const full = this.#requiredOnly.has(level) ? undefined : await this.#once(level, keys([...required, ...optional]), wanted, mostWanted)
+    const full = this.#requiredOnly.has(level) ? undefined : await this.#once(level, keys([...required, ...optional]), wanted, bounds)
     if (full !== undefined && full.kind !== 'refused') return full
-    const plain = await this.#once(level, keys(required), wanted, mostWanted)
+    const plain = await this.#once(level, keys(required), wanted, bounds)
     if (plain.kind === 'answers') this.#requiredOnly.add(level)
     return plain
   }
@@ -114,10 +117,10 @@ export class Questions {
     }
   }
 
-  async #once (level: QueryLevel, keys: Record<string, string>, wanted: (answer: Answer) => boolean, mostWanted: number | undefined): Promise<Answers | Refused> {
+  async #once (level: QueryLevel, keys: Record<string, string>, wanted: (answer: Answer) => boolean, bounds: AnswerBounds): Promise<Answers | Refused> {
     const { pacs, callingAeTitle, tempDir, limit } = this.#context
     const { signal, log } = this.#asking
-    const query = { level, keys, callingAeTitle, timeoutMs: pacs.findTimeoutMs, tempDir, signal, wanted, mostWanted }
+    const query = { level, keys, callingAeTitle, timeoutMs: pacs.findTimeoutMs, tempDir, signal, wanted, ...bounds }
     const result = await this.#atOnce(async () => await inTurn('query', async () => await findscu(this.#context, pacs, query), {
       limit, pacs, signal, log, queueTimeoutMs: this.#queueTimeoutMs
     }))

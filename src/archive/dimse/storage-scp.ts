@@ -7,7 +7,6 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
 import { plainAddress } from '../../addresses.ts'
 import type { ReceiverTls } from '../../dcmtk/peer.ts'
-import type { DicomObject } from '../../dicom/part10.ts'
 import type { Log } from '../../process.ts'
 import type { Provenance, Sender } from '../archive.ts'
 import type { AllowedPeers } from './allowed-peers.ts'
@@ -42,8 +41,6 @@ export interface StorageScpOptions {
   /** AE titles of the archives that may be asked to send here, and ours as we ask for moves: they tell whose images come. */
   archiveAeTitles: readonly string[]
   isOurAeTitle: (aeTitle: string) => boolean
-  /** @throws when the file is cut off, or is not a DICOM object */
-  read: (path: string) => Promise<DicomObject>
   log: Log
   mostAssociations?: number | undefined
   /** Longest wait for an A-ASSOCIATE-RQ, and for a TLS handshake. */
@@ -275,13 +272,13 @@ export class StorageScp {
   }
 
   #objectsFor (request: AssociateRequest, address: string, flow: Flow, abort: (reason: string) => void): IncomingObjects {
-    const { folder, read, wanted, maxUnwantedBytes, onDropped, log } = this.#options
+    const { folder, wanted, maxUnwantedBytes, onDropped, log } = this.#options
     const from = `${address} as ${request.callingAeTitle}`
     return new IncomingObjects({
       wanted,
       folder,
-      read,
       maxUnwantedBytes,
+      isForUs: ({ moveOriginatorAeTitle }) => this.#options.isOurAeTitle(moveOriginatorAeTitle),
       provenanceOf: (command, studyInstanceUid) => this.#provenanceOf(request, command, studyInstanceUid),
       senderOf: studyInstanceUid => this.#senderOf(request, studyInstanceUid),
       callingAeTitle: request.callingAeTitle,

@@ -8,7 +8,7 @@ import { withQuery } from '../links.ts'
 const eta = new Eta({ views: import.meta.dirname, autoEscape: true, cache: true })
 
 const PHASE_WORDS = ['phase_finding', 'phase_queued', 'phase_receiving', 'phase_making', 'phase_ready', 'phase_streaming', 'phase_sending', 'phase_done']
-const PROGRESS_WORDS = [...PHASE_WORDS, 'connecting', 'connection_lost', 'images_of', 'images_count', 'count_of', 'sent_of', 'megabytes', 'megabytes_of', 'megabytes_per_second', 'seconds_left',
+const PROGRESS_WORDS = [...PHASE_WORDS, 'archive_silent', 'connecting', 'connection_lost', 'images_of', 'images_count', 'count_of', 'sent_of', 'megabytes', 'megabytes_of', 'megabytes_per_second', 'seconds_left',
   'minutes_left', 'place', 'stuck', 'stuck_here', 'busy_goes_on', 'cancelled', 'disc_of', 'no_date', 'no_name', 'study', 'screen_error', 'request_id']
 
 /** Keys of the language file that the script of a page needs. */
@@ -21,7 +21,7 @@ const SCRIPT_WORDS = {
   desk: [...PROGRESS_WORDS, 'print_question', 'print_again_question', 'print_now', 'print_again', 'print_before', 'print_before_unknown', 'phase_turn', 'phase_robot', 'kind_download', 'kind_print', 'kind_look', 'cancel',
     'no_results', 'choose_images', 'desk_take', 'desk_blocked_no_accession_number', 'desk_blocked_several_patients', 'desk_too_many', 'desk_one_person', 'desk_searching', 'desk_none', 'desk_found', 'desk_cut',
     'desk_again_in', 'desk_asked', 'desk_for', 'desk_again', 'desk_outcome_success', 'desk_outcome_failed', 'desk_outcome_aborted', 'desk_outcome_offered', 'desk_outcome_unknown', 'desk_outcome_begun', 'desk_memory', 'desk_history_cut'],
-  status: [...PROGRESS_WORDS, 'key_wrong', 'nothing_runs', 'no_results', 'kind_download', 'kind_print', 'started', 'took', 'cancel', 'outcome_success', 'outcome_failed', 'outcome_set', 'search_none', 'test_running', 'test_done', 'test_now', 'finding_ok', 'finding_warning', 'finding_unknown', 'finding_down', 'snippet_nginx', 'snippet_nginx_key', 'snippet_link_php',
+  status: [...PROGRESS_WORDS, 'from_archives', 'key_wrong', 'nothing_runs', 'no_results', 'kind_download', 'kind_print', 'started', 'took', 'cancel', 'outcome_success', 'outcome_failed', 'outcome_set', 'search_none', 'test_running', 'test_done', 'test_now', 'finding_ok', 'finding_warning', 'finding_unknown', 'finding_down', 'snippet_nginx', 'snippet_nginx_key', 'snippet_link_php',
     'snippet_link_shell', 'snippet_pacs', 'outcome_cancelled_client',
     'outcome_cancelled_operator', 'names_hidden', 'moves_waiting', 'disk_free_of', 'status_ok', 'status_warning', 'status_down', 'check_pacs', 'check_receiver', 'check_tools', 'check_disk',
     'check_patient_api', 'check_cd_publisher', 'check_port_pool', 'check_viewer', 'check_prints', 'unknown_print', 'looked'],

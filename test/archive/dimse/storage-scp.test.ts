@@ -1,4 +1,5 @@
 /** Our Storage SCP, against a sender that does what no tool does. What DCMTK and Orthanc send stands in storage-scp-tools.test.ts. */
+import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -13,8 +14,8 @@ import { PDU, writeData } from '../../../src/archive/dimse/association/pdu.ts'
 import { readCommandSet, writeEcho, writeResponse } from '../../../src/archive/dimse/association/command-set.ts'
 import { VERIFICATION } from '../../../src/archive/dimse/association/transfer-syntax.ts'
 import { PortTakenError } from '../../../src/archive/dimse/storage-scp.ts'
-import { until } from '../../../src/process.ts'
 import { authority } from '../../certificates.ts'
+import { eventually } from '../../eventually.ts'
 import { programsOf, temporaryFolder } from '../../world.ts'
 import { KeepingSink, receiving } from './receiving.ts'
 import { CT, dataSetOf, EXPLICIT, Sender } from './sender.ts'
@@ -39,7 +40,7 @@ t.test('an object arrives byte by byte, with its way known', async t => {
   t.equal(await sender.store({ sopInstanceUid: '1.2.3.4.6', dataSet: dataSetOf({ studyInstanceUid: STUDY, sopInstanceUid: '1.2.3.4.6' }) }), 0)
   await sender.release()
   await sender.end()
-  t.ok(await until(() => !scp.mayStillSend(STUDY), 2_000), 'the association has ended')
+  t.ok(await eventually(() => !scp.mayStillSend(STUDY)), 'the association has ended')
   const [first, second] = sink.kept
   t.ok(first !== undefined && dataSetIn(first.bytes).equals(dataSet), 'the data set is what was sent')
   t.match(first, { provenance: 'ours', from: '127.0.0.1 as ABPACS', object: { sopInstanceUid: '1.2.3.4.5', sopClassUid: CT, transferSyntaxUid: EXPLICIT, studyInstanceUid: STUDY } })
@@ -160,14 +161,36 @@ t.test('what nobody asked for', async t => {
   await known.associate()
   t.equal(await known.store({ sopInstanceUid: '1.1', dataSet: dataSetOf({ studyInstanceUid: STUDY, sopInstanceUid: '1.1', pixels: Buffer.alloc(3_000_000) }) }), 0, 'what is asked for may be as large as it likes')
   await known.release()
-  t.ok(await until(() => left().length === 0, 2_000), 'what the sink left is removed')
+  t.ok(await eventually(() => left().length === 0), 'what the sink left is removed')
 
   const nameless = new Sender(port)
   await nameless.associate()
   t.equal(await nameless.store({ sopInstanceUid: '1.1', dataSet: Buffer.alloc(3_000_000, 0xFF) }), undefined, 'an object that cannot be looked into counts as well')
   await nameless.end()
-  t.ok(await until(() => left().length === 0, 2_000))
+  t.ok(await eventually(() => left().length === 0))
   t.strictSame(sink.cut.map(({ sopInstanceUid }) => sopInstanceUid), ['1.1'])
+})
+
+t.test('what an archive sends for a question of ours, and nobody asked for', async t => {
+  const { port, wanted, left, counts } = await receiving(t)
+  const passed: Array<string | undefined> = []
+  const sink = Object.assign(new KeepingSink(), { passed: (seriesInstanceUid: string | undefined) => { passed.push(seriesInstanceUid) } })
+  wanted.add(STUDY, sink)
+  const copied = { sopInstanceUid: '1.1', moveOriginatorAeTitle: 'CDRECORD', dataSet: dataSetOf({ studyInstanceUid: '7.7.7', sopInstanceUid: '1.1' }) }
+  const wantedOne = { sopInstanceUid: '1.1', moveOriginatorAeTitle: 'CDRECORD', dataSet: dataSetOf({ studyInstanceUid: STUDY, sopInstanceUid: '1.1' }) }
+  const archive = new Sender(port)
+  await archive.associate()
+  t.equal(await archive.store(copied), 0xB006, 'thrown away with a warning: who is refused gives the whole move up')
+  t.strictSame(passed, [], 'nobody knows whose question it was for')
+  t.equal(await archive.store(wantedOne), 0)
+  t.strictSame(passed, [`${STUDY}.1`], 'it was for this one')
+  t.equal(await archive.store(copied), 0xB006)
+  t.strictSame(passed, [`${STUDY}.1`, `${STUDY}.1`])
+  t.equal(await archive.store({ ...copied, moveOriginatorAeTitle: 'SOMEBODY' }), 0x0124, 'for a question of others it is refused')
+  t.equal(passed.length, 2)
+  await archive.release()
+  t.equal(counts.dropped, 3)
+  t.ok(await eventually(() => left().length === 0))
 })
 
 t.test('an object that is cut off', async t => {
@@ -182,7 +205,7 @@ t.test('an object that is cut off', async t => {
     await sender.associate()
     await sender.storePart({ sopInstanceUid: '1.1', dataSet: whole }, 1_000_000)
     sender.socket.destroy()
-    t.ok(await until(() => sink.cut.length === 1 && left().length === 0, 2_000))
+    t.ok(await eventually(() => sink.cut.length === 1 && left().length === 0))
     t.strictSame(sink.cut.map(({ sopInstanceUid }) => sopInstanceUid), ['1.1'])
     t.strictSame(other.cut, [])
   })
@@ -192,7 +215,7 @@ t.test('an object that is cut off', async t => {
     await sender.associate()
     await sender.storePart({ sopInstanceUid: '1.2', dataSet: whole }, 40)
     sender.socket.destroy()
-    t.ok(await until(() => sink.cut.length === 2 && other.cut.length === 1, 2_000))
+    t.ok(await eventually(() => sink.cut.length === 2 && other.cut.length === 1))
   })
 
   t.test('the sender says that it is whole, and its pixel data end before their length', async t => {
@@ -202,14 +225,14 @@ t.test('an object that is cut off', async t => {
     t.equal(sink.cut.at(-1)?.sopInstanceUid, '1.3')
     t.equal(await sender.store({ sopInstanceUid: '1.3', dataSet: whole }), 0, 'the association goes on')
     await sender.release()
-    t.ok(await until(() => left().length === 0, 2_000))
+    t.ok(await eventually(() => left().length === 0))
   })
 
   t.test('the receiver stops', async t => {
     const sender = new Sender(port)
     await sender.associate()
     await sender.storePart({ sopInstanceUid: '1.4', dataSet: whole }, 1_900_000)
-    t.ok(await until(() => left().length === 1, 2_000), 'a file is under way')
+    t.ok(await eventually(() => left().length === 1), 'a file is under way')
     const silent = connect(port, '127.0.0.1')
     silent.on('error', () => {}).resume()
     await new Promise<void>(resolve => { silent.once('connect', resolve) })
@@ -230,7 +253,7 @@ t.test('connections that say nothing, and too many that say something', async t 
   t.strictSame(await Promise.all(speaking.map(async one => await one.associate())), [PDU.ASSOCIATE_AC, PDU.ASSOCIATE_AC, PDU.ASSOCIATE_AC], 'silent ones keep nobody out')
   const fourth = new Sender(port)
   t.equal(await fourth.associate(), PDU.ASSOCIATE_AC, 'nor do those that bring nothing')
-  t.ok(await until(() => speaking[0]?.closed === true, 2_000), 'the oldest of them has to go')
+  t.ok(await eventually(() => speaking[0]?.closed === true), 'the oldest of them has to go')
   t.strictSame(speaking.map(({ closed }) => closed), [true, false, false], 'and no other')
   for (const one of [speaking[1], speaking[2], fourth]) t.equal(await one?.store({ sopInstanceUid: '1.2.3', dataSet: dataSetOf({ studyInstanceUid: '1.2', sopInstanceUid: '1.2.3' }) }), 0)
   const more = new Sender(port)
@@ -249,7 +272,7 @@ t.test('connections that never come to the end of their TLS handshake keep nobod
   if (us === undefined) throw new Error('no certificate')
   const { port, log } = await receiving(t, { associationTimeoutMs: 60_000, mostAssociations: 3, tls: { key: us.key, cert: us.cert, ca: us.ca, verify: false } })
   const silent = Array.from({ length: 50 }, () => new Sender(port))
-  t.ok(await until(() => silent.filter(({ closed }) => closed).length === 47, 5_000), 'no more of them than may be')
+  t.ok(await eventually(() => silent.filter(({ closed }) => closed).length === 47), 'no more of them than may be')
   const speaking = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
   speaking.on('error', () => {})
   await new Promise<void>((resolve, reject) => { speaking.once('secureConnect', resolve).once('close', reject) })
@@ -273,7 +296,7 @@ t.test('thousands of messages at once, without waiting for an answer, cost what 
   sender.socket.on('data', chunk => { bytes += chunk.length; answers = bytes / answerBytes })
   const before = process.cpuUsage()
   sender.socket.write(Buffer.concat(Array<Buffer>(MESSAGES).fill(pdu)))
-  t.ok(await until(() => answers >= MESSAGES, 60_000), `${answers} answers`)
+  t.ok(await eventually(() => answers >= MESSAGES), `${answers} answers`)
   const { user, system } = process.cpuUsage(before)
   t.equal(answers, MESSAGES, 'each has its answer')
   t.comment(`${MESSAGES} C-ECHOs: ${((user + system) / 1e6).toFixed(2)} s of processor`)
@@ -335,7 +358,7 @@ t.test('rubbish ends in an abort and a closed connection, and leaves nothing', a
     sender.socket.end()
     await sender.end()
   }), { numRuns: 100 })
-  t.ok(await until(() => left().length === 0, 2_000))
+  t.ok(await eventually(() => left().length === 0))
   t.strictSame(log.filter(({ level }) => level === 'error'), [])
   const echo = new Sender(port)
   t.equal(await echo.associate(), PDU.ASSOCIATE_AC, 'it still serves')
@@ -344,14 +367,15 @@ t.test('rubbish ends in an abort and a closed connection, and leaves nothing', a
 })
 
 t.test('a full disk is told as such', async t => {
-  const { port, wanted } = await receiving(t, {
-    read: async () => { throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }) }
-  })
+  const folder = temporaryFolder(t, 'disk')
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', folder])
+  t.teardown(() => { execFileSync('umount', ['-l', folder]) })
+  const { port, wanted } = await receiving(t, { folder })
   const sink = new KeepingSink()
   wanted.add(STUDY, sink)
   const sender = new Sender(port)
   await sender.associate()
-  t.equal(await sender.store({ sopInstanceUid: '1.1', dataSet: dataSetOf({ studyInstanceUid: STUDY, sopInstanceUid: '1.1' }) }), 0xA700)
+  t.equal(await sender.store({ sopInstanceUid: '1.1', dataSet: dataSetOf({ studyInstanceUid: STUDY, sopInstanceUid: '1.1', pixels: randomBytes(600_000) }) }), 0xA700)
   t.match(sink.cut, [{ sopInstanceUid: '1.1', reason: /disk/ }])
   await sender.release()
 })

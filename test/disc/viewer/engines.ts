@@ -9,7 +9,8 @@ import { inflateSync } from 'node:zlib'
 import { request, WebSocket } from 'undici'
 import { startBrowser } from '../../../demo/browser.ts'
 import { freePort } from '../../../demo/ports.ts'
-import { until, type Programs } from '../../../src/process.ts'
+import type { Programs } from '../../../src/process.ts'
+import { eventually } from '../../eventually.ts'
 
 export type EngineName = 'chromium' | 'firefox' | 'webkit'
 
@@ -20,7 +21,18 @@ export interface Engine {
   evaluate<T> (expression: string): Promise<T>
   /** What stands in the window. */
   screenshot (): Promise<Picture>
+  /** `Tab`, `Enter`, or one character, by the keyboard. */
+  press (key: string): Promise<void>
   close (): Promise<void>
+}
+
+export interface EngineOptions {
+  /** What the browser tells of the languages of its owner, as `Accept-Language`. */
+  languages?: string
+  /** Where it saves, without a question. */
+  downloads?: string
+  /** The owner likes it dark. */
+  dark?: boolean
 }
 
 export interface Picture {
@@ -34,28 +46,40 @@ export interface Picture {
 export const WIDTH = 1_280
 export const HEIGHT = 900
 
-export async function startEngine (name: EngineName, programs: Programs): Promise<Engine> {
-  return name === 'chromium' ? await startChromium() : name === 'firefox' ? await startFirefox(programs) : await startWebkit(programs)
+/** @param options of Chromium and Firefox */
+export async function startEngine (name: EngineName, programs: Programs, options: EngineOptions = {}): Promise<Engine> {
+  return name === 'chromium' ? await startChromium(options) : name === 'firefox' ? await startFirefox(programs, options) : await startWebkit(programs)
 }
 
-async function startChromium (): Promise<Engine> {
+async function startChromium ({ languages, downloads, dark = false }: EngineOptions): Promise<Engine> {
   const browser = await startBrowser()
-  const page = await browser.newPage({ viewport: { width: WIDTH, height: HEIGHT } })
+  const context = await browser.newContext({ viewport: { width: WIDTH, height: HEIGHT }, colorScheme: dark ? 'dark' : 'light', ...(languages === undefined ? {} : { extraHTTPHeaders: { 'accept-language': languages } }) })
+  if (downloads !== undefined) {
+    context.on('page', page => { page.on('download', download => { void download.saveAs(join(downloads, download.suggestedFilename())).catch(() => { /* it was cancelled */ }) }) })
+  }
+  const page = await context.newPage()
   return {
     name: 'chromium',
     open: async url => { await page.goto(url) },
     evaluate: async <T> (expression: string) => await page.evaluate(expression) as T,
     screenshot: async () => readPng(await page.screenshot()),
+    press: async key => { await page.keyboard.press(key === ' ' ? 'Space' : key) },
     close: async () => { await browser.close() }
   }
 }
 
-async function startFirefox (programs: Programs): Promise<Engine> {
+/** Of WebDriver (W3C, 17.4.2), for keys that are no character. */
+const KEYS: Record<string, string> = { Tab: '\uE004', Enter: '\uE007', Escape: '\uE00C' }
+
+async function startFirefox (programs: Programs, { languages, downloads, dark = false }: EngineOptions): Promise<Engine> {
   const profile = mkdtempSync(join(tmpdir(), 'mkiso-firefox-'))
   writeFileSync(join(profile, 'user.js'), [
     ['browser.shell.checkDefaultBrowser', false], ['datareporting.policy.dataSubmissionEnabled', false], ['app.update.enabled', false],
     ['network.captive-portal-service.enabled', false], ['network.connectivity-service.enabled', false], ['browser.safebrowsing.update.enabled', false],
-    ['services.settings.server', 'data:,'], ['toolkit.telemetry.enabled', false]
+    ['services.settings.server', 'data:,'], ['toolkit.telemetry.enabled', false],
+    ...(dark ? [['ui.systemUsesDarkTheme', 1]] : []),
+    ...(languages === undefined ? [] : [['intl.accept_languages', languages]]),
+    ...(downloads === undefined ? [] : [['browser.download.folderList', 2], ['browser.download.dir', downloads], ['browser.download.always_ask_before_handling_new_types', false], ['browser.download.alwaysOpenPanel', false]])
   ].map(([key, value]) => `user_pref(${JSON.stringify(key)}, ${JSON.stringify(value)});`).join('\n'))
   const port = await freePort()
   const child = programs.start('firefox-esr', ['--headless', '--no-remote', '--profile', profile, '--remote-debugging-port', String(port), '--width', String(WIDTH), '--height', String(HEIGHT), 'about:blank'],
@@ -76,8 +100,8 @@ async function startFirefox (programs: Programs): Promise<Engine> {
     socket.send(JSON.stringify({ id: sent, method, params }))
   })
   await send('session.new', { capabilities: {} })
-  const { contexts } = await send('browsingContext.getTree', {}) as { contexts: Array<{ context: string }> }
-  const context = contexts[0]?.context ?? ''
+  // the first tab has its address bar in the focus: a page in it takes keys, and presses no button (measured)
+  const { context } = await send('browsingContext.create', { type: 'tab' }) as { context: string }
   await send('browsingContext.setViewport', { context, viewport: { width: WIDTH, height: HEIGHT } })
   return {
     name: 'firefox',
@@ -89,6 +113,11 @@ async function startFirefox (programs: Programs): Promise<Engine> {
       return (JSON.parse(answer.result.value) as { value: T }).value
     },
     screenshot: async () => readPng(Buffer.from((await send('browsingContext.captureScreenshot', { context }) as { data: string }).data, 'base64')),
+    press: async key => {
+      const value = KEYS[key] ?? key
+      await send('browsingContext.activate', { context })
+      await send('input.performActions', { context, actions: [{ type: 'key', id: 'keyboard', actions: [{ type: 'keyDown', value }, { type: 'keyUp', value }] }] })
+    },
     close: async () => {
       socket.close()
       await child.stop('stopped')
@@ -126,7 +155,7 @@ async function startWebkit (programs: Programs): Promise<Engine> {
     if (answer.statusCode !== 200) throw new Error(JSON.stringify(value))
     return value
   }
-  const up = await until(async () => await send('GET', '/status').then(() => true, () => false), 10_000)
+  const up = await eventually(async () => await send('GET', '/status').then(() => true, () => false))
   if (up === false) throw new Error('WebKitWebDriver does not answer')
   const { sessionId } = await send('POST', '/session', {
     capabilities: { alwaysMatch: { 'webkitgtk:browserOptions': { binary: MINI_BROWSER, args: ['--automation'] } } }
@@ -145,6 +174,10 @@ async function startWebkit (programs: Programs): Promise<Engine> {
       return answer.value
     },
     screenshot: async () => readPng(Buffer.from(await send('GET', `${session}/screenshot`) as string, 'base64')),
+    press: async key => {
+      const value = KEYS[key] ?? key
+      await send('POST', `${session}/actions`, { actions: [{ type: 'key', id: 'keyboard', actions: [{ type: 'keyDown', value }, { type: 'keyUp', value }] }] })
+    },
     close: async () => {
       await send('DELETE', session).catch(() => undefined)
       await driver.stop('stopped')

@@ -25,11 +25,11 @@ else: print(archive.read(sys.argv[3]).decode(), end='')
 `
 
 /**
- * Those that can read such an archive: Info-ZIP and Python know no AES; libarchive is read through CMake, which takes no password.
+ * Those that can read such an archive: Info-ZIP and Python know no AES; libarchive (bsdtar) is tried without.
  */
 export function readersOf (programs: Programs, password?: string): Reader[] {
-  const run = async (program: string, args: readonly string[], cwd?: string): Promise<{ stdout: string, fault: string }> => {
-    const result = await programs.run(program, [...args], { timeoutMs: 280_000, ...(cwd === undefined ? {} : { cwd }) })
+  const run = async (program: string, args: readonly string[]): Promise<{ stdout: string, fault: string }> => {
+    const result = await programs.run(program, [...args], { timeoutMs: 280_000 })
     return { stdout: result.stdout, fault: result.exitCode === 0 ? '' : `${String(result.exitCode)} ${result.stdout.slice(-2_000)} ${result.stderr.slice(-2_000)}` }
   }
   const p = password === undefined ? [] : [`-p${password}`]
@@ -59,11 +59,11 @@ export function readersOf (programs: Programs, password?: string): Reader[] {
     },
     {
       name: 'libarchive',
-      test: async archive => (await run('cmake', ['-E', 'tar', 'tf', archive])).fault,
-      extract: async (archive, folder) => (await run('cmake', ['-E', 'tar', 'xf', archive], folder)).fault,
+      test: async archive => (await run('bsdtar', ['-tf', archive])).fault,
+      extract: async (archive, folder) => (await run('bsdtar', ['-xf', archive, '-C', folder])).fault,
       count: async archive => {
         let lines = 0
-        await programs.run('cmake', ['-E', 'tar', 'tf', archive], { onLine: () => { lines++ } })
+        await programs.run('bsdtar', ['-tf', archive], { onLine: () => { lines++ } })
         return lines
       },
       read: async (archive, name) => await sevenZip.read(archive, name)

@@ -1,7 +1,7 @@
 /** The desk: finds studies, takes those of one person, shows what is under way, and who has had what. */
 import { AnswerError, follow } from './events.js'
 import { isBusy } from './pause.js'
-import { bytesText, imagesText, placeText, setBar, share, stuckText } from './progress.js'
+import { bytesText, imagesText, placeText, setBar, share, silentText, stuckText } from './progress.js'
 import { $, date, duration, element, has, number, say, time, write } from './words.js'
 
 const json = { headers: { accept: 'application/json' }, cache: 'no-store' }
@@ -185,6 +185,7 @@ $('send').addEventListener('click', async () => {
 // --- the queue ---
 
 const rows = new Map()
+const CANCEL_URL = $('queue').dataset.cancel
 
 function queueRow (item) {
   let row = rows.get(item.id)
@@ -199,7 +200,8 @@ function queueRow (item) {
     button.type = 'button'
     button.addEventListener('click', async () => {
       button.disabled = true
-      const body = await ask(`/api/iso/print/jobs/${item.id}?accession_number=${item.accession_numbers.map(encodeURIComponent).join(',')}`, { ...json, method: 'DELETE' })
+      const url = item.kind === 'download' ? `${CANCEL_URL}/${item.id}` : `/api/iso/print/jobs/${item.id}?accession_number=${item.accession_numbers.map(encodeURIComponent).join(',')}`
+      const body = await ask(url, { ...json, method: 'DELETE' })
       if (body.error !== undefined && body.status !== undefined) button.disabled = false
     })
     const bar = document.createElement('progress')
@@ -234,12 +236,13 @@ function showQueue ({ downloads, prints, since }) {
     const isUnknown = item.state === 'unknown'
     write(figures, [
       isUnknown ? say('print_before_unknown', { time: time(item.since), who: nameOf(item.asked_by), sent: number(item.sent_images), count: number(item.images_expected ?? 0) }) : say(`phase_${item.phase}`), placeText(item),
-      imagesText(item), item.kind === 'download' ? bytesText(item) : undefined, nameOf(item.asked_by), say('desk_for', { time: duration(Math.max(0, (now - Date.parse(item.started_at)) / 1000)) })
+      // of what has ended its sentence says it all
+      ...(isUnknown ? [] : [imagesText(item), item.kind === 'download' ? bytesText(item) : undefined, nameOf(item.asked_by), say('desk_for', { time: duration(Math.max(0, (now - Date.parse(item.started_at)) / 1000)) })])
     ].filter(text => text !== undefined && text !== '–').join(' · '))
-    write(stuck, stuckText(item) ?? '')
+    write(stuck, [stuckText(item), silentText(item)].filter(text => text !== undefined).join(' '))
     bar.setAttribute('aria-label', `${say(`kind_${item.kind}`)} ${numbers}`)
     button.setAttribute('aria-label', `${say('cancel')} ${numbers}`)
-    button.hidden = item.kind !== 'print' || item.state === 'sending' || isUnknown
+    button.hidden = item.state === 'sending' || isUnknown
     bar.hidden = isUnknown
     setBar(bar, share(item))
     if (li.parentNode === null) $('queue').append(li)

@@ -1,7 +1,7 @@
 /** The page of a download: follows the disc that is made for it, starts its download, and can cancel it. A reload finds the same disc again. */
 import { AnswerError, follow } from './events.js'
 import { cancelPause, isBusy, pause } from './pause.js'
-import { problemOf, showProblem, showProgress } from './progress.js'
+import { problemOf, showProblem, showProgress, showSilent } from './progress.js'
 import { $, announce, date, element, megabytes, number, say, time, write } from './words.js'
 
 const screen = $('screen')
@@ -27,7 +27,7 @@ function makePassword () {
 function finish (title, text, link, good = false) {
   $('work').hidden = true
   $('finished').classList.toggle('good', good)
-  for (const id of ['finished-patient', 'finished-file']) $(id).hidden = true
+  for (const id of ['finished-patient', 'finished-file', 'finished-warning']) $(id).hidden = true
   write($('finished-title'), title)
   write($('finished-text'), text)
   $('finished').hidden = false
@@ -40,7 +40,8 @@ function finish (title, text, link, good = false) {
 /** Everything is on the computer, and kept here for a while: until then the images can be looked at. */
 function showSaved () {
   finish(say('saved'), savedText(), say('download_again'), true)
-  const { patient = '', file = '' } = JSON.parse(store.get('saved') ?? '{}')
+  const { patient = '', file = '', silent = [] } = JSON.parse(store.get('saved') ?? '{}')
+  showSilent($('finished-warning'), { archives_silent: silent })
   for (const [id, text] of [['finished-patient', patient], ['finished-file', file]]) {
     write($(id), text)
     $(id).hidden = text === ''
@@ -72,8 +73,8 @@ function startDownload ({ link }) {
 }
 
 /** What is known of the saved disc; with the tab it is forgotten. */
-function keepSaved ({ patient_name: name, file_name: file, size_bytes: size }) {
-  store.set('saved', JSON.stringify({ patient: isProtected ? '' : name, file: file === undefined ? '' : say('saved_file', { name: file, size: say('megabytes', { count: megabytes(size ?? 0) }) }) }))
+function keepSaved ({ patient_name: name, file_name: file, size_bytes: size, archives_silent: silent }) {
+  store.set('saved', JSON.stringify({ patient: isProtected ? '' : name, file: file === undefined ? '' : say('saved_file', { name: file, size: say('megabytes', { count: megabytes(size ?? 0) }) }), silent }))
 }
 
 /** One of a set, by the name that its link gives the set: no number and no name of a patient. */

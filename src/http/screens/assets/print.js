@@ -4,7 +4,7 @@
  */
 import { AnswerError, follow } from './events.js'
 import { cancelPause, isBusy, pause } from './pause.js'
-import { problemOf, showProblem, showProgress, showStudies } from './progress.js'
+import { problemOf, showProblem, showProgress, showSilent, showStudies } from './progress.js'
 import { $, announce, date, number, say, time, write } from './words.js'
 
 const form = $('ask')
@@ -54,7 +54,9 @@ function ask (before, sentence) {
 }
 
 /** How it ended; green only where the robot has everything. */
-function showEnded ({ patient_name: name = '' }, tone) {
+function showEnded (job, tone) {
+  const { patient_name: name = '' } = job
+  showSilent($('finished-warning'), tone === 'good' ? job : {})
   $('finished').classList.toggle('good', tone === 'good')
   write($('finished-patient'), name)
   $('finished-patient').hidden = name === ''
@@ -192,6 +194,7 @@ async function find () {
     const person = [birth === '' ? '' : say('born', { date: date(birth) }), id === '' ? '' : `${say('patient_id')} ${id}`, images === undefined ? '' : say('choose_images', { count: number(images) })]
     write($('asked-person'), person.filter(text => text !== '').join(' · '))
     $('asked-person').hidden = $('asked-person').textContent === ''
+    showSilent($('asked-warning'), body)
   } else {
     show('problem')
     showProblem(body)

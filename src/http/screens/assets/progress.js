@@ -72,6 +72,18 @@ export function stuckText ({ stuck }) {
   return title === undefined ? say('stuck_here', { archive }) : say('stuck', { archive, title, address })
 }
 
+/** Which archives did not answer, and may have had images of it; undefined where none is known. */
+export function silentText ({ archives_silent: silent = [] }) {
+  return silent.length === 0 ? undefined : say('archive_silent', { names: silent.join(', ') })
+}
+
+/** Shows it, or nothing. */
+export function showSilent (target, state) {
+  const text = silentText(state)
+  write(target, text ?? '')
+  target.hidden = text === undefined
+}
+
 function showWait (state) {
   for (const [id, text] of [['place', placeText(state)], ['stuck', stuckText(state)]]) {
     write($(id), text ?? '')

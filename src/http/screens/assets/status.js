@@ -1,6 +1,6 @@
 /** The operator's page: what runs, what has ended, and what each dependency lacks. The key stays in this tab. */
 import { AnswerError, follow } from './events.js'
-import { bytesText, imagesText, placeText, setBar, share, stuckText } from './progress.js'
+import { bytesText, imagesText, placeText, setBar, share, silentText, stuckText } from './progress.js'
 import { setUpTest } from './self-test.js'
 import { $, element, number, say, time, write } from './words.js'
 
@@ -43,7 +43,7 @@ function showRunning (running) {
   for (const activity of running) {
     const { item, title, figures, bar, button } = rowOf(activity)
     write(title, [say(`kind_${activity.kind}`), activity.accession_numbers.join(', '), activity.patient_name].filter(text => text !== '').join(' · '))
-    write(figures, [stuckText(activity), say(`phase_${activity.phase}`), placeText(activity), imagesText(activity), bytesText(activity), took(activity.duration_ms), activity.request_id].filter(text => text !== undefined).join(' · '))
+    write(figures, [stuckText(activity), archivesText(activity), silentText(activity), say(`phase_${activity.phase}`), placeText(activity), imagesText(activity), bytesText(activity), took(activity.duration_ms), activity.request_id].filter(text => text !== undefined).join(' · '))
     bar.setAttribute('aria-label', `${say(`kind_${activity.kind}`)} ${activity.accession_numbers.join(', ')}`)
     button.setAttribute('aria-label', `${say('cancel')} ${activity.accession_numbers.join(', ')}`)
     button.hidden = activity.kind === 'print' && activity.phase === 'sending'
@@ -55,6 +55,12 @@ function showRunning (running) {
 
 const took = ms => `${number(ms / 1000, ms < 10_000 ? 1 : 0)} s`
 
+/** Where the studies come from, where there are several archives. */
+function archivesText ({ studies }) {
+  const names = [...new Set(studies.flatMap(({ archives = [] }) => archives))]
+  return names.length === 0 ? undefined : say('from_archives', { names: names.join(', ') })
+}
+
 function resultOf (activity) {
   const cell = document.createElement('td')
   const { outcome, cancelled_by: by, error } = activity
@@ -62,6 +68,7 @@ function resultOf (activity) {
   else if (outcome === 'set') cell.append(element('span', say('outcome_set'), 'ok'))
   else if (error === undefined) cell.append(element('span', say(`outcome_cancelled_${by}`), 'soft'))
   else cell.append(element('span', say('outcome_failed'), 'bad'), ` · ${[say(error.code), error.detail].filter(text => text !== undefined).join(' ')}`)
+  for (const text of [archivesText(activity), silentText(activity)]) if (text !== undefined) cell.append(` · ${text}`)
   return cell
 }
 
@@ -120,11 +127,16 @@ function showUnknown (prints) {
 
 let shownUnknown = ''
 
-function showChecks (checks) {
-  $('checks').replaceChildren(...Object.entries(checks).map(([name, { status, detail, latency_ms: latency }]) => {
+function showChecks ({ checks, archives }) {
+  const names = Object.keys(archives)
+  // of several archives each has a line of its own
+  const shown = Object.entries(checks).flatMap(([name, check]) => name === 'pacs' && names.length > 1
+    ? names.map(archive => [`${say('check_pacs')} ${archive}`, archives[archive]])
+    : [[say(`check_${name}`), check]])
+  $('checks').replaceChildren(...shown.map(([title, { status, detail, latency_ms: latency }]) => {
     const item = document.createElement('li')
     const head = document.createElement('p')
-    head.append(element('strong', say(`check_${name}`)), ' ', element('span', say(`status_${status}`), status === 'down' ? 'bad' : status), latency === undefined ? '' : ` ${number(latency)} ms`)
+    head.append(element('strong', title), ' ', element('span', say(`status_${status}`), status === 'down' ? 'bad' : status), latency === undefined ? '' : ` ${number(latency)} ms`)
     item.append(head)
     if (detail !== undefined) item.append(element('p', detail, 'soft'))
     return item
@@ -142,7 +154,8 @@ function onState (state) {
   showFinished(state.finished)
   const unknown = JSON.stringify(state.unknown_prints)
   if (unknown !== shownUnknown) showUnknown(JSON.parse(shownUnknown = unknown))
-  const checks = JSON.stringify(state.health?.checks ?? {})
+  const { checks: all = {}, archives = {} } = state.health ?? {}
+  const checks = JSON.stringify({ checks: all, archives })
   if (checks !== shownChecks) showChecks(JSON.parse(shownChecks = checks))
   const { slots, moves, kept, disk } = state.resources
   write($('slots'), `${number(slots.in_use)} / ${number(slots.size)}`)
