@@ -21,6 +21,11 @@ export async function diskOf (folder: string): Promise<Disk> {
   return { freeBytes: bavail * bsize, sizeBytes: blocks * bsize, freeInodes: files === 0 ? undefined : ffree, type }
 }
 
+/** No block or inode, or the quota is used up. */
+export function isNoSpace (error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
+}
+
 /** Whether a failure is to be put down to a full disk: programs do not say so, they write short files. */
 export async function isDiskFull (folder: string): Promise<boolean> {
   return (await diskOf(folder)).freeBytes < FULL_DISK_BYTES

@@ -85,7 +85,7 @@ export class Material {
     const pictures = mode === 'thumbnails' && viewer ? 'none' : mode
     this.#renderer = mode === 'none'
       ? undefined
-      : new Renderer({ programs, dcmtk, tools: config.tools, pictures, folder: join(folder, 'pictures'), log, signal }, middlesOf(holding.manifest))
+      : new Renderer({ programs, dcmtk, tools: config.tools, pictures, folder: join(folder, 'pictures'), hasRoom: async () => await disk.hasRoomFor(0), log, signal }, middlesOf(holding.manifest))
     this.#checksums = config.iso.checksums ? new Checksums() : undefined
     this.#decoder = config.disc.transfer_syntax === 'uncompressed' ? new Decoder(context, config.tools, join(folder, 'uncompressed'), disk) : undefined
     this.#holding = holding

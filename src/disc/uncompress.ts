@@ -4,8 +4,9 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
 import type { Config } from '../config/schema.ts'
-import type { DicomObject } from '../dicom/part10.ts'
+import { readObject, type DicomObject } from '../dicom/part10.ts'
 import type { ToolContext } from '../dcmtk/peer.ts'
+import { MkisoError } from '../errors.ts'
 import type { HeldFile } from '../studies/complete-studies.ts'
 import type { DiskSpace } from '../studies/disk-space.ts'
 import type { DiscSource } from './layout.ts'
@@ -48,7 +49,7 @@ export class Decoder {
   }
 
   /**
-   * @returns the files to put onto the disc, in the same order
+   * @returns the files to put onto the disc, in the same order; a copy is whole, and of the object
    * @throws MkisoError INSUFFICIENT_DISK_SPACE
    */
   async uncompress (files: readonly HeldFile[], signal: AbortSignal): Promise<DiscSource[]> {
@@ -69,15 +70,31 @@ export class Decoder {
     const decoder = decodingFault(file.object) === undefined ? decoderFor(transferSyntaxUid, dcmtk, this.#tools) : undefined
     const path = join(this.#folder, String(++this.#copies))
     if (decoder !== undefined) {
+      if (!await this.#disk.hasRoomFor(decodedBytes(file.object))) throw noRoom()
       const [program, ...args] = decoder
       const result = await programs.run(program, [...args, file.path, path], { signal, timeoutMs: TIMEOUT_MS, limits: decodingLimits(file.object) })
-      if (result.exitCode === 0) return { object: file.object, path, transferSyntaxUid: EXPLICIT_LITTLE_ENDIAN, sizeBytes: statSync(path).size }
+      if (result.exitCode === 0 && await isWhole(path, file.object)) return { object: file.object, path, transferSyntaxUid: EXPLICIT_LITTLE_ENDIAN, sizeBytes: statSync(path).size }
+      signal.throwIfAborted()
+      // it could be decoded, and there was no room for it
+      const isFull = !await this.#disk.hasRoomFor(0)
       // what a program that met its limit has written takes room, and is nothing
       await rm(path, { force: true })
+      if (isFull) throw noRoom()
     }
     log.warn({ sop_instance_uid: sopInstanceUid, transfer_syntax: transferSyntaxUid }, 'an image could not be decoded; it is on the disc as it was stored')
     return asItCame(file)
   }
+}
+
+/** Not every decoder says that it could not write to the end. */
+async function isWhole (path: string, { sopInstanceUid, studyInstanceUid, pixelData }: DicomObject): Promise<boolean> {
+  const copy = await readObject(path).catch(() => undefined)
+  return copy?.sopInstanceUid === sopInstanceUid && copy.studyInstanceUid === studyInstanceUid && copy.transferSyntaxUid === EXPLICIT_LITTLE_ENDIAN &&
+    (copy.pixelData === undefined) === (pixelData === undefined)
+}
+
+function noRoom (): MkisoError {
+  return new MkisoError('INSUFFICIENT_DISK_SPACE', 'iso.temp_dir has no more room beside iso.disk_reserve for the decoded images (disc.transfer_syntax: uncompressed)')
 }
 
 function expectedBytes (object: DicomObject): number {

@@ -104,6 +104,15 @@ export class DiskSpace {
     try { return await work() } finally { this.#shares.delete(share) }
   }
 
+  /**
+   * Whether so much can be written now without touching the reserve: for what is made of images, each time before it is made. What is only kept goes
+   * for it. Other programs write too, whatever was found free when the work began.
+   */
+  async hasRoomFor (bytes: number): Promise<boolean> {
+    const { folder, reserveBytes, makeRoom } = this.#options
+    return await freeBytes(folder) >= reserveBytes + bytes || (await makeRoom() && await freeBytes(folder) >= reserveBytes + bytes)
+  }
+
   async #decide (bytes: number, take: () => void): Promise<void> {
     const decision = this.#deciding.then(async () => {
       await this.#fit(bytes)

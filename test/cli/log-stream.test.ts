@@ -41,26 +41,28 @@ t.test('a disk that is full, and has room again; a pipe that is slow', async t =
   t.match(out, /"d":4.*"lost":1.*"e":5/s)
 })
 
-t.test('the service with its log on a full disk: it starts, answers, and ends at SIGTERM', async t => {
-  const folder = temporaryFolder(t)
-  const port = await freePort()
-  const config = join(folder, 'mkiso.yaml')
-  writeFileSync(config, JSON.stringify({
-    server: { host: '127.0.0.1', port }, iso: { temp_dir: folder, microdicom_path: '' }, our_ae: { base_port: await freePort() }, relay: { state_dir: folder }, log: { pretty: false }
-  }))
-  const full = openSync('/dev/full', 'w')
-  const main = join(import.meta.dirname, '../../src/main.ts')
-  const service = spawn(process.execPath, ['--import', 'tsx', main, 'serve', '--config', config], { stdio: ['ignore', full, full], cwd: join(import.meta.dirname, '../..') })
-  closeSync(full)
-  t.teardown(() => { service.kill('SIGKILL') })
-  let live = false
-  const ask = async (): Promise<void> => {
-    const answer = await request(`http://127.0.0.1:${port}/api/health/live`).catch(() => undefined)
-    await answer?.body.dump()
-    live = answer?.statusCode === 200
-  }
-  t.ok(await eventually(() => { void ask(); return live }, 250), 'it answers')
-  service.kill('SIGTERM')
-  const [code] = await once(service, 'exit') as [number | null]
-  t.equal(code, 0, 'and ends by itself')
-})
+for (const pretty of [false, true]) {
+  await t.test(`the service with its log on a full disk, ${pretty ? 'for people' : 'as JSON'}: it starts, answers, and ends at SIGTERM`, async t => {
+    const folder = temporaryFolder(t)
+    const port = await freePort()
+    const config = join(folder, 'mkiso.yaml')
+    writeFileSync(config, JSON.stringify({
+      server: { host: '127.0.0.1', port }, iso: { temp_dir: folder, microdicom_path: '' }, our_ae: { base_port: await freePort() }, relay: { state_dir: folder }, log: { pretty }
+    }))
+    const full = openSync('/dev/full', 'w')
+    const main = join(import.meta.dirname, '../../src/main.ts')
+    const service = spawn(process.execPath, ['--import', 'tsx', main, 'serve', '--config', config], { stdio: ['ignore', full, full], cwd: join(import.meta.dirname, '../..') })
+    closeSync(full)
+    t.teardown(() => { service.kill('SIGKILL') })
+    let live = false
+    const ask = async (): Promise<void> => {
+      const answer = await request(`http://127.0.0.1:${port}/api/health/live`).catch(() => undefined)
+      await answer?.body.dump()
+      live = answer?.statusCode === 200
+    }
+    t.ok(await eventually(() => { void ask(); return live }, 250), 'it answers')
+    service.kill('SIGTERM')
+    const [code] = await once(service, 'exit') as [number | null]
+    t.equal(code, 0, 'and ends by itself')
+  })
+}

@@ -8,8 +8,8 @@ import { writeFault } from '../../src/disk.ts'
 import { createProbes, type Check } from '../../src/health/probes.ts'
 import { silentLog } from '../../src/process.ts'
 import { eventually } from '../eventually.ts'
-import { receiving } from '../archive/dimse/receiving.ts'
-import { Sender } from '../archive/dimse/sender.ts'
+import { KeepingSink, receiving } from '../archive/dimse/receiving.ts'
+import { dataSetOf, Sender } from '../archive/dimse/sender.ts'
 import { DEFAULTS, programsOf, service, temporaryFolder } from '../world.ts'
 
 t.test('the receiver answers ourselves, whoever else may send; and its folder takes a file', async t => {
@@ -35,11 +35,14 @@ t.test('the receiver answers ourselves, whoever else may send; and its folder ta
 
 t.test('a C-ECHO to ourselves: no room, nobody there', async t => {
   let open = false
-  const { scp, port } = await receiving(t, { mostAssociations: 1, allowed: { allows: async () => open } })
+  const { scp, port, wanted } = await receiving(t, { mostAssociations: 1, allowed: { allows: async () => open } })
   t.equal(await scp.echo(2_000), undefined)
   open = true
   const sender = new Sender(port)
   await sender.associate()
+  // one that brings nothing gives way
+  wanted.add('1.2', new KeepingSink())
+  t.equal(await sender.store({ sopInstanceUid: '1.2.3', dataSet: dataSetOf({ studyInstanceUid: '1.2', sopInstanceUid: '1.2.3' }) }), 0)
   t.equal(await scp.echo(2_000), NO_ROOM)
   sender.abort()
   await scp.stop()

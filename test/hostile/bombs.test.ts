@@ -73,6 +73,7 @@ async function rendered (t: Test, bytes: Buffer): Promise<Rendered> {
   const reasons: string[] = []
   const pictures = join(folder, 'pictures')
   const renderer = new Renderer({
+    hasRoom: async () => true,
     programs,
     dcmtk: DEFAULTS.dcmtk,
     tools: DEFAULTS.tools,

@@ -6,6 +6,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../../config/schema.ts'
+import { isNoSpace } from '../../disk.ts'
 import { MkisoError } from '../../errors.ts'
 import { ToolMissingError, type Log, type Programs } from '../../process.ts'
 import { readVolumes, type Extent } from './iso9660.ts'
@@ -39,7 +40,7 @@ const LARGEST_EXTENT_BYTES = 4 * 1_024 ** 3 - 2_048
 
 /**
  * Writes the directories into `headFile` and reads from them where the files lie.
- * @throws MkisoError ISO_CREATION_FAILED
+ * @throws MkisoError ISO_CREATION_FAILED, INSUFFICIENT_DISK_SPACE
  */
 export async function authorImage (tools: ImageTools, source: ImageSource, headFile: string, signal: AbortSignal): Promise<Image> {
   const { program, args } = commandFor(tools, source)
@@ -68,6 +69,7 @@ export async function authorImage (tools: ImageTools, source: ImageSource, headF
     return { sizeBytes: placement.sizeBytes, segments: segmentsOf(placement, source, headFile, headBytes) }
   } catch (error) {
     signal.throwIfAborted()
+    if (isNoSpace(error)) throw new MkisoError('INSUFFICIENT_DISK_SPACE', 'iso.temp_dir is full', { cause: error })
     // a program that is not there says more than the end of its output
     child.stdout.destroy()
     const { exitCode, stderr } = await child.stop().catch((missing: unknown) => {

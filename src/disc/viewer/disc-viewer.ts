@@ -1,8 +1,9 @@
 /** The viewer of one disc: what is on it, as the viewer's page needs it, and what must lie in its root. */
 import { linkSync, mkdirSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Config } from '../../config/schema.ts'
+import { isNoSpace } from '../../disk.ts'
 import { personName } from '../../dicom/person-name.ts'
 import { loadLanguage, type Language } from '../../language/language.ts'
 import type { Log } from '../../process.ts'
@@ -63,6 +64,9 @@ export async function placeViewer (root: string, options: DiscViewerOptions): Pr
       folderOf(join(root, path))
       await writeFile(join(root, path), await bytes())
     } catch (error) {
+      // without its scripts rather than with a half of one
+      if (isNoSpace(error)) throw error
+      await rm(join(root, path), { force: true })
       // the page says of this one picture that it could not be read
       log.warn({ path, err: error }, 'the viewer of a disc cannot show an image')
     }

@@ -32,6 +32,8 @@ export interface RendererOptions extends Omit<PictureContext, 'run'> {
   pictures: 'none' | 'thumbnails' | 'all'
   /** A folder of its own; its owner removes it. */
   folder: string
+  /** False while a picture would take room that stays free for others. */
+  hasRoom: () => Promise<boolean>
   log: Log
   signal: AbortSignal
 }
@@ -139,12 +141,13 @@ export class Renderer {
 
   async #once<T> (map: Map<string, Promise<Made<T>>>, { object }: Pick<DescribedFile, 'object'>, work: () => Promise<Made<T>>): Promise<Made<T>> {
     const key = identityKey(object)
-    const { signal, log } = this.#options
+    const { signal, log, hasRoom } = this.#options
     let made = map.get(key)
     if (made === undefined) {
       made = this.#limit(async () => {
         if (signal.aborted) return 'failed'
         try {
+          if (!await hasRoom()) throw new Error('there is no room for it beside iso.disk_reserve')
           return await work()
         } catch (error) {
           if (!signal.aborted) log.warn({ sop_instance_uid: object.sopInstanceUid, err: error }, 'a picture could not be rendered')
