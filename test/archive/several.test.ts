@@ -100,16 +100,7 @@ for (const kinds of [['dcmqrscp', 'dcmqrscp'], ['orthanc', 'dcmqrscp'], ['dcmqrs
           await rightAnswer(t, places.programs, await mkiso.get('/api/iso/download-multiple?accession_numbers=FIRST,SECOND,HALVES'), 'disc', [...first, ...second, ...halves])
         })
         await t.test('none has it', async t => {
-          // of a print there is no page of ours on the disc: its answer, its job, its page and the desk say it
-    const printed = await mkiso.post('/api/iso/print?accession_number=ONLY.A')
-    t.match(printed, { status: 200, headers: { 'x-mkiso-archive-silent': 'b' } })
-    t.match(printed.json(), { status: 'success', files_sent: only.length, archives_silent: ['b'] })
-    t.match((await mkiso.get('/api/iso/print/jobs?accession_number=ONLY.A')).json(), { jobs: [{ state: 'sent', archives_silent: ['b'] }] })
-    t.match((await mkiso.get('/api/iso/studies?accession_number=ONLY.A')).json(), { archives_silent: ['b'], studies: [{ archives: ['a'] }] }, 'before it is printed')
-    t.match((await mkiso.get('/status/state')).json(), { finished: [{ kind: 'print', archives_silent: ['b'], studies: [{ archives: ['a'] }] }, { kind: 'download', archives_silent: ['b'] }] })
-    const page = await fetch(`${mkiso.url}/api/iso/print?accession_number=ONLY.A&again=true`, { method: 'POST', headers: { accept: 'text/html', origin: mkiso.url } })
-    t.match(await page.text(), /AN ARCHIVE DID NOT ANSWER \(b\)/)
-    await rightAnswer(t, places.programs, await mkiso.get(linkTo('NOBODY')), { codes: ['NO_DICOM_DATA'], detail: /no archive holds a study for NOBODY \(a, b\)/ }, [])
+          await rightAnswer(t, places.programs, await mkiso.get(linkTo('NOBODY')), { codes: ['NO_DICOM_DATA'], detail: /no archive holds a study for NOBODY \(a, b\)/ }, [])
         })
         await nothingRemains(t, mkiso)
       })
