@@ -5,7 +5,6 @@ import type { Archives } from '../src/archive/archive.ts'
 import { oneArchive, severalArchives } from '../src/archive/several.ts'
 import type { SharedScp } from '../src/archive/dimse/shared-scp.ts'
 import type { Config } from '../src/config/schema.ts'
-import { readObject } from '../src/dicom/part10.ts'
 import { StudyStore } from '../src/studies/study-store.ts'
 
 declare module 'fastify' {
@@ -27,7 +26,7 @@ const ALL_PICTURES_FACTOR = 0.5
 
 export default fp(async app => {
   const { config, workDir, portPool: pool, dcmtk } = app
-  const { archives, sharedReceiver } = createArchives({ ...dcmtk, config, pool, workDir, read: async path => await readObject(path) })
+  const { archives, sharedReceiver } = createArchives({ ...dcmtk, config, pool, workDir })
   const allArchives = archivesOf(archives)
   const studyStore = new StudyStore({ ...storeOptions(config), archives: allArchives, workDir, log: app.log })
   app.decorate('studyStore', studyStore)

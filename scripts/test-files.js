@@ -12,7 +12,7 @@ const THOROUGH = [
   'test/archive/dicomweb/generated-servers.test.ts', 'test/archive/dicomweb/https.test.ts', 'test/archive/dimse/dimse-archive.test.ts', 'test/archive/several.test.ts',
   'test/studies/generated-archives.test.ts', 'test/studies/generated-several.test.ts',
   'test/print/storm.test.ts', 'test/print/jobs.test.ts',
-  'test/hostile/hostile.test.ts', 'test/hostile/bombs.test.ts',
+  'test/hostile/hostile.test.ts', 'test/hostile/bombs.test.ts', 'test/hostile/silent-peers.test.ts', 'test/hostile/flood.test.ts', 'test/hostile/pages.test.ts', 'test/hostile/crowd.test.ts',
   // real browsers and the real nginx
   'test/screens/', 'test/nginx/', 'test/disc/browser.test.ts', 'test/disc/viewer/',
   // every kind of disc from every archive

@@ -1,11 +1,13 @@
 /**
  * `npm test`: set-up, lint, types, and the tests of what can go wrong in daily work. `npm run test:all`: these, and those that take long: provoked faults,
  * generated archives over the wire, nginx, browsers, and two minutes of soak. `npm test -- FILE ...`: these files only. The last line tells how many
- * passed and failed; before it stand the ten files that took longest.
+ * passed and failed; before it stand the ten files that took longest, and what failed.
  */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { bootstrap } from './bootstrap.js'
+import { runTap, tellEnd } from './run-tap.js'
+import { MOST_LINES } from './tap-log.js'
 import { isThorough, testFiles } from './test-files.js'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -17,12 +19,15 @@ const named = args.filter(one => one !== '--all')
 await bootstrap('test')
 
 let passed = 0
-let failed = 0
+/** As {@link TapLog.failures}. */
+const failed = []
 const check = (name, program, options) => {
-  const { status } = spawnSync(program, options, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] })
+  // both streams on one: what it says is told again at the end
+  const { status, stdout } = spawnSync('sh', ['-c', 'exec "$@" 2>&1', 'sh', program, ...options], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8', maxBuffer: Infinity })
+  if (stdout.trim() !== '') console.log(stdout.trimEnd())
   console.log(`${status === 0 ? 'ok' : 'not ok'} - ${name}`)
   if (status === 0) passed++
-  else failed++
+  else failed.push({ file: name, path: [], line: `not ok - ${name}`, detail: stdout.trimEnd().split('\n').slice(-MOST_LINES), seeds: [] })
 }
 check('eslint', bin('eslint'), ['.'])
 check('directions of imports', 'npm', ['run', '--silent', 'directions'])
@@ -31,42 +36,13 @@ check('packages run on the Node that is promised', process.execPath, ['scripts/c
 check('the drawing of the folders is current', process.execPath, ['scripts/architecture.js', '--check'])
 
 const files = named.length > 0 ? named : testFiles(ROOT).filter(file => all || !isThorough(file))
-const seconds = []
-// the files run two at a time; each starts the programs that it needs on free ports
-const tap = spawn(bin('tap'), ['--disable-coverage', '--jobs=2', '--timeout=900', '--reporter=tap', ...files], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
-let rest = ''
-let skipped = 0
-let faults = 0
-tap.stdout.setEncoding('utf8')
-tap.stdout.on('data', text => {
-  const lines = (rest + text).split('\n')
-  rest = lines.pop()
-  for (const line of lines) {
-    const assertion = /^\s+(not )?ok \d+ - /.exec(line)
-    faults += Number(/# faults provoked: (\d+)/.exec(line)?.[1] ?? 0)
-    const suite = /^(?:not )?ok (\d+) - (\S+)(?:.*# time=([\d.]+)ms)?/.exec(line)
-    if (suite !== null) seconds.push({ file: suite[2], seconds: Number(suite[3] ?? 0) / 1_000 })
-    // subtests are counted by their assertions
-    if (assertion !== null && !/# time=/.test(line)) {
-      if (/# (SKIP|TODO)/i.test(line)) skipped++
-      else if (assertion[1] === undefined) passed++
-      else failed++
-    }
-    if (suite !== null) console.log(`${line} (${seconds.length} of ${files.length})`)
-    else if (line.includes('not ok') || failed > 0) console.log(line)
-  }
-})
-tap.on('close', code => {
-  // a file that crashes has no failed assertion of its own
-  if (code !== 0 && failed === 0) failed++
-  if (all && named.length === 0) {
-    check('the service is built', 'npm', ['run', '--silent', 'build'])
-    check('two minutes of soak', process.execPath, ['--import', 'tsx', 'test/soak/main.ts', '--minutes', '2'])
-  }
-  console.log('The slowest:')
-  for (const { file, seconds: took } of seconds.sort((a, b) => b.seconds - a.seconds).slice(0, 10)) console.log(`  ${took.toFixed(1).padStart(6)} s  ${file}`)
-  if (skipped > 0) console.log(`${skipped} skipped`)
-  if (faults > 0) console.log(`${faults} faults provoked`)
-  console.log(`${passed} passed, ${failed} failed`)
-  process.exitCode = failed > 0 ? 1 : 0
-})
+const log = await runTap(files, { cwd: ROOT })
+if (all && named.length === 0) {
+  check('the service is built', 'npm', ['run', '--silent', 'build'])
+  check('two minutes of soak', process.execPath, ['--import', 'tsx', 'test/soak/main.ts', '--minutes', '2'])
+}
+log.passed += passed
+log.failed += failed.length
+log.failures.push(...failed)
+tellEnd(log)
+process.exitCode = log.failed > 0 ? 1 : 0

@@ -1,6 +1,7 @@
 /** The one place that spawns: nothing outlives its owner. */
 import t from 'tap'
-import { processesOfGroup, Programs, ToolMissingError, until } from '../src/process.ts'
+import { processesOfGroup, Programs, ToolMissingError } from '../src/process.ts'
+import { eventually } from './eventually.ts'
 
 t.test('output, exit code, input', async t => {
   const programs = new Programs()
@@ -35,7 +36,7 @@ t.test('timeout, abort and stop end the whole group, also what does not want to'
   t.strictSame(processesOfGroup(timedOut.pid), [])
   const controller = new AbortController()
   const child = programs.start('sh', stubborn, { signal: controller.signal })
-  await until(() => processesOfGroup(child.pid).length === 3, 2_000)
+  await eventually(() => processesOfGroup(child.pid).length === 3)
   controller.abort(new Error('gone'))
   t.match(await child.ended, { stopCause: 'aborted', exitCode: -1 })
   t.strictSame(processesOfGroup(child.pid), [])

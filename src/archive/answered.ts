@@ -12,6 +12,13 @@ export interface FoundStudy extends Study { modalities: readonly string[] }
 export type SeriesList = Pick<Study, 'series' | 'seriesListing'>
 export type InstanceList = Pick<Series, 'listing' | 'instances'>
 
+/**
+ * Studies of the accession numbers of one request, and series of one study: each is a question of its own, and an archive that has more of them does
+ * not match by what it is asked for. The largest that is known to us has 300 series.
+ */
+export const MOST_STUDIES = 500
+export const MOST_SERIES = 5_000
+
 /** The values of an answer at STUDY level, empty where it has none. */
 export interface StudyValues extends Pick<Study, 'studyInstanceUid' | 'accessionNumber' | 'patient' | 'studyDate' | 'studyTime' | 'studyDescription' | 'studyId'> {
   /** (0020,1206) and (0020,1208). */
@@ -44,7 +51,8 @@ export interface StudyQuestions {
 
 /**
  * Asks for the studies of accession numbers, down to their series. A study that is answered for two patients is there twice.
- * @throws MkisoError NO_DICOM_DATA when the archive holds no study for one of them, or only studies without series
+ * @throws MkisoError NO_DICOM_DATA when the archive holds no study for one of them, or only studies without series; PACS_REFUSED for more of them than
+ * a disc is made of
  * @throws what the questions throw
  */
 export async function studiesOf (accessionNumbers: readonly string[], { studies: ask, series: askSeries }: StudyQuestions, { name, log }: Asked): Promise<Study[]> {
@@ -53,9 +61,15 @@ export async function studiesOf (accessionNumbers: readonly string[], { studies:
   if (missing.length > 0) throw new MkisoError('NO_DICOM_DATA', `the PACS holds no study for ${missing.join(', ')}`)
   // one study can come twice, when a PACS keeps two accession numbers for it
   const studies = merged(found.flat(), studyKey, greaterStudy)
+  if (studies.length > MOST_STUDIES) {
+    throw new MkisoError('PACS_REFUSED', `${name} has ${studies.length} studies for ${accessionNumbers.join(', ')}, and at most ${MOST_STUDIES} are put together: correct the Accession Number of those that do not belong there`)
+  }
   const byUid = new Map<string, FoundStudy[]>()
   for (const study of studies) byUid.set(study.studyInstanceUid, [...byUid.get(study.studyInstanceUid) ?? [], study])
   const lists = new Map(await Promise.all([...byUid].map(async ([studyInstanceUid, answers]) => [studyInstanceUid, await askSeries(answers)] as const)))
+  for (const { series } of lists.values()) {
+    if (series.length > MOST_SERIES) throw new MkisoError('PACS_REFUSED', `${name} has ${series.length} series for one study, and at most ${MOST_SERIES} are asked for: let it match by Study Instance UID (0020,000D)`)
+  }
   const complete = studies.map(({ modalities: _, ...study }): Study => ({ ...study, ...lists.get(study.studyInstanceUid) }))
   for (const { studyInstanceUid, series, seriesListing } of complete) {
     if (seriesListing !== 'cut') continue
@@ -80,7 +94,8 @@ export async function withInstances (
   const series = await Promise.all(study.series.map(async one => only?.has(one.seriesInstanceUid) === false ? one : { ...one, ...await ask(one) }))
   const asked = series.filter(({ seriesInstanceUid }) => only?.has(seriesInstanceUid) !== false)
   // an archive that answers nothing for any series knows no IMAGE level; where it answers for others, a series that it names nothing of is empty
-  const without = asked.filter(({ listing }) => listing === 'none' || (listing === 'empty' && asked.every(one => one.listing === 'empty')))
+  const allEmpty = asked.every(({ listing }) => listing === 'empty')
+  const without = asked.filter(({ listing }) => listing === 'none' || (listing === 'empty' && allEmpty))
   const cut = asked.filter(({ listing }) => listing === 'cut')
   const fields = { pacs: name, study: study.studyInstanceUid, series: asked.length }
   if (without.length > 0) {

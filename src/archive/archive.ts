@@ -163,4 +163,9 @@ export interface StudySink {
   cutOff (sopInstanceUid: string, reason: string): void
   /** Bytes arrive that may belong to the study. */
   activity (): void
+  /**
+   * An object of another study came for a question of ours, on an association that has brought objects of this study: the archive counts it among those
+   * that it sends for this one. All of these were of the series; undefined where they were of several.
+   */
+  passed? (seriesInstanceUid: string | undefined): void
 }

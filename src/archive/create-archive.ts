@@ -1,6 +1,7 @@
 /** One archive of the configuration, whatever it speaks, with what it bears. */
 import type { ArchiveSettings } from '../config/schema.ts'
 import { aeTitleAt } from '../dcmtk/ae-title.ts'
+import { admitting } from './admission.ts'
 import type { Archive } from './archive.ts'
 import { createDicomwebArchive } from './dicomweb/dicomweb-archive.ts'
 import { dicomwebServerOf } from './dicomweb/server.ts'
@@ -47,12 +48,12 @@ export function sendsToSharedReceiver ({ receiver }: { receiver: 'shared' | 'per
 
 function createArchive (settings: ArchiveSettings, options: ReceivingOptions, sharedReceiver: SharedScp | undefined): ConfiguredArchive {
   const { config, workDir } = options
-  const { section, maxAssociations: associations, max_moves: moves } = settings
+  const { section, maxAssociations: associations, max_moves: moves, max_waiting: most } = settings
   const limit = new AssociationLimit({ section, associations, moves })
   if (settings.retrieve === 'wado') {
-    const { pool, read, onOperation } = options
-    const archive = createDicomwebArchive({ server: dicomwebServerOf(settings), limit, slots: pool, workDir, read, maxUnwantedBytes: config.our_ae.maxUnwantedBytes, onOperation })
-    return { settings, archive, limit, close: async () => { await archive.close() } }
+    const { pool, onOperation } = options
+    const archive = createDicomwebArchive({ server: dicomwebServerOf(settings), limit, slots: pool, workDir, maxUnwantedBytes: config.our_ae.maxUnwantedBytes, onOperation })
+    return { settings, archive: admitting(archive, { section, most }), limit, close: async () => { await archive.close() } }
   }
   const pacs = pacsOf(settings)
   const context = { ...options, pacs, receiverTls: receiverTlsOf(settings) }
@@ -70,5 +71,5 @@ function createArchive (settings: ArchiveSettings, options: ReceivingOptions, sh
     transport,
     inTurn: async (ask, { signal, log, queueTimeoutMs, onStart }) => await inTurn('move', ask, { limit, pacs, signal, log, queueTimeoutMs, onStart })
   })
-  return { settings, archive, limit, close: async () => {} }
+  return { settings, archive: admitting(archive, { section, most }), limit, close: async () => {} }
 }

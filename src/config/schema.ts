@@ -64,6 +64,7 @@ const pacs = {
       'A larger max_moves is bounded by it. Default: max_moves and 4 more.'
   })),
   queue_timeout: duration('2m', 'Longest wait for a turn at the PACS, and for a PACS that rejects associations since it is busy, before 503.'),
+  max_waiting: whole(500, 1, 10_000, 'Most requests that ask the PACS what it has, or wait for their turn to ask; one more is told at once to come again (503).'),
   connect_timeout: duration('10s', 'Longest wait for a connection and for the association.'),
   find_timeout: duration('30s', 'Longest wait for the answers to one C-FIND.'),
   idle_timeout: duration('60s', 'A move in which the PACS neither answers nor sends an image for so long has failed (504).'),

@@ -1,4 +1,5 @@
 /** The answers of findscu in DCMTK's XML (`-Xs`), read as a stream: thousands of them hold up nothing else. */
+import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { SaxesParser } from 'saxes'
 import { decodeText } from '../dicom/character-set.ts'
@@ -14,38 +15,64 @@ export class NotWellFormedError extends Error {
   }
 }
 
+/** A value so long is none that we ask for: a description has 64 characters (PS3.5 6.2). */
+const LONGEST_VALUE_BYTES = 1024 ** 2
+
+export class ValueTooLongError extends Error {
+  constructor () {
+    super('an answer has a value of more than a megabyte')
+    this.name = 'ValueTooLongError'
+  }
+}
+
+/** More answers are wanted than anything is made of. */
+export class TooManyWantedError extends Error {
+  readonly most: number
+  constructor (most: number) {
+    super(`more than ${most} answers`)
+    this.name = 'TooManyWantedError'
+    this.most = most
+  }
+}
+
 /** Answers that are wanted, each once: archives answer twice (measured), and an answer that is alike in every value says nothing new. */
 export class Distinct {
   readonly kept: Answer[] = []
   unwanted = 0
   total = 0
+  /** Digests: the answers themselves would be here twice. */
   readonly #seen = new Set<string>()
   readonly #wanted: (answer: Answer) => boolean
+  readonly #mostWanted: number
 
-  constructor (wanted: (answer: Answer) => boolean = () => true) {
+  constructor (wanted: (answer: Answer) => boolean = () => true, mostWanted = Infinity) {
     this.#wanted = wanted
+    this.#mostWanted = mostWanted
   }
 
+  /** @throws TooManyWantedError */
   add (answer: Answer): void {
     this.total++
     if (!this.#wanted(answer)) {
       this.unwanted++
       return
     }
-    const values = JSON.stringify([...answer].sort(([a], [b]) => a < b ? -1 : 1))
+    const values = createHash('sha256').update(JSON.stringify([...answer].sort(([a], [b]) => a < b ? -1 : 1))).digest('base64')
     if (this.#seen.has(values)) return
     this.#seen.add(values)
-    this.kept.push(answer)
+    if (this.kept.push(answer) > this.#mostWanted) throw new TooManyWantedError(this.#mostWanted)
   }
 }
 
 /**
  * `responses` of `data-set` of `element`. What stands deeper belongs to a sequence and is left out: no key that we ask for is one, and a
  * reference's Study Instance UID is not the study's.
- * @throws NotWellFormedError
+ * @param tags of the values that are kept, in lower case: an archive may answer with more than it was asked for
+ * @param mostWanted of them are kept
+ * @throws NotWellFormedError, ValueTooLongError, TooManyWantedError
  */
-export async function readAnswers (file: string, wanted?: (answer: Answer) => boolean): Promise<Distinct> {
-  const answers = new Distinct(wanted)
+export async function readAnswers (file: string, tags: ReadonlySet<string>, wanted?: (answer: Answer) => boolean, mostWanted?: number): Promise<Distinct> {
+  const answers = new Distinct(wanted, mostWanted)
   let answer = new Map<string, string>()
   let tag = ''
   let value = ''
@@ -55,18 +82,26 @@ export async function readAnswers (file: string, wanted?: (answer: Answer) => bo
     depth++
     if (depth === 2) answer = new Map()
     if (depth !== 3 || name !== 'element') return
-    tag = attributes['tag'] ?? ''
+    tag = attributes['tag']?.toLowerCase() ?? ''
     value = ''
   })
   parser.on('text', text => { if (depth === 3) value += text })
   parser.on('closetag', ({ name }) => {
-    if (depth === 3 && name === 'element') answer.set(tag.toLowerCase(), trimmed(textOf(value)))
+    if (depth === 3 && name === 'element' && tags.has(tag)) answer.set(tag, trimmed(textOf(value)))
     if (depth === 2) answers.add(answer)
     depth--
   })
   parser.on('error', error => { throw new NotWellFormedError(error) })
   // one byte a character: what stands in it is known value by value only. Between two chunks other things have their turn.
-  for await (const chunk of createReadStream(file, { encoding: 'latin1' })) parser.write(String(chunk))
+  let valueBytes = 0
+  for await (const chunk of createReadStream(file, { encoding: 'latin1' })) {
+    const text = String(chunk)
+    // what stands between two tags is held by the parser until the second has come
+    const lastTag = text.lastIndexOf('<')
+    valueBytes = lastTag < 0 ? valueBytes + text.length : text.length - lastTag
+    if (valueBytes > LONGEST_VALUE_BYTES) throw new ValueTooLongError()
+    parser.write(text)
+  }
   parser.close()
   return answers
 }

@@ -1,11 +1,11 @@
 /** findscu: C-FIND in the Study Root model (PS3.4 C.4.1), answers as plain values, and how the query ended. */
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MkisoError } from '../errors.ts'
 import { isDiskFull } from '../disk.ts'
 import type { RunResult } from '../process.ts'
 import { readObject } from '../dicom/part10.ts'
-import { Distinct, NotWellFormedError, readAnswers, trimmed, type Answer } from './answers.ts'
+import { Distinct, NotWellFormedError, readAnswers, TooManyWantedError, trimmed, ValueTooLongError, type Answer } from './answers.ts'
 import { endpointArguments, throughTunnel } from './tunnel.ts'
 import {
   lastLines, associationFaultOf, isUnanswered, networkArguments, type AssociationFault, type Peer, type ToolContext
@@ -31,6 +31,8 @@ export interface Query {
   mostAnswers?: number | undefined
   /** False for an answer that was not asked for: it is counted, and not kept. */
   wanted?: ((answer: Answer) => boolean) | undefined
+  /** Answers that are wanted at all; more of them end the query. */
+  mostWanted?: number | undefined
   /** A folder for the answers, which findscu can only give as a file. */
   tempDir: string
   signal?: AbortSignal | undefined
@@ -40,7 +42,14 @@ export interface Query {
 export const MOST_ANSWERS = 100_000
 
 /** Of all answers in one file: 2.5 KB for each of the most. A PACS that writes values of megabytes fills no disk. */
-const LARGEST_ANSWERS_BYTES = 256 * 1024 ** 2
+export const LARGEST_ANSWERS_BYTES = 256 * 1024 ** 2
+
+/**
+ * Where each answer is a file of its own: 640 MiB in all. Only answers with texts are read so, studies and series, of which no archive has so many for
+ * one accession number.
+ */
+const MOST_ANSWER_FILES = 10_000
+const LARGEST_ANSWER_FILE_BYTES = 64 * 1024
 
 /** Answers that an archive gave. */
 export interface Answers {
@@ -62,8 +71,10 @@ export type FindResult =
   | Answers
   /** The archive refused the query: a level that it does not answer, say. `status` as `0xA900`; `0xCxxx` where findscu tells no more. */
   | { kind: 'refused', status: string, reason: string }
-  /** It answered more than {@link Query.mostAnswers}. */
-  | { kind: 'too-many', most: number }
+  /** It answered more than {@link Query.mostAnswers}, or, when all of them match, than {@link Query.mostWanted}. */
+  | { kind: 'too-many', most: number, matching: boolean }
+  /** They are longer than anybody reads, all together or one of them. */
+  | { kind: 'too-long', reason: string }
   | { kind: 'no-association', fault: AssociationFault }
   | { kind: 'timeout' }
 
@@ -81,11 +92,15 @@ export async function findscu (context: ToolContext, peer: Peer, query: Query): 
     const file = join(folder, 'answers.xml')
     const asked = await ask(context, peer, query, folder, ['-Xs', file])
     if (!('pending' in asked)) return asked
-    const read = await readAnswers(file, query.wanted).catch((error: unknown) => {
+    const tags = new Set(Object.keys(query.keys).map(tag => tag.toLowerCase()))
+    const read = await readAnswers(file, tags, query.wanted, query.mostWanted).catch((error: unknown) => {
+      if (error instanceof ValueTooLongError || error instanceof TooManyWantedError) return error
       if (!(error instanceof NotWellFormedError)) throw error
       context.log.warn({ err: error }, 'the answers to C-FIND are not well-formed XML; they are asked for as files')
       return undefined
     })
+    if (read instanceof TooManyWantedError) return { kind: 'too-many', most: read.most, matching: true }
+    if (read instanceof ValueTooLongError) return { kind: 'too-long', reason: read.message }
     const { pending, end, status } = asked
     if (read?.total === pending) return { kind: 'answers', answers: read.kept, unwanted: read.unwanted, end, status }
     // findscu loses an answer in ISO 2022 IR 87 (Japanese) with glibc's iconv, and ends with Success (measured): a study would be missing
@@ -105,7 +120,8 @@ interface Asked {
 
 type AskedResult = Asked | Exclude<FindResult, Answers>
 
-async function ask (context: ToolContext, peer: Peer, query: Query, folder: string, output: readonly string[]): Promise<AskedResult> {
+/** @param largestBytes of each file that is written */
+async function ask (context: ToolContext, peer: Peer, query: Query, folder: string, output: readonly string[], largestBytes = LARGEST_ANSWERS_BYTES): Promise<AskedResult> {
   const { level, keys, atMost, mostAnswers = MOST_ANSWERS, signal, timeoutMs } = query
   // in which the values of the query itself are written (PS3.4 C.2.2.2); of ASCII nothing needs to be said
   const characterSet = Object.values(keys).some(value => /[^\p{ASCII}]/u.test(value)) ? 'ISO_IR 192' : ''
@@ -133,7 +149,7 @@ async function ask (context: ToolContext, peer: Peer, query: Query, folder: stri
     timeoutMs: timeoutMs + peer.connectTimeoutMs,
     // findscu refuses to start where it may not write its working directory, whatever -od and -Xs say: the root of a container (measured)
     cwd: folder,
-    limits: { fileBytes: LARGEST_ANSWERS_BYTES },
+    limits: { fileBytes: largestBytes },
     onLine
   }).catch((error: unknown) => {
     if (tooMany.signal.aborted && signal?.aborted !== true) return undefined
@@ -142,11 +158,16 @@ async function ask (context: ToolContext, peer: Peer, query: Query, folder: stri
   if (result === undefined) {
     context.log.warn({ query_level: level, pacs: peer.aeTitle, answers: pending }, 'findscu ended: too many answers')
     context.onOperation?.({ name: 'C-FIND', peer: peer.aeTitle, durationMs: Math.round(performance.now() - startedAt), ok: false })
-    return { kind: 'too-many', most: mostAnswers }
+    return { kind: 'too-many', most: mostAnswers, matching: false }
   }
   const fields = { query_level: level, pacs: peer.aeTitle, answers: pending, duration_ms: result.durationMs, exit_code: result.exitCode }
   context.log.debug(fields, 'findscu ended')
   context.onOperation?.({ name: 'C-FIND', peer: peer.aeTitle, durationMs: result.durationMs, ok: final?.startsWith('Success') === true })
+  // the kernel ends it at the limit (SIGXFSZ), in the middle of an answer
+  if (await isCutOff(folder, largestBytes)) {
+    context.log.warn(fields, 'findscu ended: its answers are too long')
+    return { kind: 'too-long', reason: `${pending} answers have more than ${Math.floor(largestBytes / 1024)} KiB` }
+  }
   if (result.stopCause === 'timeout') return { kind: 'timeout' }
   if (final === undefined) return withoutStatus(context, peer, result)
   const status = statusOf(final)
@@ -155,6 +176,11 @@ async function ask (context: ToolContext, peer: Peer, query: Query, folder: stri
   if (status === '0xFE00' && atMost !== undefined && pending >= atMost) return { pending, end: 'success', status }
   if (status === '0xFE00' || status === '0xA700' || /^0x(?:B...|0001)$/.test(status)) return { pending, end: 'limit', status }
   return { kind: 'refused', status, reason: final }
+}
+
+async function isCutOff (folder: string, largestBytes: number): Promise<boolean> {
+  for (const name of await readdir(folder)) if ((await stat(join(folder, name))).size >= largestBytes) return true
+  return false
 }
 
 function withoutStatus (context: ToolContext, peer: Peer, result: RunResult): FindResult & { kind: 'timeout' | 'no-association' } {
@@ -178,7 +204,10 @@ function statusOf (text: string): string {
 
 /** The same query once more with each answer as a DICOM file, which we decode ourselves. */
 async function answersAsFiles (context: ToolContext, peer: Peer, query: Query, folder: string): Promise<FindResult> {
-  const asked = await ask(context, peer, query, folder, ['-X', '-od', folder])
+  // what was no XML is still there
+  await rm(join(folder, 'answers.xml'), { force: true })
+  const mostAnswers = Math.min(query.mostAnswers ?? MOST_ANSWERS, MOST_ANSWER_FILES)
+  const asked = await ask(context, peer, { ...query, mostAnswers }, folder, ['-X', '-od', folder], LARGEST_ANSWER_FILE_BYTES)
   if (!('pending' in asked)) return asked
   const names = (await readdir(folder)).filter(name => name.endsWith('.dcm')).sort()
   // images of other requests may have filled it, or of this one

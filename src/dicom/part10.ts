@@ -13,7 +13,7 @@ import { DIRECTORY_TAGS } from './directory-record-types.ts'
 import { Headers, isLikelyGroup, UNDEFINED_LENGTH, type Encoding } from './headers.ts'
 import { inflate } from './inflate.ts'
 import { NUMBER_OF_FRAMES, PICTURE_TAGS } from './picture-tags.ts'
-import { FileSource, LostError, MemorySource, type Source } from './source.ts'
+import { BeginningSource, FileSource, LostError, MemorySource, type Source } from './source.ts'
 import type { Patient } from './study.ts'
 import { dateOf, integerOf } from './values.ts'
 
@@ -122,6 +122,25 @@ export async function readObject (path: string, tags?: ReadonlySet<number>): Pro
   const object = readDataSet(new MemorySource(inflated.beginning, sizeBytes), plain, wanted, fileBytes)
   object.pixelData = undefined
   return inflated.end === 'whole' ? object : { ...object, remarks: [...object.remarks, inflated.reason] }
+}
+
+/**
+ * The same, while the file is still on its way to the disk: of most images all headers stand in the first few kilobytes.
+ * @param beginning of the file
+ * @param sizeBytes of the whole file
+ * @returns undefined where only the whole file can tell, and where it is no whole object, which is for {@link readObject} to say
+ */
+export function readBeginning (beginning: Buffer, sizeBytes: number): DicomObject | undefined {
+  const source = new BeginningSource(beginning, sizeBytes)
+  try {
+    const meta = readMeta(source, 'it')
+    if (meta.transferSyntaxUid === DEFLATED) return undefined
+    const object = known(readDataSet(source, meta, DEFAULT_TAGS, sizeBytes), 'it')
+    return source.wentBeyond ? undefined : object
+  } catch (error) {
+    if (error instanceof LostError || error instanceof CutOffError || error instanceof NotDicomError) return undefined
+    throw error
+  }
 }
 
 type Plain = { object: DicomObject } | { object: undefined, deflated: { meta: Meta, zlibHeader: boolean, fileBytes: number } }

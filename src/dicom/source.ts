@@ -104,3 +104,26 @@ export class MemorySource extends Source {
     this.bytes(at, length).copy(target, targetAt)
   }
 }
+
+/**
+ * The beginning of a file, of which no more is in memory. It behaves as a {@link FileSource} does, up to the first question for what stands behind it:
+ * what was made of the answer then is of no worth.
+ */
+export class BeginningSource extends MemorySource {
+  /** Something was asked for that is not here. */
+  wentBeyond = false
+
+  protected override locate (at: number, length: number): number {
+    if (at + length > this.sizeBytes || length > WINDOW_BYTES) throw new LostError('there are no such bytes', true)
+    if (at + length > this.held.length) this.wentBeyond = true
+    return super.locate(at, length)
+  }
+
+  override copy (at: number, length: number, target: Buffer, targetAt: number): void {
+    if (at + length <= this.held.length) this.held.copy(target, targetAt, at, at + length)
+    else {
+      this.wentBeyond = true
+      throw new LostError('it is beyond the beginning')
+    }
+  }
+}

@@ -10,7 +10,6 @@ import { askOnce } from '../archive/dicomweb/search.ts'
 import { AssociationLimit } from '../archive/dimse/association-limit.ts'
 import { PortPool } from '../archive/dimse/port-pool.ts'
 import type { ArchiveSettings, Config } from '../config/schema.ts'
-import { readObject } from '../dicom/part10.ts'
 import { isUid, type FetchPart } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import { silentLog } from '../process.ts'
@@ -43,7 +42,6 @@ export async function checkDicomweb (context: DicomwebCheckContext): Promise<Fin
     limit: new AssociationLimit({ section: settings.section, associations: settings.maxAssociations, moves: settings.max_moves }),
     slots: new PortPool(1),
     workDir,
-    read: async path => await readObject(path),
     maxUnwantedBytes: config.our_ae.maxUnwantedBytes
   })
   try {

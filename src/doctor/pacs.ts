@@ -12,7 +12,6 @@ import { findscu, type FindResult, type QueryLevel } from '../dcmtk/findscu.ts'
 import { movescu } from '../dcmtk/movescu.ts'
 import { addressOf, type AssociationFault, type ToolContext } from '../dcmtk/peer.ts'
 import { aeTitleAt } from '../dcmtk/ae-title.ts'
-import { readObject } from '../dicom/part10.ts'
 import { MkisoError } from '../errors.ts'
 import { until } from '../process.ts'
 import type { FetchAnswer } from '../archive/dimse/fetch-outcome.ts'
@@ -107,6 +106,7 @@ async function checkFind (context: PacsCheckContext, pacs: Pacs, callingAeTitle:
       const detail = `more than ${result.most} studies for an accession number that does not exist: the PACS ignores the key`
       return { name, status: 'down', detail, advice: ['index the Accession Number at the PACS'] }
     }
+    case 'too-long': return { name, status: 'down', detail: `${result.reason}, which is more than is read: the PACS ignores what is asked for`, advice: ['index the Accession Number at the PACS'] }
     case 'no-association':
       // it let the C-ECHO in a moment ago
       if (result.fault.kind === 'busy') {
@@ -170,7 +170,7 @@ async function checkRetrieve (context: PacsCheckContext, pacs: Pacs, callingAeTi
  */
 async function retrieve (context: PacsCheckContext, pacs: Pacs, part: FetchPart): Promise<Pick<Retrieved, 'answer' | 'arrived' | 'turnedAway'>> {
   const { archive, log, signal } = context
-  const options = { ...context, pacs, receiverTls: receiverTlsOf(archive), pool: new PortPool(1), read: async (path: string) => await readObject(path) }
+  const options = { ...context, pacs, receiverTls: receiverTlsOf(archive), pool: new PortPool(1) }
   const session = await (archive.retrieve === 'get' ? createGetTransport(options) : createPerRequestScp(options)).open({ signal, log })
   try {
     let arrived = false

@@ -26,7 +26,7 @@ export interface Claim {
   total: number
   /** Those that it says it could not send. */
   failed: number
-  /** Objects of this part that have come since it was asked for, also those that came twice. */
+  /** Objects of this part that have come since it was asked for, also those that came twice, and those of other studies that it sent with them. */
   delivered: number
 }
 
@@ -45,14 +45,15 @@ export interface Evidence {
   quiet: boolean
 }
 
-export type Verdict =
-  | { kind: 'complete', foreign: readonly Witnessed[] }
+export type Verdict = { /** Of somebody else; not on a disc, whatever it is. */ foreign: readonly Witnessed[] } & (
+  | { kind: 'complete' }
   /** So many are missing; `instances` are those whose UIDs are known, `series` those that lack some whose UIDs are not, undefined in it for the study. */
   | { kind: 'missing', expected: number, received: number, instances: readonly InstanceIdentity[], series: ReadonlyArray<string | undefined>, says: readonly string[] }
   /** Witnesses disagree on what there is, or two objects claim to be one. */
   | { kind: 'contradiction', expected: number, received: number, instances: readonly InstanceIdentity[], says: readonly string[] }
   /** Nobody could tell of a missing image. `waiting` is true while that may still change without being asked for again. */
   | { kind: 'unprovable', received: number, why: string, waiting: boolean }
+)
 
 /** @returns the verdict; never throws */
 export function judge (evidence: Evidence): Verdict {
@@ -67,18 +68,20 @@ export function judge (evidence: Evidence): Verdict {
   if (disputed !== undefined) {
     const more = contested.length > 1 ? ` and ${contested.length - 1} more` : ''
     says.unshift(`two different objects came for SOP Instance UID ${disputed.sopInstanceUid}${more}`)
-    return { kind: 'contradiction', expected: Math.max(expected, received + contested.length), received, instances: [...contested, ...count.missing], says }
+    return { kind: 'contradiction', foreign: count.foreign, expected: Math.max(expected, received + contested.length), received, instances: [...contested, ...count.missing], says }
   }
   if (count.missing.length > 0 || gaps.length > 0) {
     const series = gaps.map(({ seriesInstanceUid }) => seriesInstanceUid)
-    return { kind: 'missing', expected: Math.max(expected, received + 1), received, instances: count.missing, series, says }
+    return { kind: 'missing', foreign: count.foreign, expected: Math.max(expected, received + 1), received, instances: count.missing, series, says }
   }
   const { foreign, unvouched } = extrasOf(study, count)
-  if (unvouched !== undefined) return { kind: 'contradiction', expected: received, received, instances: [], says: [unvouched] }
+  if (unvouched !== undefined) return { kind: 'contradiction', foreign: [...count.foreign, ...foreign], expected: received, received, instances: [], says: [unvouched] }
   const proof = proofOf(study, count)
-  if (proof.kind === 'none') return { kind: 'unprovable', received, why: proof.why, waiting: !quiet }
+  if (proof.kind === 'none') return { kind: 'unprovable', foreign: [...count.foreign, ...foreign], received, why: proof.why, waiting: !quiet }
   if (proof.kind === 'by what it sent' && !quiet) {
-    return { kind: 'unprovable', received, why: 'only the archive\'s own count of what it sent could tell of a missing image', waiting: true }
+    return {
+      kind: 'unprovable', foreign: [...count.foreign, ...foreign], received, why: 'only the archive\'s own count of what it sent could tell of a missing image', waiting: true
+    }
   }
   return { kind: 'complete', foreign: [...count.foreign, ...foreign] }
 }

@@ -51,10 +51,10 @@ export async function fetchFromSeveral (held: HeldStudy, options: FetchFromSever
     // a stranger's object may stand in place of one that it could not send, and nobody has judged it
     if (!options.allowIncomplete) await share.held.doubt({ studyInstanceUid: held.studyInstanceUid })
     share.adoptFrom(shares.filter(other => other !== share))
+    await share.settle()
     if (!share.isComplete) continue
     options.log.warn({ study: held.studyInstanceUid, archive: share.name, err: share.fault },
       'an archive did not send what it lists; another has sent the same images')
-    await share.settle()
   }
   await gather(held, shares)
   const lacking = shares.filter(({ isComplete }) => !isComplete)
@@ -152,8 +152,7 @@ class Share {
 
   /** Leaves out what is not this archive's. */
   async settle (): Promise<void> {
-    const verdict = judge(this.held.evidence(true))
-    if (verdict.kind === 'complete') await this.held.drop(verdict.foreign)
+    await this.held.drop(judge(this.held.evidence(true)).foreign)
   }
 
   /** Series of which nothing is here as a whole, of the others what is not here; the whole series where the list does not name everything. */
@@ -200,7 +199,8 @@ function keepingApart (session: FetchSession, study: Study, earlier: readonly Sh
         await sink.offer(delivery)
       },
       cutOff: (sopInstanceUid, reason) => { sink.cutOff(sopInstanceUid, reason) },
-      activity: () => { sink.activity() }
+      activity: () => { sink.activity() },
+      passed: seriesInstanceUid => { sink.passed?.(seriesInstanceUid) }
     })
   }
 }

@@ -100,13 +100,14 @@ export async function fetchStudy (held: HeldStudy, options: FetchStudyOptions): 
       inVain = held.files.size > before ? 0 : inVain + 1
       parts = nextParts(held.study, verdict, inVain)
       const nothingComes = held.files.size === 0 && inVain >= 2
-      if (nothingComes || inVain > TRIES_IN_VAIN || attempt + 1 >= MOST_ATTEMPTS) return await giveUp(held, verdict, outcomes, options)
+      if (nothingComes || inVain > TRIES_IN_VAIN || attempt + 1 >= MOST_ATTEMPTS) return await giveUp(held, outcomes, options)
       if (held.files.size === 0) held.stuck ??= { archive: archive.name, receiver: session.receiver }
       // whoever contradicts the others may have changed its mind, or have been cut off
       if (!namesAllThatIsMissing(verdict)) held.list(await archive.listInstances(held.study, { signal, log }))
     }
   } finally {
     stop()
+    held.seal()
     held.stuck = undefined
   }
 }
@@ -247,7 +248,7 @@ class AttemptOver extends Error {
   constructor () { super('the answer is not needed any more') }
 }
 
-/** Waits for late images: some archives answer before they have sent. */
+/** Waits for late images: some archives answer before they have sent. A study that is complete is sealed. */
 async function settle (held: HeldStudy, outcomes: readonly FetchOutcome[], { session, limits, signal }: FetchStudyOptions): Promise<Verdict> {
   // what it says it could not send, or refuses to, does not come later
   const nothingComes = outcomes.length > 0 && outcomes.every(({ end, sent }) => end !== 'success' && end !== 'broken' && sent === 0)
@@ -257,6 +258,7 @@ async function settle (held: HeldStudy, outcomes: readonly FetchOutcome[], { ses
     const silentMs = held.clock.nowMs() - held.lastActivityMs
     const quiet = (nothingComes && !open) || silentMs > limits.settleTimeoutMs * (open ? OPEN_FOR_SETTLE_TIMEOUTS : 1)
     const verdict = judge(held.evidence(quiet))
+    if (verdict.kind === 'complete') held.seal()
     if (verdict.kind === 'complete' || quiet) return verdict
     // whatever it said of what it sent has come, and the rest it says it could not send
     if (!open && outcomes.length > 0 && allAccountedFor(outcomes, held) && verdict.kind === 'missing') return verdict
@@ -281,9 +283,17 @@ function stopIfHopeless (outcomes: readonly FetchOutcome[], attempt: number): vo
 }
 
 /** @throws MkisoError, where the site does not take a study that is incomplete */
-async function giveUp (held: HeldStudy, verdict: Verdict, outcomes: readonly FetchOutcome[], options: FetchStudyOptions): Promise<Fetched> {
+async function giveUp (held: HeldStudy, outcomes: readonly FetchOutcome[], options: FetchStudyOptions): Promise<Fetched> {
+  held.seal()
+  const verdict = judge(held.evidence(true))
+  if (verdict.kind === 'complete') {
+    // the last of it has come since it was judged
+    await held.drop(verdict.foreign)
+    return { missing: 0 }
+  }
   const fault = await faultOf(held, verdict, outcomes, options)
   held.unlearnMarks()
+  if (options.allowIncomplete) await held.drop(verdict.foreign)
   if (fault.code !== 'INCOMPLETE_RETRIEVAL' || !options.allowIncomplete || held.files.size === 0) throw fault
   options.log.warn({ study: held.studyInstanceUid, received: held.files.size, detail: fault.detail },
     'images are missing; the disc is made all the same, as disc.allow_incomplete says')

@@ -79,7 +79,7 @@ export class HeldStudy implements StudySink {
   readonly #disagreements = new Map<string, InstanceIdentity>()
   readonly #cutOff = new Map<string, string>()
   readonly #claims = new Map<string | undefined, PartClaim>()
-  /** Objects that came whole, also those that came twice; by series, undefined for all. */
+  /** Objects that came whole, also those that came twice, or that the archive sent with them and are another study's; by series, undefined for all. */
   readonly #delivered = new Map<string | undefined, number>()
   /** Offers are taken one after the other: two of them may be one object. */
   #offering: Promise<void> = Promise.resolve()
@@ -92,6 +92,7 @@ export class HeldStudy implements StudySink {
   #asked = false
   #lastActivityMs: number
   #stuck: Stuck | undefined
+  #sealed = false
 
   /** @param listed false when the instances are still to be listed: {@link list} follows while images arrive already */
   constructor (study: Study, options: HeldStudyOptions, listed: boolean) {
@@ -202,7 +203,16 @@ export class HeldStudy implements StudySink {
   }
 
   /** What two objects dispute is asked for anew: what comes now counts. */
-  askAgain (): void { this.#contested.clear() }
+  askAgain (): void {
+    this.#contested.clear()
+    this.#sealed = false
+  }
+
+  /**
+   * Nothing that comes from now on counts. Whoever believes a verdict calls it before anything else can happen: an object that comes after the verdict
+   * has been judged by nobody.
+   */
+  seal (): void { this.#sealed = true }
 
   /** Somebody begins to fetch it, in holdings of its own for each archive. */
   begin (): void {
@@ -278,7 +288,7 @@ export class HeldStudy implements StudySink {
   }
 
   /** Removes what the verdict names as foreign. */
-  async drop (foreign: Extract<Verdict, { kind: 'complete' }>['foreign']): Promise<void> {
+  async drop (foreign: Verdict['foreign']): Promise<void> {
     for (const instance of foreign) {
       const entry = this.#files.get(identityKey(instance))
       if (entry === undefined) continue
@@ -305,6 +315,11 @@ export class HeldStudy implements StudySink {
 
   activity (): void { this.#lastActivityMs = this.clock.nowMs() }
 
+  passed (seriesInstanceUid: string | undefined): void {
+    this.activity()
+    this.#count(seriesInstanceUid)
+  }
+
   async removeFiles (): Promise<void> {
     await this.#offering
     await this.#options.files.remove(this.folder)
@@ -314,7 +329,7 @@ export class HeldStudy implements StudySink {
     const { object, path, provenance, from } = delivery
     const { sopInstanceUid, seriesInstanceUid, studyInstanceUid } = object
     const { log, files } = this.#options
-    if (studyInstanceUid !== this.studyInstanceUid) return
+    if (studyInstanceUid !== this.studyInstanceUid || this.#sealed) return
     if (![sopInstanceUid, seriesInstanceUid].every(isUid)) {
       log.warn({ from }, 'an object came whose SOP or Series Instance UID is none; it is left out')
       return
@@ -336,7 +351,9 @@ export class HeldStudy implements StudySink {
       log.warn(fields, 'an object came of which two differ already; it is left out')
       return
     }
-    if (await files.same(here, { path, object })) {
+    const same = await files.same(here, { path, object })
+    if (this.#sealed) return
+    if (same) {
       this.#count(seriesInstanceUid)
       if (rank > RANK[here.provenance]) this.#files.set(key, { ...here, provenance })
       return
@@ -382,8 +399,8 @@ export class HeldStudy implements StudySink {
     this.onProgress.tell(this.progress)
   }
 
-  #count (seriesInstanceUid: string): void {
-    for (const key of [seriesInstanceUid, undefined]) this.#delivered.set(key, (this.#delivered.get(key) ?? 0) + 1)
+  #count (seriesInstanceUid: string | undefined): void {
+    for (const key of new Set([seriesInstanceUid, undefined])) this.#delivered.set(key, (this.#delivered.get(key) ?? 0) + 1)
   }
 
   /** A name of ours. */

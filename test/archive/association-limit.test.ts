@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import fc from 'fast-check'
 import t from 'tap'
 import { AssociationLimit, QUERIES_BEFORE_A_MOVE, type TurnKind } from '../../src/archive/dimse/association-limit.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 
 function gate (): { open: () => void, passed: Promise<void> } {
   let open = (): void => {}
@@ -80,7 +80,7 @@ t.test('a pause ends early when another turn has ended, and at once when its req
   const paused = limit.take('query', async () => { await limit.pause(3_600_000, stays) }, stays)
   const leaving = new AbortController()
   const left = limit.take('query', async () => { await limit.pause(3_600_000, leaving.signal) }, leaving.signal)
-  t.ok(await until(() => limit.underWay === 1, 5_000), 'those who pause have no association')
+  t.ok(await eventually(() => limit.underWay === 1), 'those who pause have no association')
   leaving.abort(new Error('gone'))
   await t.rejects(left, { message: 'gone' })
   other.open()

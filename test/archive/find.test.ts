@@ -252,7 +252,8 @@ t.test('one that lies', async t => {
     const query = {
       level: 'STUDY', callingAeTitle: 'CDRECORD', keys: { '0008,0050': accessionNumber, '0020,000d': '' }, timeoutMs: 60_000, tempDir: context.tempDir
     } as const
-    t.strictSame(await findscu(context, context.pacs, { ...query, mostAnswers: 99 }), { kind: 'too-many', most: 99 })
+    t.strictSame(await findscu(context, context.pacs, { ...query, mostAnswers: 99 }), { kind: 'too-many', most: 99, matching: false })
+    t.strictSame(await findscu(context, context.pacs, { ...query, mostWanted: 99 }), { kind: 'too-many', most: 99, matching: true })
     t.match(await findscu(context, context.pacs, { ...query, mostAnswers: 100 }),
       { kind: 'answers', answers: { length: 100 }, end: 'success', status: '0x0000' })
     const wanted = (answer: Answer): boolean => answer.get('0020,000d') === '2.25.7'

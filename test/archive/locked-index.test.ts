@@ -2,7 +2,7 @@
 import t from 'tap'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { freePort } from '../../demo/ports.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { startGate } from '../screens/gate.ts'
 import { readDisc, service, world } from '../world.ts'
 
@@ -13,7 +13,7 @@ t.test('the list of instances comes after the images', async t => {
   const mkiso = await service(t, here.pacs, receiverPort, { pacs: { find_timeout: '1s' } })
   gate.allow(200_000)
   const waiting = mkiso.get('/api/iso/download?accession_number=MR.2024.001')
-  t.ok(await until(() => mkiso.log.some(({ msg }) => msg === 'the PACS answers no query while it sends; it is asked again'), 20_000))
+  t.ok(await eventually(() => mkiso.log.some(({ msg }) => msg === 'the PACS answers no query while it sends; it is asked again')))
   const [activity] = mkiso.app.activities.running
   t.ok(activity?.phase === 'receiving' && activity.images.received > 0, 'what has come is told all the same')
   gate.open()

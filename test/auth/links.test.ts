@@ -7,7 +7,7 @@ import { request } from 'undici'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { signatureOf } from '../../src/auth/signed-links.ts'
 import { UsedLinks } from '../../src/auth/used-links.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { freePort } from '../../demo/ports.ts'
 import { startNarrowWay } from '../screens/gate.ts'
 import { service, temporaryFolder, world, type Service } from '../world.ts'
@@ -15,7 +15,6 @@ import { service, temporaryFolder, world, type Service } from '../world.ts'
 const SECRET = '0123456789abcdef0123456789abcdef'
 const MR = 'MR.2024.001'
 const CT = 'CT.2024.200'
-const WAIT_MS = 15_000
 /** An end of a disc that a link that is used up still gives. */
 const TAIL_BYTES = 16 * 1_024 ** 2
 
@@ -26,7 +25,7 @@ function link (path: string, accessionNumbers: string, expires: string, once?: s
   return `${path}?${new URLSearchParams({ accession_number: accessionNumbers, expires, ...(once === undefined ? {} : { once }), signature }).toString()}`
 }
 
-const expired = async (expires: string): Promise<boolean> => await until(() => Date.now() > Number(expires) * 1_000, WAIT_MS)
+const expired = async (expires: string): Promise<boolean> => await eventually(() => Date.now() > Number(expires) * 1_000)
 
 interface Got { status: number, headers: Record<string, unknown>, body: Buffer, code: unknown }
 
@@ -125,7 +124,7 @@ t.test('signed links', async t => {
     const etag = String(first.headers['etag'])
     const whole = await get(mkiso, path)
     t.equal(whole.status, 200, 'one that broke may begin again')
-    t.ok(await until(() => existsSync(join(stateDir, 'used-links', `${once}-1`)), WAIT_MS))
+    t.ok(await eventually(() => existsSync(join(stateDir, 'used-links', `${once}-1`))))
     const size = whole.body.length
     t.ok(size > TAIL_BYTES + 10_000)
     const page = path.replace('download', 'progress')
@@ -146,10 +145,10 @@ t.test('signed links', async t => {
     const etag = String(broken.headers['etag'])
     broken.body.on('error', () => {})
     broken.body.destroy()
-    t.ok(await until(() => mkiso.app.activities.running.length === 0, WAIT_MS))
+    t.ok(await eventually(() => mkiso.app.activities.running.length === 0))
     const rest = await get(mkiso, path, { range: 'bytes=5000-', 'if-range': etag })
     t.equal(rest.status, 206)
-    t.ok(await until(() => mkiso.app.activities.running.length === 0, WAIT_MS))
+    t.ok(await eventually(() => mkiso.app.activities.running.length === 0))
     t.match(await get(mkiso, path), { status: 410, code: 'LINK_USED' })
   })
 
@@ -159,7 +158,7 @@ t.test('signed links', async t => {
     const way = await startNarrowWay(t, port, Number(new URL(mkiso.url).port), 1_000_000)
     const slow = await request(`http://127.0.0.1:${port}${path}`)
     const cut = slow.body.arrayBuffer().then(() => 'whole', () => 'cut')
-    t.ok(await until(() => mkiso.app.activities.running.some(({ sentBytes }) => sentBytes > 0), WAIT_MS))
+    t.ok(await eventually(() => mkiso.app.activities.running.some(({ sentBytes }) => sentBytes > 0)))
     t.equal((await get(mkiso, path)).status, 200, 'who comes last has it')
     way.open()
     t.equal(await cut, 'cut')

@@ -7,7 +7,7 @@ import t from 'tap'
 import { request } from 'undici'
 import { freePort } from '../../demo/ports.ts'
 import { LogStream } from '../../src/cli/log-stream.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { temporaryFolder } from '../world.ts'
 
 t.test('a disk that is full, and has room again; a pipe that is slow', async t => {
@@ -36,7 +36,7 @@ t.test('a disk that is full, and has room again; a pipe that is slow', async t =
   stream.write(megabyte)
   t.equal(out, '')
   mode = 'works'
-  t.ok(await until(() => out === '{"d":4}\n', 5_000), 'what waited comes by itself; what was too much is lost')
+  t.ok(await eventually(() => out === '{"d":4}\n'), 'what waited comes by itself; what was too much is lost')
   stream.write('{"e":5}\n')
   t.match(out, /"d":4.*"lost":1.*"e":5/s)
 })
@@ -59,7 +59,7 @@ t.test('the service with its log on a full disk: it starts, answers, and ends at
     await answer?.body.dump()
     live = answer?.statusCode === 200
   }
-  t.ok(await until(() => { void ask(); return live }, 60_000, 250), 'it answers')
+  t.ok(await eventually(() => { void ask(); return live }, 250), 'it answers')
   service.kill('SIGTERM')
   const [code] = await once(service, 'exit') as [number | null]
   t.equal(code, 0, 'and ends by itself')

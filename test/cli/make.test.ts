@@ -8,7 +8,8 @@ import t, { type Test } from 'tap'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { freePort } from '../../demo/ports.ts'
 import { ProgressLine } from '../../src/cli/progress.ts'
-import { until, type RunResult } from '../../src/process.ts'
+import type { RunResult } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { command, readDisc, readZip, service, world, type CommandRun, type Overrides } from '../world.ts'
 
 const CT = 'CT.2024.200'
@@ -157,7 +158,7 @@ t.test('make', async t => {
     const interrupt = interrupter()
     await command(t, ['make', CT, '-o', join(files, 'c.iso'), '--config', config('keyed', { auth, server })], () => { if (running.app.activities.running.length > 0) interrupt() })
       .then(({ code }) => { t.equal(code, 130) })
-    t.ok(await until(() => running.leftovers().length === 0, 5_000), 'the service has given it up')
+    t.ok(await eventually(() => running.leftovers().length === 0), 'the service has given it up')
     t.notOk(existsSync(join(files, 'c.iso')))
     nothingLeft(t)
   })

@@ -4,7 +4,7 @@ import axe from 'axe-core'
 import type { Page } from 'playwright-core'
 import t from 'tap'
 import { startBrowser } from '../../demo/browser.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { visitor } from '../screens/visitor.ts'
 import { programsOf, temporaryFolder } from '../world.ts'
 
@@ -16,13 +16,12 @@ t.test('the page of the demo', async t => {
   const child = programs.start(process.execPath, ['--import', 'tsx', join(ROOT, 'demo/main.ts'), '--no-open'], {
     cwd: ROOT, env: { TMPDIR: temporaryFolder(t, 'demo'), MKISO_DEMO_PORT_OFFSET: '20000' }, onLine: line => { lines.push(line) }
   })
-  t.ok(await until(() => lines.includes('Ctrl-C ends everything.'), 60_000), lines.join('\n'))
+  t.ok(await eventually(() => lines.includes('Ctrl-C ends everything.')), lines.join('\n'))
   const front = /^Open {2}(http:\S+)$/m.exec(lines.join('\n'))?.[1] ?? ''
   const service = /^The service: (http:\S+)/m.exec(lines.join('\n'))?.[1] ?? ''
   const browser = await startBrowser()
   t.teardown(async () => { await browser.close() })
   const context = await browser.newContext({ locale: 'en-GB', acceptDownloads: true })
-  context.setDefaultTimeout(30_000)
   const page = await context.newPage()
   const violations = async (page: Page): Promise<string[]> => {
     await page.evaluate(axe.source)

@@ -3,7 +3,8 @@ import { existsSync, readdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import t from 'tap'
-import { until, type Child, type Programs } from '../../src/process.ts'
+import type { Child, Programs } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { programsOf, temporaryFolder } from '../world.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -31,7 +32,7 @@ t.test('Ctrl-C while it starts ends it without a stack of errors', async t => {
   const programs = programsOf(t)
   let started = false
   const child = demo(programs, temporaryFolder(t, 'demo'), line => { if (line.startsWith('making phantoms')) started = true })
-  t.ok(await until(() => started, 20_000))
+  t.ok(await eventually(() => started))
   process.kill(child.pid, 'SIGINT')
   const result = await child.ended
   t.match(result, { exitCode: 1, stderr: '' })
@@ -47,7 +48,7 @@ t.test('the same ports each time; the next free one, said, where one is taken', 
   t.teardown(() => { taken.close() })
   const lines: string[] = []
   const child = demo(programsOf(t), temporaryFolder(t, 'demo'), line => { lines.push(line) }, '--no-open')
-  t.ok(await until(() => lines.includes('Ctrl-C ends everything.'), 50_000))
+  t.ok(await eventually(() => lines.includes('Ctrl-C ends everything.')))
   const [, port] = /^port 18080 \(service\) is taken: (\d+) instead$/m.exec(lines.join('\n')) ?? []
   t.ok(port, holds ? 'it says so' : 'somebody else has it already')
   t.match(lines.join('\n'), new RegExp(`The service: http://127.0.0.1:${port}`))
@@ -59,7 +60,7 @@ t.test('Ctrl-C when it is up is the way to end it', async t => {
   const programs = programsOf(t)
   let up = false
   const child = demo(programs, temporaryFolder(t, 'demo'), line => { if (line.includes('Ctrl-C ends everything')) up = true })
-  t.ok(await until(() => up, 40_000))
+  t.ok(await eventually(() => up))
   process.kill(child.pid, 'SIGINT')
   t.match(await child.ended, { exitCode: 0, stderr: '' })
 })

@@ -12,7 +12,8 @@ import { writeStudy, type PhantomInstance } from '../../demo/phantoms/catalogue.
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { freePort, freePortRange } from '../../demo/ports.ts'
 import { startPublisher, type Publisher } from '../../demo/publisher.ts'
-import { processesOfGroup, until, type Programs, type RunResult } from '../../src/process.ts'
+import { processesOfGroup, type Programs, type RunResult } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { programsOf, temporaryFolder } from '../world.ts'
 
 interface Nodes { folder: string, programs: Programs, instances: PhantomInstance[], publisher: Publisher, study: string }
@@ -63,9 +64,9 @@ async function answers (t: Test, pacs: Pacs, { programs, instances, publisher, s
 
   t.equal((await move(programs, pacs, publisher.aeTitle, { StudyInstanceUID: study })).exitCode, 0)
   t.strictSame((await publisher.received()).sort(), uids, 'all are where they were moved to')
-  t.ok(await until(() => publisher.associations() === 1, 2_000), 'in one association')
+  t.ok(await eventually(() => publisher.associations() === 1), 'in one association')
   t.not((await move(programs, pacs, 'NOBODY', { StudyInstanceUID: study })).exitCode, 0, 'an unknown destination is refused')
-  t.ok(await until(() => pacs.moves() === 2, 2_000), `it counts C-MOVE requests: ${pacs.moves()}`)
+  t.ok(await eventually(() => pacs.moves() === 2), `it counts C-MOVE requests: ${pacs.moves()}`)
 
   const got = await programs.run('getscu', ['-S', '+B', '-aec', pacs.aeTitle, '-od', join(folder, 'got'), ...keys({ QueryRetrieveLevel: 'STUDY', StudyInstanceUID: study }), pacs.host, String(pacs.port)])
   t.equal(got.exitCode, 0, `C-GET: ${got.stderr}`)
@@ -113,7 +114,7 @@ t.test('a PACS that cannot have its port says so, and leaves nothing', async t =
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
   await t.rejects(startDcmqrscp({ programs, dir: folder, port, destinations: [] }), /dcmqrscp/)
-  t.ok(await until(() => programs.size === 0, 3_000), 'no process')
+  t.ok(await eventually(() => programs.size === 0), 'no process')
 })
 
 t.test('patient API', async t => {
@@ -132,7 +133,7 @@ t.test('patient API', async t => {
   t.strictSame(api.authorizations, ['Bearer x', 'Bearer x', 'Bearer x'])
   api.mode = 'hang'
   const hanging = t.rejects(ask('MR.2024.001'), 'a request that hangs is cut off by close')
-  await until(() => api.requests.length === 4, 2_000)
+  await eventually(() => api.requests.length === 4)
   await api.close()
   await api.close()
   await hanging
@@ -144,4 +145,8 @@ t.test('ports', async t => {
   t.equal(new Set(ports).size, 20, 'none twice')
   const first = await freePortRange(5)
   for (let port = first; port < first + 5; port++) t.ok(await isFree(port))
+  const [ours = 0] = ports
+  const asking = `import { portFrom } from '${join(import.meta.dirname, '../../demo/ports.ts')}'; console.log(await portFrom(${ours}))`
+  const { stdout } = await programsOf(t).run(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', asking], { cwd: join(import.meta.dirname, '../..') })
+  t.ok(Number(stdout) > ours, `another process gets another one, though nobody listens on ${ours} yet: ${stdout}`)
 })

@@ -12,7 +12,6 @@ import type { TransportOptions } from '../../src/archive/dimse/transport.ts'
 import { echoscu } from '../../src/dcmtk/echoscu.ts'
 import { findscu } from '../../src/dcmtk/findscu.ts'
 import { movescu } from '../../src/dcmtk/movescu.ts'
-import { readObject } from '../../src/dicom/part10.ts'
 import { silentLog } from '../../src/process.ts'
 import { DEFAULTS, programsOf, temporaryFolder } from '../world.ts'
 import { accepted, requestOf, type PresentationContext } from './association.ts'
@@ -26,7 +25,7 @@ const signal = new AbortController().signal
 /** The parts of the service, without the service. @param port the PACS's, and our receiver's */
 function options (t: Test, port: number): TransportOptions {
   const config = { ...DEFAULTS, our_ae: { ...DEFAULTS.our_ae, base_port: port } }
-  return { programs: programsOf(t), dcmtk: config.dcmtk, log: silentLog, config, pacs: pacsOf({ ...DEFAULTS.archives[0], host: '127.0.0.1', port }), receiverTls: undefined, pool: new PortPool(1), workDir: temporaryFolder(t), read: readObject }
+  return { programs: programsOf(t), dcmtk: config.dcmtk, log: silentLog, config, pacs: pacsOf({ ...DEFAULTS.archives[0], host: '127.0.0.1', port }), receiverTls: undefined, pool: new PortPool(1), workDir: temporaryFolder(t) }
 }
 
 t.test('presentation contexts that are proposed', async t => {

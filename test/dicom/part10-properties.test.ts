@@ -1,9 +1,10 @@
 /** Whatever a file holds: an object, or one of two errors; and one meaning has one encoding. */
+import assert from 'node:assert'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
-import { CutOffError, NotDicomError, readObject, type DicomObject } from '../../src/dicom/part10.ts'
+import { CutOffError, NotDicomError, readBeginning, readObject, type DicomObject } from '../../src/dicom/part10.ts'
 import { identityKey } from '../../src/dicom/study.ts'
 import { recordOf } from '../../src/disc/dicomdir/records.ts'
 import { writeStudy } from '../../demo/phantoms/catalogue.ts'
@@ -12,6 +13,7 @@ import { programsOf, temporaryFolder } from '../world.ts'
 import { BIG_ENDIAN, el, EXPLICIT, file, identity, IMPLICIT, pixels, sequence, SYNTAX_UIDS, WHO, type Syntax } from './odd-files.ts'
 
 const RUNS = 1_500
+const DEFLATED = '1.2.840.10008.1.2.1.99'
 
 interface Change { at: number, remove: number, bytes: Uint8Array }
 
@@ -72,6 +74,22 @@ t.test('bytes that were changed anywhere, and files that were cut anywhere', asy
         const object = await read(cut < 0.7 ? bytes : bytes.subarray(0, Math.floor(bytes.length * cut)))
         if (!(object instanceof Error)) recordOf(object)
       }), { numRuns: RUNS })
+  })
+  await t.test('the beginning of a file tells what the file tells, or nothing', async t => {
+    const share = fc.double({ min: 0, max: 1, noNaN: true })
+    let told = 0
+    await fc.assert(fc.asyncProperty(fc.constantFrom(...originals), fc.oneof(fc.constant([]), fc.array(change, { maxLength: 2 })), share, share,
+      async (original, changes, cut, part) => {
+        const whole = changed(original.bytes, changes)
+        const bytes = cut < 0.7 ? whole : whole.subarray(0, Math.floor(whole.length * cut))
+        // a copy, so that what stands behind it is not there by chance
+        const object = readBeginning(Buffer.from(bytes.subarray(0, Math.ceil(bytes.length * Math.min(1, part * 2)))), bytes.length)
+        if (object === undefined) return
+        told++
+        assert.deepStrictEqual(object, await read(bytes))
+      }), { numRuns: RUNS * 2 })
+    t.ok(told > RUNS / 30, `${told} times it told`)
+    for (const { bytes, object } of originals) if (object.transferSyntaxUid !== DEFLATED) assert.deepStrictEqual(readBeginning(bytes, bytes.length), object)
   })
   await t.test('who it is stands, where those elements do', async () => {
     await fc.assert(fc.asyncProperty(fc.constantFrom(...originals), fc.array(change, { maxLength: 4 }),

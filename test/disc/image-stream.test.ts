@@ -8,7 +8,7 @@ import { finished } from 'node:stream/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { imageStream, type Image } from '../../src/disc/image/image.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 
 const MIB = 1024 ** 2
 
@@ -92,7 +92,7 @@ t.test('a client that leaves leaves no file open', async t => {
   await answer.body?.getReader().read()
   t.equal(openFilesBelow(folder).length, 1, 'one file is open while it is sent')
   leaving.abort()
-  t.ok(await until(() => openFilesBelow(folder).length === 0, 5_000), 'none when the client has left')
+  t.ok(await eventually(() => openFilesBelow(folder).length === 0), 'none when the client has left')
 })
 
 t.test('a file that became shorter breaks the answer off', async t => {
@@ -102,5 +102,5 @@ t.test('a file that became shorter breaks the answer off', async t => {
   const { server, url } = await serve(wanted)
   t.teardown(() => server.close())
   await t.rejects(fetch(url).then(async answer => await answer.arrayBuffer()))
-  t.ok(await until(() => openFilesBelow(folder).length === 0, 5_000))
+  t.ok(await eventually(() => openFilesBelow(folder).length === 0))
 })

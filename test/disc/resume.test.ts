@@ -6,7 +6,7 @@ import t from 'tap'
 import { request } from 'undici'
 import { writeStudy } from '../../demo/phantoms/catalogue.ts'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { nothingLeft, readDisc, service, world } from '../world.ts'
 
 const CT = '/api/iso/download?accession_number=CT.2024.200'
@@ -87,7 +87,7 @@ t.test('while the retrieval is kept', async t => {
     const curl = async (...args: string[]): Promise<number> => (await here.programs.run('curl', ['-sS', ...args, '-o', file, mkiso.url + CT])).exitCode
     const cut = here.programs.start('curl', ['-sS', '--limit-rate', '20M', '-o', file, mkiso.url + CT])
     const most = 0.8 * size
-    t.ok(await until(() => { try { return statSync(file).size >= most } catch { return false } }, 20_000, 2), '80 % are there')
+    t.ok(await eventually(() => { try { return statSync(file).size >= most } catch { return false } }, 2), '80 % are there')
     await cut.stop('stopped', 0)
     const at = statSync(file).size
     t.ok(at < size, `cut at ${at} of ${size}`)

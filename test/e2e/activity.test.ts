@@ -6,7 +6,7 @@ import t from 'tap'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { startPublisher } from '../../demo/publisher.ts'
 import type { Activity, Phase } from '../../src/work/activity.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { nothingLeft, service, world } from '../world.ts'
 
 t.test('activities', async t => {
@@ -24,7 +24,7 @@ t.test('activities', async t => {
   }
   activities.on('started', note).on('changed', note).on('ended', note)
   const last = async (): Promise<Activity> => {
-    await until(() => activities.running.length === 0, 5_000)
+    await eventually(() => activities.running.length === 0)
     const [activity] = activities.finished
     if (activity === undefined) throw new Error('nothing has ended')
     return activity
@@ -51,7 +51,7 @@ t.test('activities', async t => {
 
   t.test('the operator cancels', async t => {
     const waiting = mkiso.get('/api/iso/download?accession_number=CT.2024.200')
-    t.ok(await until(() => activities.running.some(({ phase }) => phase === 'receiving'), 10_000, 1))
+    t.ok(await eventually(() => activities.running.some(({ phase }) => phase === 'receiving'), 1))
     t.ok(activities.cancel(activities.running[0]?.id ?? '', 'operator'))
     t.match((await waiting).json(), { code: 'CANCELLED' })
     t.match((await last()).outcome, { kind: 'cancelled', by: 'operator' })
@@ -61,7 +61,7 @@ t.test('activities', async t => {
 
   t.test('a cancelled answer is cut, not ended', async t => {
     const answer = await request(`${mkiso.url}/api/iso/download?accession_number=CT.2024.200`)
-    t.ok(await until(() => activities.running.some(({ phase }) => phase === 'streaming'), 10_000, 1))
+    t.ok(await eventually(() => activities.running.some(({ phase }) => phase === 'streaming'), 1))
     activities.cancel(activities.running[0]?.id ?? '', 'operator')
     await t.rejects(answer.body.arrayBuffer())
     t.strictSame(await nothingLeft(mkiso), [])
@@ -77,9 +77,9 @@ t.test('activities', async t => {
     const leaving = new AbortController()
     const path = '/api/iso/print?accession_number=CT.2024.200'
     const first = request(mkiso.url + path, { method: 'POST', signal: leaving.signal }).catch((error: Error) => error.name)
-    t.ok(await until(() => activities.running.some(({ phase }) => phase === 'receiving'), 10_000, 1))
+    t.ok(await eventually(() => activities.running.some(({ phase }) => phase === 'receiving'), 1))
     const second = mkiso.post(path)
-    t.ok(await until(() => activities.running.length === 2 && activities.running.every(({ committed, sentImages }) => committed && sentImages > 0), 20_000, 1), 'both hear of it')
+    t.ok(await eventually(() => activities.running.length === 2 && activities.running.every(({ committed, sentImages }) => committed && sentImages > 0), 1), 'both hear of it')
     t.notOk(activities.cancel(activities.running[0]?.id ?? '', 'operator'), 'half a disc at the robot helps nobody')
     leaving.abort()
     t.equal(await first, 'AbortError')

@@ -7,7 +7,8 @@ import t, { type Test } from 'tap'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { startPublisher } from '../../demo/publisher.ts'
 import { freePort, freePortRange } from '../../demo/ports.ts'
-import { processesOfGroup, until } from '../../src/process.ts'
+import { processesOfGroup } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { nothingLeft, patientApi, service, temporaryFolder, world, type Answer, type Service } from '../world.ts'
 
 const STUDIES = demoStudies().filter(({ accessionNumber }) => /^(CT\.2024\.200|CR\.2024\.01[01])/.test(accessionNumber))
@@ -59,7 +60,7 @@ t.test('the table', async t => {
     t.equal(health.status, 503)
     t.match(health.json(), { status: 'down', checks: { receiver: { status: 'down', detail: /another program listens there/ } } })
     await new Promise(resolve => { squatter.close(resolve) })
-    t.ok(await until(() => mkiso.app.receiverFault() === undefined, 15_000), 'the receiver comes up by itself')
+    t.ok(await eventually(() => mkiso.app.receiverFault() === undefined), 'the receiver comes up by itself')
     t.equal((await mkiso.get(CR)).status, 200)
   })
 
@@ -85,7 +86,7 @@ t.test('the table', async t => {
   t.test('504: the PACS hangs in the move', async t => {
     const mkiso = await service(t, pacs, receiverPort, { pacs: { idle_timeout: '1s' } })
     const answer = mkiso.get('/api/iso/download?accession_number=CT.2024.200')
-    await until(() => mkiso.log.some(({ msg }) => msg === 'running movescu'), 10_000, 1)
+    await eventually(() => mkiso.log.some(({ msg }) => msg === 'running movescu'), 1)
     const paused = pause(pacs.pid)
     try {
       await answers(t, mkiso, await answer, 504, 'PACS_TIMEOUT', { error: 'PACS move timed out', detail: /pacs.idle_timeout/ })

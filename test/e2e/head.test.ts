@@ -2,7 +2,7 @@
 import type { OpenAPIV3 } from 'openapi-types'
 import t from 'tap'
 import { request } from 'undici'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { faultStudy } from '../faults/harness.ts'
 import { startRobot } from '../print/robot.ts'
 import { service, world } from '../world.ts'
@@ -37,11 +37,11 @@ t.test('HEAD', async t => {
 
   t.equal((await head('/api/iso/print')).statusCode, 400, 'what is wrong is wrong for HEAD too')
   await mkiso.get('/api/iso/download?accession_number=HEAD.1')
-  t.ok(await until(() => mkiso.app.studyStore.kept === 1, 5_000))
+  t.ok(await eventually(() => mkiso.app.studyStore.kept === 1))
   const moves = here.pacs.moves()
   t.match((await head('/api/iso/download?accession_number=HEAD.1')).headers, { 'x-mkiso-images': '3' }, 'a disc that is here tells its size')
   t.equal(here.pacs.moves(), moves)
   await here.pacs.stop()
-  t.ok(await until(async () => (await mkiso.get('/api/health')).status === 503, 15_000, 100))
+  t.ok(await eventually(async () => (await mkiso.get('/api/health')).status === 503, 100))
   t.equal((await head('/api/health')).statusCode, 503, 'health as it was seen last')
 })

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { request } from 'undici'
 import t from 'tap'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { nothingLeft, service, world, type PacsKind } from '../world.ts'
 
 const STUDIES = demoStudies().filter(({ accessionNumber }) => /^(CT\.2024\.200|CR\.2024\.010)/.test(accessionNumber))
@@ -18,7 +18,7 @@ for (const kind of ['dcmqrscp', 'orthanc'] as const satisfies PacsKind[]) {
         const mkiso = await service(t, here.pacs, here.receiverPort, overrides)
         const leaving = new AbortController()
         const answer = request(mkiso.url + CT, { signal: leaving.signal }).catch((error: Error) => error.name)
-        t.ok(await until(() => mkiso.log.some(({ msg }) => /^running/.test(String(msg))), 10_000, 1), 'it is under way')
+        t.ok(await eventually(() => mkiso.log.some(({ msg }) => /^running/.test(String(msg))), 1), 'it is under way')
         leaving.abort()
         t.equal(await answer, 'AbortError')
         t.strictSame(await nothingLeft(mkiso), [])
@@ -35,7 +35,7 @@ for (const kind of ['dcmqrscp', 'orthanc'] as const satisfies PacsKind[]) {
       t.ok(chunk.length > 0, 'the image flows')
       answer.body.destroy()
       t.strictSame(await nothingLeft(mkiso), [])
-      t.ok(await until(() => mkiso.log.some(({ msg }) => msg === 'client left'), 1_000))
+      t.ok(await eventually(() => mkiso.log.some(({ msg }) => msg === 'client left')))
     })
 
     t.test('a client that reads nothing is cut off', async t => {
@@ -44,7 +44,7 @@ for (const kind of ['dcmqrscp', 'orthanc'] as const satisfies PacsKind[]) {
       t.equal(answer.statusCode, 200)
       // the body is never read
       answer.body.on('error', () => {})
-      t.strictSame(await nothingLeft(mkiso, 6_000), [])
+      t.strictSame(await nothingLeft(mkiso), [])
       answer.body.destroy()
     })
   })

@@ -3,7 +3,7 @@ import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { ctStudy } from '../../demo/phantoms/studies.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { nothingLeft, readDisc, service, world, type Service } from '../world.ts'
 
 const IMAGES = 40
@@ -26,7 +26,7 @@ t.test('the list of instances comes after the images', async t => {
   }
   const afterTheImages = async (mkiso: Service, name: string) => {
     const answer = mkiso.get('/api/iso/download?accession_number=CT1')
-    t.ok(await until(() => here(mkiso) === IMAGES, 20_000), 'every image is here while nobody knows how many there are')
+    t.ok(await eventually(() => here(mkiso) === IMAGES), 'every image is here while nobody knows how many there are')
     writeFileSync(`${gate}-${name}`, '')
     return await answer
   }
@@ -67,7 +67,7 @@ exit 0;;`)
     const mkiso = await listing('never', '')
     const leaving = new AbortController()
     const left = fetch(`${mkiso.url}/api/iso/download?accession_number=CT1`, { signal: leaving.signal }).catch((error: Error) => error.name)
-    t.ok(await until(() => here(mkiso) === IMAGES, 20_000))
+    t.ok(await eventually(() => here(mkiso) === IMAGES))
     leaving.abort()
     t.equal(await left, 'AbortError')
     t.strictSame(await nothingLeft(mkiso), [])
@@ -78,9 +78,9 @@ exit 0;;`)
     const mkiso = await listing('joined', '')
     const leaving = new AbortController()
     const left = fetch(`${mkiso.url}/api/iso/download?accession_number=CT1`, { signal: leaving.signal }).catch((error: Error) => error.name)
-    t.ok(await until(() => here(mkiso) === IMAGES, 20_000))
+    t.ok(await eventually(() => here(mkiso) === IMAGES))
     const stays = mkiso.get('/api/iso/download?accession_number=CT1')
-    t.ok(await until(() => mkiso.log.some(({ msg }) => String(msg).includes('joins')), 10_000))
+    t.ok(await eventually(() => mkiso.log.some(({ msg }) => String(msg).includes('joins'))))
     const before = at.pacs.moves()
     leaving.abort()
     t.equal(await left, 'AbortError')

@@ -6,7 +6,7 @@ import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { startPublisher } from '../../demo/publisher.ts'
 import { freePort, freePortRange } from '../../demo/ports.ts'
 import { loggerOf } from '../../src/cli/logger.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { patientApi, service, world, type Service } from '../world.ts'
 
 const CR = 'CR.2024.010'
@@ -22,7 +22,7 @@ async function linesOf (t: Test, mkiso: Service, path: string, requestId = 'from
   const before = mkiso.log.length
   const answer = await fetch(mkiso.url + path, { headers: { 'x-request-id': requestId } })
   await answer.arrayBuffer().catch(() => {})
-  await until(() => mkiso.log.slice(before).some(({ msg }) => msg === 'request ended'), 5_000)
+  await eventually(() => mkiso.log.slice(before).some(({ msg }) => msg === 'request ended'))
   const lines = mkiso.log.slice(before)
   t.ok(lines.length > 1)
   t.strictSame(lines.filter(line => line['request_id'] !== requestId), [], `every line has the request id: ${path}`)
@@ -112,7 +112,7 @@ t.test('log', async t => {
     const ids = ['first', 'second']
     const before = mkiso.log.length
     await Promise.all(ids.map(async id => { await (await fetch(`${mkiso.url}/api/iso/download?accession_number=${CT}`, { headers: { 'x-request-id': id } })).arrayBuffer() }))
-    await until(() => mkiso.log.filter(({ msg }) => msg === 'request ended').length === 2, 5_000)
+    await eventually(() => mkiso.log.filter(({ msg }) => msg === 'request ended').length === 2)
     t.strictSame(mkiso.log.slice(before).filter(line => !ids.includes(String(line['request_id']))), [])
   })
 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { demoStudies, oddStudies } from '../../demo/phantoms/studies.ts'
 import { startPublisher } from '../../demo/publisher.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { nothingLeft, patientApi, service, world } from '../world.ts'
 
 t.test('print', async t => {
@@ -57,10 +57,10 @@ t.test('print', async t => {
     const mkiso = await service(t, here.pacs, here.receiverPort, settings(publisher.port))
     const leaving = new AbortController()
     const left = fetch(`${mkiso.url}/api/iso/print?accession_number=CT.2024.200`, { signal: leaving.signal }).catch((error: Error) => error.name)
-    await until(async () => (await publisher.received()).length > 0, 10_000, 1)
+    await eventually(async () => (await publisher.received()).length > 0, 1)
     leaving.abort()
     t.equal(await left, 'AbortError')
-    t.ok(await until(async () => (await publisher.received()).length === 200, 10_000), 'all of it arrives')
+    t.ok(await eventually(async () => (await publisher.received()).length === 200), 'all of it arrives')
     t.strictSame(await nothingLeft(mkiso), [])
   })
 

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { freePort } from '../../demo/ports.ts'
-import { listeningSockets, until, type Child, type Programs, type RunResult } from '../../src/process.ts'
+import { listeningSockets, type Child, type Programs, type RunResult } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { descendants, nameOf } from '../soak/troubles.ts'
 import { programsOf, temporaryFolder, world } from '../world.ts'
 
@@ -28,7 +29,7 @@ async function start (t: Test, programs: Programs, pacsPort: number, receiverPor
   // tsx starts a second process: node itself, so that a signal reaches the service
   const child = programs.start(process.execPath, ['--import', 'tsx', join(ROOT, 'src/main.ts'), '--config', file], { cwd: ROOT, onLine: line => { lines.push(line) } })
   const url = `http://127.0.0.1:${port}`
-  const up = await until(async () => await fetch(`${url}/api/health/live`).then(answer => answer.ok, () => false), 20_000, 50)
+  const up = await eventually(async () => await fetch(`${url}/api/health/live`).then(answer => answer.ok, () => false), 50)
   if (!up) throw new Error(`the service does not come up: ${lines.join('\n')}`)
   return { child, url, tempDir: folder, lines }
 }
@@ -91,21 +92,21 @@ t.test('SIGTERM while a disc is on its way; and a second signal', async t => {
 t.test('kill -9: the children go too, and the next start sweeps', async t => {
   const here = await world(t, 'dcmqrscp', { studies: demoStudies().filter(({ accessionNumber }) => accessionNumber === 'MR.2024.001') })
   const first = await start(t, here.programs, here.pacs.port, here.receiverPort)
-  t.ok(await until(() => listeningSockets(here.receiverPort).length > 0, 5_000), 'the receiver listens')
+  t.ok(await eventually(() => listeningSockets(here.receiverPort).length > 0), 'the receiver listens')
   const answer = fetch(`${first.url}/api/iso/download?accession_number=MR.2024.001`).then(() => 'answered', () => 'cut off')
   const running = (): number[] => descendants(first.child.pid)
-  t.ok(await until(() => running().length > 0, 10_000, 1), 'a program works for a request')
+  t.ok(await eventually(() => running().length > 0, 1), 'a program works for a request')
   const family = running()
   process.kill(first.child.pid, 'SIGKILL')
   await first.child.ended
   t.equal(await answer, 'cut off')
-  t.ok(await until(() => family.every(pid => nameOf(pid) === ''), 5_000), 'no program is left')
-  t.ok(await until(() => listeningSockets(here.receiverPort).length === 0, 5_000), 'nor the receiver')
+  t.ok(await eventually(() => family.every(pid => nameOf(pid) === '')), 'no program is left')
+  t.ok(await eventually(() => listeningSockets(here.receiverPort).length === 0), 'nor the receiver')
   const stale = readdirSync(first.tempDir).filter(name => name.startsWith('dicomdir_'))
   t.equal(stale.length, 1, 'its folder is left')
   const child = here.programs.start(process.execPath, ['--import', 'tsx', join(ROOT, 'src/main.ts'), '--config', join(first.tempDir, 'mkiso.yaml')], { cwd: ROOT })
-  t.ok(await until(() => readdirSync(first.tempDir).every(name => !stale.includes(name)), 20_000), 'the next start removes it')
-  await until(async () => await fetch(`${first.url}/api/health/live`).then(answer => answer.ok, () => false), 20_000, 50)
+  t.ok(await eventually(() => readdirSync(first.tempDir).every(name => !stale.includes(name))), 'the next start removes it')
+  await eventually(async () => await fetch(`${first.url}/api/health/live`).then(answer => answer.ok, () => false), 50)
   const next = await fetch(`${first.url}/api/iso/download?accession_number=MR.2024.001`)
   t.equal(next.status, 200, 'and the next disc is right')
   await next.arrayBuffer()

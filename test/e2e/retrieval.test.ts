@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { writeStudy, type PhantomInstance } from '../../demo/phantoms/catalogue.ts'
 import { freePortRange } from '../../demo/ports.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { nothingLeft, pixelDataSha256, readDisc, service, world, type Answer, type PacsKind, type World } from '../world.ts'
 
 const STUDIES = demoStudies().filter(({ accessionNumber }) => /^(CT\.2024\.200|MR|DUP|CR\.2024\.01\d)/.test(accessionNumber))
@@ -75,7 +75,7 @@ for (const kind of ['dcmqrscp', 'orthanc'] as const satisfies PacsKind[]) {
       const leaving = new AbortController()
       const left = fetch(`${mkiso.url}/api/iso/download?accession_number=CT.2024.200`, { signal: leaving.signal }).catch((error: Error) => error.name)
       const stays = mkiso.get('/api/iso/download?accession_number=CT.2024.200')
-      t.ok(await until(() => mkiso.log.some(({ msg }) => String(msg).includes('joins')), 20_000))
+      t.ok(await eventually(() => mkiso.log.some(({ msg }) => String(msg).includes('joins'))))
       leaving.abort()
       t.equal(await left, 'AbortError')
       await holds(t, await stays, here.of('CT.2024.200'), here)
@@ -118,7 +118,7 @@ for (const kind of ['dcmqrscp', 'orthanc'] as const satisfies PacsKind[]) {
       await pacs.store(grown.slice(3).map(({ path }) => path))
       await holds(t, await mkiso.get('/api/iso/download?accession_number=GROWS'), grown, here)
       t.equal(pacs.moves(), before + 2, 'what has changed is fetched anew')
-      t.ok(await until(() => mkiso.app.studyStore.kept === 1 && mkiso.app.studyStore.running === 0, 2_000), 'the older one has gone')
+      t.ok(await eventually(() => mkiso.app.studyStore.kept === 1 && mkiso.app.studyStore.running === 0), 'the older one has gone')
     })
 
     t.test('the PACS withholds an image', async t => {

@@ -10,7 +10,7 @@ import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { ConfigError, parseConfig } from '../../src/config/load.ts'
 import { examine } from '../../src/doctor/doctor.ts'
 import type { Finding } from '../../src/doctor/finding.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { authority, type Certificates } from '../certificates.ts'
 import { nothingLeft, programsOf, readDisc, service, temporaryFolder, type Overrides, type Service } from '../world.ts'
 
@@ -72,7 +72,7 @@ t.test('TLS', async t => {
     const tunnels = mkiso.log.filter(({ msg }) => msg === 'stunnel started')
     t.strictSame(tunnels.map(({ peer }) => peer).sort(), [`127.0.0.1:${pacs.port}`, `127.0.0.1:${publisher.port}`].sort())
     process.kill(Number(tunnels.find(({ peer }) => peer === `127.0.0.1:${pacs.port}`)?.['pid']), 'SIGKILL')
-    t.ok(await until(() => mkiso.log.some(({ msg }) => msg === 'stunnel ended'), 5_000))
+    t.ok(await eventually(() => mkiso.log.some(({ msg }) => msg === 'stunnel ended')))
     t.equal((await mkiso.get(DOWNLOAD)).status, 200, 'the next request has a new one')
     t.equal(readdirSync(mkiso.app.workDir).filter(name => name.startsWith('stunnel_')).length, 3)
     await mkiso.app.close()

@@ -207,6 +207,8 @@ for (const kind of ['orthanc', 'dcmqrscp'] as const) {
           t.ok(index.includes(description) && !answers.some(one => one.description !== description && index.includes(one.description)), 'its own page')
         }
       }
+      // Orthanc sends the series of both for a question about one of them, and gives the move up when an image is refused
+      for (const [accessionNumber, { images }] of Object.entries(facts)) await holds(t, await mkiso.get(link(accessionNumber)), images, programs)
       const disc = await holds(t, await mkiso.get(linkToAll('COPY.A,COPY.B')), [...a, ...b], programs)
       if (disc !== undefined) {
         const records = await recordsOf(disc, programs)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { writeStudy } from '../../demo/phantoms/catalogue.ts'
 import { freePort } from '../../demo/ports.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { programsOf, service, temporaryFolder } from '../world.ts'
 import { faultStudy, linkTo, nothingRemains, PATIENT, rightAnswer, SHORT_LIMITS, tellFaults } from './harness.ts'
 import { honest, startLyingPacs } from './lying-pacs.ts'
@@ -42,7 +42,7 @@ t.test('the disk', async t => {
     for (const accessionNumber of ['DISK.1', 'DISK.2', 'DISK.3']) {
       const instances = await add(accessionNumber, 20)
       await rightAnswer(t, programs, await mkiso.get(linkTo(accessionNumber)), 'disc', instances)
-      t.ok(await until(() => freeMib() >= 8, 3_000), 'the reserve is free')
+      t.ok(await eventually(() => freeMib() >= 8), 'the reserve is free')
     }
     t.ok(mkiso.app.studyStore.kept < 3, 'not all are kept')
   })
@@ -56,7 +56,7 @@ t.test('the disk', async t => {
     await add('DISK.5', 20)
     toReceiver.fault = { kind: 'slow', delayMs: 60 }
     const answer = mkiso.get(linkTo('DISK.5'))
-    t.ok(await until(() => toReceiver.bytes > 1 * MIB, 20_000, 5))
+    t.ok(await eventually(() => toReceiver.bytes > 1 * MIB, 5))
     const filler = join(folder, 'another-program')
     writeFileSync(filler, Buffer.alloc(Math.max(0, Math.floor((freeMib() - 4) * MIB))))
     await rightAnswer(t, programs, await answer, { codes: ['INSUFFICIENT_DISK_SPACE'] }, [])
@@ -92,7 +92,7 @@ t.test('strangers', async t => {
     const watch = setInterval(() => { most = Math.max(most, bytesInFolder()) }, 2)
     await pacs.send(foreign).finally(() => { clearInterval(watch) })
     t.ok(most <= 2 * MIB, `no more than 2 MiB stand there: ${most} bytes`)
-    t.ok(await until(() => readdirSync(folder).length === 0, 5_000), 'and nothing stays')
+    t.ok(await eventually(() => readdirSync(folder).length === 0), 'and nothing stays')
     t.ok(dropped() >= 3 && dropped() < foreign.length, `${dropped()} are counted, then the association is ended`)
   })
   await t.test('6 MiB beside a request', async t => {
@@ -103,7 +103,7 @@ t.test('strangers', async t => {
     t.teardown(async () => { await slow.close() })
     slow.fault = { kind: 'slow', delayMs: 20 }
     const sent = programs.run('dcmsend', ['-nh', '127.0.0.1', String(slow.port), large?.path ?? ''], { timeoutMs: 20_000 })
-    t.ok(await until(() => mkiso.log.some(({ msg }) => String(msg).includes('our_ae.max_unwanted')), 15_000))
+    t.ok(await eventually(() => mkiso.log.some(({ msg }) => String(msg).includes('our_ae.max_unwanted'))))
     await sent
     t.ok(slow.bytes < 32 * MIB, 'it did not arrive')
     t.ok(mkiso.app.receiverFault() === undefined, 'the receiver stands')

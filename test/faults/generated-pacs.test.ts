@@ -10,7 +10,8 @@ import t, { type Test } from 'tap'
 import { request } from 'undici'
 import { freePort } from '../../demo/ports.ts'
 import type { PhantomInstance } from '../../demo/phantoms/catalogue.ts'
-import { until, type Programs } from '../../src/process.ts'
+import type { Programs } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { dataSetOf, pixelsSha256, writeImages, type MadeImage } from '../made-images.ts'
 import {
   contentOf, describe, generatedArchive, list, numberOf, PATIENT, truthOf, type GeneratedArchive, type HeldImage, type HeldSeries
@@ -266,6 +267,6 @@ t.test('never a disc that differs from the truth, never an error where every wit
     t.ok(tally.required > RUNS / 50, 'enough of them are as they should be')
     t.ok(tally.errors + tally.brokenOff > RUNS / 50, 'enough of them go wrong')
   }
-  for (const one of services) t.strictSame(await nothingLeft(one, 5_000), [], 'nothing is left')
-  await until(() => services.every(({ app }) => app.studyStore.running === 0), 2_000)
+  for (const one of services) t.strictSame(await nothingLeft(one), [], 'nothing is left')
+  await eventually(() => services.every(({ app }) => app.studyStore.running === 0))
 })

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { PhantomInstance, PhantomPatient, PhantomStudy } from '../../demo/phantoms/catalogue.ts'
 import { ERRORS, type ErrorCode } from '../../src/errors.ts'
-import { until, type Programs } from '../../src/process.ts'
+import type { Programs } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { nothingLeft, readDisc, type Answer, type Overrides, type Service } from '../world.ts'
 
 /** What a client must get: a disc with exactly the images of the PACS, or an error of the table; which of two may depend on what comes first. */
@@ -50,8 +51,8 @@ export async function rightAnswer (t: Test, programs: Programs, answer: Answer, 
 
 /** No process, slot, folder, and no file that waits for somebody. What nobody asked for is removed after a while. */
 export async function nothingRemains (t: Test, mkiso: Service): Promise<void> {
-  t.strictSame(await nothingLeft(mkiso, 5_000), [], 'no process, folder or slot is left')
-  await until(() => received(mkiso).length === 0, 15_000, 100)
+  t.strictSame(await nothingLeft(mkiso), [], 'no process, folder or slot is left')
+  await eventually(() => received(mkiso).length === 0, 100)
   t.strictSame(received(mkiso), [], 'no file is left in the receive folder')
 }
 

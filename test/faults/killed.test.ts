@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { startPublisher } from '../../demo/publisher.ts'
 import { freePort } from '../../demo/ports.ts'
-import { listeningSockets, processesOfGroup, until } from '../../src/process.ts'
+import { listeningSockets, processesOfGroup } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { serve } from '../served.ts'
 import { descendants, nameOf } from '../soak/troubles.ts'
 import { service, temporaryFolder, world, type Answer, type Overrides, type Service } from '../world.ts'
@@ -55,7 +56,7 @@ t.test('tools of a request', async t => {
     toReceiver.fault = SLOW
     const answer = mkiso.get(linkTo('KILL.1'))
     answer.catch(() => {})
-    t.ok(await until(() => toReceiver.bytes > 500_000 && descendants(process.pid).some(pid => nameOf(pid) === 'movescu'), 20_000, 2), 'it is under way')
+    t.ok(await eventually(() => toReceiver.bytes > 500_000 && descendants(process.pid).some(pid => nameOf(pid) === 'movescu'), 2), 'it is under way')
     return { answer }
   }
 
@@ -89,7 +90,7 @@ t.test('tools of a request', async t => {
       const { answer } = await underWay(t, mkiso)
       const killer = setInterval(() => { fell(receiverPort) }, 200)
       await right(t, answer, { codes: ['RECEIVER_DOWN', 'INCOMPLETE_RETRIEVAL', 'PACS_REFUSED_MOVE'] }).finally(() => { clearInterval(killer) })
-      t.ok(await until(() => mkiso.app.receiverFault() === undefined, 15_000), 'it comes back')
+      t.ok(await eventually(() => mkiso.app.receiverFault() === undefined), 'it comes back')
       t.ok(restarts() > 4, `after ${restarts()} times`)
       toReceiver.fault = undefined
       await right(t, mkiso.get(linkTo('KILL.1')))
@@ -105,7 +106,7 @@ t.test('tools of a request', async t => {
       faults++
       toPacs.fault = { kind: 'slow', delayMs: 100 }
       const answer = mkiso.get(linkTo('KILL.1'))
-      t.ok(await until(() => kill(process.pid, 'findscu') > 0, 10_000, 2))
+      t.ok(await eventually(() => kill(process.pid, 'findscu') > 0, 2))
       await right(t, answer, { codes: ['PACS_UNREACHABLE'] })
       toPacs.fault = undefined
       await nothingRemains(t, mkiso)
@@ -120,7 +121,7 @@ t.test('tools of a request', async t => {
       toPublisher.fault = { kind: 'slow', delayMs: 20 }
       const printing = await service(t, here.pacs, await freePort(), { ...SHORT_LIMITS, pacs: { ...SHORT_LIMITS['pacs'], retrieve: 'get' }, cd_publisher: { host: '127.0.0.1', port: toPublisher.port } })
       const answer = printing.get('/api/iso/print?accession_number=KILL.1')
-      t.ok(await until(() => toPublisher.bytes > 300_000 && kill(process.pid, 'dcmsend') > 0, 20_000, 2))
+      t.ok(await eventually(() => toPublisher.bytes > 300_000 && kill(process.pid, 'dcmsend') > 0, 2))
       await right(t, answer, { codes: ['CD_PUBLISHER_REFUSED'], detail: /\d+ of 24 images/ })
       await nothingRemains(t, printing)
       toPublisher.fault = undefined
@@ -157,7 +158,7 @@ t.test('tools of a request', async t => {
       await nothingRemains(t, mkiso)
       t.equal((await mkiso.get('/api/health')).status, receiver === 'shared' ? 503 : 200)
       await new Promise(resolve => { squatter.close(resolve) })
-      t.ok(await until(() => mkiso.app.receiverFault() === undefined, 15_000), 'it listens')
+      t.ok(await eventually(() => mkiso.app.receiverFault() === undefined), 'it listens')
       await right(t, mkiso.get(linkTo('KILL.1')))
       await nothingRemains(t, mkiso)
       await mkiso.app.close()
@@ -170,7 +171,7 @@ t.test('tools of a request', async t => {
     const mkiso = await start(t)
     toReceiver.fault = SLOW
     const answer = mkiso.get(linkTo('KILL.1'))
-    t.ok(await until(() => toReceiver.bytes > 500_000, 20_000, 2))
+    t.ok(await eventually(() => toReceiver.bytes > 500_000, 2))
     for (const pid of processesOfGroup(here.pacs.pid)) process.kill(pid, 'SIGKILL')
     await right(t, answer, { codes: ['PACS_UNREACHABLE', 'INCOMPLETE_RETRIEVAL', 'PACS_TIMEOUT'] })
     await nothingRemains(t, mkiso)
@@ -192,13 +193,13 @@ t.test('the service, in the middle of 8 downloads', async t => {
 
   toReceiver.fault = SLOW
   const answers = studies.map(async ({ accessionNumber }) => await fetch(first.url + linkTo(accessionNumber)).then(async answer => await answer.arrayBuffer().then(() => 'a disc'), () => 'no disc'))
-  t.ok(await until(() => toReceiver.open >= 4 && toReceiver.bytes > 2_000_000, 30_000, 2), 'images arrive on several associations')
+  t.ok(await eventually(() => toReceiver.open >= 4 && toReceiver.bytes > 2_000_000, 2), 'images arrive on several associations')
   const family = descendants(first.pid)
   t.ok(family.filter(pid => nameOf(pid) === 'movescu').length >= 3, 'for several moves')
   process.kill(first.pid, 'SIGKILL')
   t.ok((await Promise.all(answers)).every(answer => answer === 'no disc'), 'nobody has got a disc')
-  t.ok(await until(() => family.every(pid => nameOf(pid) === ''), 5_000), 'no process is left')
-  t.ok(await until(() => listeningSockets(receiverPort).length === 0, 5_000), 'nor its receiver')
+  t.ok(await eventually(() => family.every(pid => nameOf(pid) === '')), 'no process is left')
+  t.ok(await eventually(() => listeningSockets(receiverPort).length === 0), 'nor its receiver')
   t.equal(workFolders().length, 2, 'its folder is')
   toReceiver.fault = undefined
 
@@ -214,9 +215,9 @@ t.test('the service, in the middle of 8 downloads', async t => {
   // SIGTERM: what is under way is finished, nothing new begins
   toReceiver.fault = { kind: 'slow', delayMs: 5 }
   const last = fetch(second.url + linkTo('KILL.80')).then(async answer => Buffer.from(await answer.arrayBuffer()))
-  t.ok(await until(() => toReceiver.bytes > 200_000, 20_000, 2))
+  t.ok(await eventually(() => toReceiver.bytes > 200_000, 2))
   process.kill(second.pid, 'SIGTERM')
-  t.ok(await until(() => second.lines.some(line => line.includes('shutting down')), 5_000, 2))
+  t.ok(await eventually(() => second.lines.some(line => line.includes('shutting down')), 2))
   t.equal((await fetch(second.url + linkTo('KILL.81'))).status, 503, 'no new work')
   t.equal((await last).length % 2_048, 0, 'the disc is finished')
   t.equal((await second.child.ended).exitCode, 0)

@@ -8,7 +8,7 @@ import dimse from 'dcmjs-dimse'
 import type { association as associations } from 'dcmjs-dimse'
 import type { PhantomInstance, PhantomPatient } from '../../demo/phantoms/catalogue.ts'
 import { freePort } from '../../demo/ports.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 
 const { Client, Dataset, Scp, Server, constants, log, requests, responses } = dimse
 const { PresentationContextResult, RejectReason, RejectResult, RejectSource, SopClass, TransferSyntax } = constants
@@ -206,7 +206,7 @@ export async function startLyingPacs (receiverPort: number): Promise<LyingPacs> 
     close: async () => {
       server.close()
       for (const socket of sockets) socket.destroy()
-      await until(() => sockets.size === 0, 2_000)
+      await eventually(() => sockets.size === 0)
     }
   })
 }

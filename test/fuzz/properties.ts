@@ -262,7 +262,7 @@ export async function fileProperties (folder: string, programs: Programs): Promi
     run: async parameters => await fc.check(fc.asyncProperty(mutated([answersXml(3), answersXml(0)]), async bytes => {
       writeFileSync(path, bytes)
       try {
-        const { kept, total, unwanted } = await readAnswers(path, answer => answer.get('0008,0050') === 'A')
+        const { kept, total, unwanted } = await readAnswers(path, new Set(['0008,0050', '0020,000d']), answer => answer.get('0008,0050') === 'A')
         if (kept.length + unwanted > total) throw new Error('more than there are')
       } catch (error) {
         if (!(error instanceof NotWellFormedError)) throw error

@@ -6,7 +6,8 @@ import { freePort } from '../../demo/ports.ts'
 import { NO_ROOM } from '../../src/archive/dimse/association/echo.ts'
 import { writeFault } from '../../src/disk.ts'
 import { createProbes, type Check } from '../../src/health/probes.ts'
-import { silentLog, until } from '../../src/process.ts'
+import { silentLog } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { receiving } from '../archive/dimse/receiving.ts'
 import { Sender } from '../archive/dimse/sender.ts'
 import { DEFAULTS, programsOf, service, temporaryFolder } from '../world.ts'
@@ -23,10 +24,10 @@ t.test('the receiver answers ourselves, whoever else may send; and its folder ta
   t.strictSame(readdirSync(join(mkiso.app.workDir, folder)), [], 'what was written is removed')
   rmSync(join(mkiso.app.workDir, folder), { recursive: true })
   let receiver = await seen('receiver')
-  t.ok(await until(() => {
+  t.ok(await eventually(() => {
     void seen('receiver').then(check => { receiver = check })
     return receiver.status === 'down'
-  }, 10_000, 200))
+  }, 200))
   t.match(receiver, { status: 'down', detail: /receive_.*ENOENT.*iso.temp_dir/ })
   t.equal((await mkiso.get('/api/health')).status, 503)
   t.equal((await mkiso.get('/api/health/live')).status, 200)

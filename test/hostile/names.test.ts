@@ -9,7 +9,8 @@ import { startPatientApi } from '../../demo/patient-api.ts'
 import { freePort } from '../../demo/ports.ts'
 import { startPublisher } from '../../demo/publisher.ts'
 import { isoFileNameForPatient } from '../../src/disc/file-name.ts'
-import { processesOfGroup, until } from '../../src/process.ts'
+import { processesOfGroup } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { cutText } from '../../src/text.ts'
 import { service, temporaryFolder, world } from '../world.ts'
 import { headFault, raw } from './raw.ts'
@@ -89,7 +90,7 @@ t.test('names', async t => {
     const working = Promise.all([ask(DOWNLOAD), ask(`/api/iso/print?accession_number=${ACCESSION_NUMBER}`)])
     let done = false
     void working.finally(() => { done = true })
-    await until(() => { look(); return done }, 60_000, 1)
+    await eventually(() => { look(); return done }, 1)
     look()
     t.strictSame((await working).map(({ status }) => status), [200, 200])
     t.strictSame([...new Set(open)], [], 'folders 0700, files 0600')

@@ -6,7 +6,7 @@ import { load } from 'js-yaml'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { startPublisher } from '../../demo/publisher.ts'
 import { freePort } from '../../demo/ports.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { service, world, type Service } from '../world.ts'
 
 const CR = 'CR.2024.010'
@@ -91,8 +91,8 @@ t.test('metrics', async t => {
 
   t.test('the receiver stands, and the checks are looked at', async t => {
     t.equal((await metricsOf(mkiso)).value('mkiso_receiver_restarts_total'), 0)
-    t.ok(await until(async () => (await metricsOf(mkiso)).value('mkiso_check_up{check="pacs"}') === 1, 10_000, 100))
-    t.ok(await until(async () => ((await metricsOf(mkiso)).value('mkiso_dicom_operation_seconds_count{operation="C-ECHO",peer="ABPACS"}') ?? 0) > 0, 10_000, 100))
+    t.ok(await eventually(async () => (await metricsOf(mkiso)).value('mkiso_check_up{check="pacs"}') === 1, 100))
+    t.ok(await eventually(async () => ((await metricsOf(mkiso)).value('mkiso_dicom_operation_seconds_count{operation="C-ECHO",peer="ABPACS"}') ?? 0) > 0, 100))
   })
 
   t.test('nothing about a patient', async t => {

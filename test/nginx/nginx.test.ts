@@ -6,7 +6,7 @@ import { Agent, request } from 'undici'
 import { startPublisher } from '../../demo/publisher.ts'
 import { freePort } from '../../demo/ports.ts'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { programsOf, service, temporaryFolder, world } from '../world.ts'
 import { startEcho, type Asked } from './echo.ts'
 import { startNginx } from './nginx.ts'
@@ -102,12 +102,12 @@ t.test('what is passed on', async t => {
     const { body } = await request(`${nginx.url}/mkiso.php?accession_number=X`, { signal: leaving.signal })
     body.once('error', () => {})
     leaving.abort()
-    t.ok(await until(() => left, 5_000))
+    t.ok(await eventually(() => left))
   })
 
   t.test('the log has no accession number', async t => {
     await ask('/mkiso.php?accession_number=SECRET.1')
-    t.ok(await until(() => nginx.accessLog().includes('"GET /mkiso.php" 200'), 2_000))
+    t.ok(await eventually(() => nginx.accessLog().includes('"GET /mkiso.php" 200')))
     t.notMatch(nginx.accessLog(), /SECRET/)
   })
 })

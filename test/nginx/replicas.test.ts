@@ -6,7 +6,8 @@ import { request } from 'undici'
 import { ctStudy, demoStudies } from '../../demo/phantoms/studies.ts'
 import { freePort } from '../../demo/ports.ts'
 import { startPublisher } from '../../demo/publisher.ts'
-import { until, type Child } from '../../src/process.ts'
+import type { Child } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { temporaryFolder, world, type Overrides, type World } from '../world.ts'
 import { startNginx } from './nginx.ts'
 
@@ -33,7 +34,7 @@ async function startReplica (t: Test, here: World, aeTitle: string, receiverPort
   }))
   const child = here.programs.start(process.execPath, ['--import', 'tsx', join(ROOT, 'src/main.ts'), '--config', file], { cwd: ROOT })
   const address = `127.0.0.1:${port}`
-  const up = await until(async () => await fetch(`http://${address}/api/health`).then(async answer => (await answer.json() as { checks: { receiver: { status: string } } }).checks.receiver.status === 'ok', () => false), 60_000, 50)
+  const up = await eventually(async () => await fetch(`http://${address}/api/health`).then(async answer => (await answer.json() as { checks: { receiver: { status: string } } }).checks.receiver.status === 'ok', () => false), 50)
   if (!up) throw new Error(`${aeTitle} does not come up`)
   return { aeTitle, receiverPort, address, child }
 }
@@ -67,11 +68,11 @@ t.test('one of two replicas dies under load: the next machine takes over, the ne
   writeFileSync(upstreams, readFileSync(upstreams, 'utf8').replace(/^ {4}server .+;$/m, line => `${line}\n${line.replace(first.address, second.address)}`))
   t.match(await nginx.check(), { exitCode: 0 })
   nginx.reload()
-  const spread = await until(async () => {
+  const spread = await eventually(async () => {
     // a connection that a former process of nginx keeps may close just now; a browser would ask again
     for (let n = 0; n < 20; n++) await fetch(`${nginx.url}/api/health/live?accession_number=SPREAD.${n}`).then(async answer => await answer.arrayBuffer(), () => {})
     return new Set(Array.from(nginx.accessLog().matchAll(/live" 200 .*upstream=(\S+)/g), ([, address]) => address)).size === 2
-  }, 30_000)
+  })
   t.ok(spread, 'studies are spread over both')
   t.equal((await before.body.arrayBuffer()).byteLength, Number(before.headers['content-length']), 'a reload does not touch what is under way')
 
@@ -79,7 +80,7 @@ t.test('one of two replicas dies under load: the next machine takes over, the ne
   const replicaOf = async (accessionNumber: string): Promise<string> => {
     const lines = nginx.accessLog().split('\n').length
     t.equal(await click(accessionNumber), undefined)
-    await until(() => nginx.accessLog().split('\n').length > lines, 2_000)
+    await eventually(() => nginx.accessLog().split('\n').length > lines)
     return /upstream=(\S+)/.exec(nginx.accessLog().trimEnd().split('\n').at(-1) ?? '')?.[1] ?? ''
   }
   const big = await replicaOf('CT.2024.150')

@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import events from '../../plugins/events.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 
 /** More than the buffers of both ends take. */
 const LARGE = 'x'.repeat(8 * 1_024 ** 2)
@@ -36,19 +36,19 @@ t.test('a page that does not read for a while gets the last event', async t => {
   const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1')
   t.teardown(() => { socket.destroy() })
   socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
-  t.ok(await until(() => looked > 0, 5_000))
+  t.ok(await eventually(() => looked > 0))
   socket.pause()
   for (let step = 1; step <= 4; step++) {
     const before = looked
     state = { step, ended: step === 4 }
     tell()
-    t.ok(await until(() => looked > before, 5_000), `step ${step}`)
+    t.ok(await eventually(() => looked > before), `step ${step}`)
   }
   // everything has ended, and only now does it read
   let text = ''
   socket.setEncoding('utf8').on('data', (chunk: string) => { text += chunk.replaceAll(/x+/g, 'x') })
   socket.resume()
-  t.ok(await until(() => text.includes('"ended":true'), 10_000), 'the last one has come')
+  t.ok(await eventually(() => text.includes('"ended":true')), 'the last one has come')
   const steps = [...text.matchAll(/"step":(\d)/g)].map(([, step]) => step)
   t.equal(steps.at(-1), '4')
   t.ok(steps.length < 5, `what is old is left out: ${steps.join()}`)

@@ -7,7 +7,7 @@ import { request } from 'undici'
 import { buildApp } from '../../src/app.ts'
 import { parseConfig } from '../../src/config/load.ts'
 import { MkisoError } from '../../src/errors.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import config from '../../plugins/config.ts'
 import { requestId } from '../../plugins/lifecycle.ts'
 import { temporaryFolder } from '../world.ts'
@@ -112,7 +112,7 @@ t.test('events: the last state reaches a reader that was slow', async t => {
   // a page that is busy: nothing is read while the work ends
   Object.assign(state, { n: 1, ended: true })
   change()
-  t.ok(await until(() => told, 5_000), 'it was to be told while nobody read')
+  t.ok(await eventually(() => told), 'it was to be told while nobody read')
   const last = (await answer.body.text()).trimEnd().split('\n\n').at(-1) ?? ''
   t.match(JSON.parse(last.slice('data: '.length)), { n: 1, ended: true })
 })

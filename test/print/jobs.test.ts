@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { request } from 'undici'
 import type { PrintState } from '../../src/http/print-state.ts'
 import { askerOf } from '../../src/http/same-origin.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { faultStudy } from '../faults/harness.ts'
 import { nothingLeft, service, world, type Service } from '../world.ts'
 import { startRobot } from './robot.ts'
@@ -28,10 +28,10 @@ t.test('prints over HTTP', async t => {
   const discs = (accessionNumber: string): number => robot.discsOf(here.of(accessionNumber)[0]?.studyInstanceUid ?? '').length
   const ended = async (path: string): Promise<PrintState> => {
     let state: PrintState | undefined
-    await until(async () => {
+    await eventually(async () => {
       state = (await ask(mkiso, 'GET', path, KEY)).json() as unknown as PrintState
       return !['queued', 'fetching', 'sending'].includes(state.state)
-    }, 20_000, 20)
+    }, 20)
     if (state === undefined) throw new Error('no state')
     return state
   }
@@ -94,11 +94,11 @@ t.test('prints over HTTP', async t => {
     const { headers, text } = await ask(mkiso, 'POST', `${PRINT}JOB.4`, { ...KEY, ...ASYNC })
     t.match(JSON.parse(text), { state: /queued|fetching/ })
     const location = String(headers['location'])
-    const waits = await until(async () => (await ask(mkiso, 'GET', location, KEY)).json()['waits_for'] === 'robot', 15_000, 20)
+    const waits = await eventually(async () => (await ask(mkiso, 'GET', location, KEY)).json()['waits_for'] === 'robot', 20)
     t.ok(waits, 'it waits for the robot')
     const joined = ask(mkiso, 'GET', `${PRINT}JOB.4`, { ...KEY, accept: 'text/event-stream' })
     const plain = ask(mkiso, 'GET', `${PRINT}JOB.4`, KEY)
-    t.ok(await until(() => (mkiso.app.prints.get(JSON.parse(text).id)?.followers ?? 0) >= 3, 5_000), 'two more wait')
+    t.ok(await eventually(() => (mkiso.app.prints.get(JSON.parse(text).id)?.followers ?? 0) >= 3), 'two more wait')
     t.equal((await ask(mkiso, 'DELETE', location, { ...KEY, origin: 'http://evil.example' })).status, 403)
     t.equal((await ask(mkiso, 'DELETE', location, KEY)).status, 204)
     t.match(await ended(location), { state: 'cancelled', cancelled_by: 'client' })
@@ -117,7 +117,7 @@ t.test('prints over HTTP', async t => {
     t.equal(waiting.status, 502)
     t.match(waiting.json(), { code: 'CD_PUBLISHER_UNREACHABLE', destination: `127.0.0.1:${robot.port}` })
     const { headers } = await ask(mkiso, 'POST', `${PRINT}JOB.5`, { ...KEY, ...ASYNC })
-    t.ok(await until(async () => (await ask(mkiso, 'GET', String(headers['location']), KEY)).json()['waits_for'] === 'robot', 15_000, 20))
+    t.ok(await eventually(async () => (await ask(mkiso, 'GET', String(headers['location']), KEY)).json()['waits_for'] === 'robot', 20))
     await robot.on()
     t.match(await ended(String(headers['location'])), { state: 'sent' })
     t.equal(discs('JOB.5'), 1)
@@ -126,7 +126,7 @@ t.test('prints over HTTP', async t => {
   await t.test('while images go out it cannot be cancelled', async t => {
     robot.delayMs = 300
     const { headers } = await ask(mkiso, 'POST', `${PRINT}JOB.6`, { ...KEY, ...ASYNC })
-    t.ok(await until(() => discs('JOB.6') === 1, 15_000, 5))
+    t.ok(await eventually(() => discs('JOB.6') === 1, 5))
     const refused = await ask(mkiso, 'DELETE', String(headers['location']), KEY)
     t.equal(refused.status, 409)
     t.match(refused.json(), { code: 'PRINT_UNDER_WAY' })
@@ -218,7 +218,7 @@ async function unknownPrint (t: Test): Promise<void> {
   const settings = { cd_publisher: { host: '127.0.0.1', port: robot.port } }
   const first = await serve(here.programs, folder, here.pacs, here.receiverPort, settings)
   const lost = fetch(`${first.url}${PRINT}JOB.1`).then(async answer => await answer.text(), (error: Error) => error.name)
-  t.ok(await until(() => robot.images() === 1, 20_000, 5))
+  t.ok(await eventually(() => robot.images() === 1, 5))
   process.kill(first.pid, 'SIGKILL')
   t.equal(await lost, 'TypeError')
   robot.delayMs = 0
@@ -235,7 +235,7 @@ async function unknownPrint (t: Test): Promise<void> {
   t.match(await json(`${PRINT}JOB.1`), { code: 'PRINTED_ALREADY', detail: /not known how much/, job: { id } })
   t.equal(robot.discs().length, 1, 'it was not sent again')
   t.match(await json(`/api/iso/print/jobs/${id}/acknowledge`, 'POST'), { state: 'unknown', acknowledged: { by: { address: '127.0.0.1' } } })
-  t.ok(await until(async () => JSON.stringify(await json('/api/health')).includes('"prints":{"status":"ok"}'), 10_000, 100), 'health is quiet')
+  t.ok(await eventually(async () => JSON.stringify(await json('/api/health')).includes('"prints":{"status":"ok"}'), 100), 'health is quiet')
   t.match(await (await fetch(`${second.url}/metrics`)).text(), /^mkiso_prints_unknown 0$/m)
   t.match(await json(`${PRINT}JOB.1&again=true`), { status: 'success', files_sent: 3 })
   t.equal(robot.discs().length, 2)

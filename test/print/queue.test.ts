@@ -8,7 +8,8 @@ import { MkisoError } from '../../src/errors.ts'
 import { Journal } from '../../src/print/journal.ts'
 import type { PrintJob } from '../../src/print/job-under-way.ts'
 import { PrintQueue, type PrintQueueOptions, type PrintRequest } from '../../src/print/print-queue.ts'
-import { silentLog, until } from '../../src/process.ts'
+import { silentLog } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { Activities } from '../../src/work/activities.ts'
 import { temporaryFolder } from '../world.ts'
 
@@ -130,7 +131,7 @@ t.test('one at a time, in the order in which they are ready; it is written down 
   const slow = gate()
   here.fetchGates.set('A', slow)
   const jobs = await Promise.all(['A', 'B', 'C'].map(async accessionNumber => await here.ask(accessionNumber)))
-  t.ok(await until(() => here.sent.length === 2, 5_000), 'one that is slow to come does not hold up the others')
+  t.ok(await eventually(() => here.sent.length === 2), 'one that is slow to come does not hold up the others')
   slow.open()
   await Promise.all(jobs.map(async ({ done }) => await done))
   // which of two is written down first, the disk decides
@@ -187,7 +188,7 @@ t.test('the same again only on purpose', async t => {
   await t.test('after a while it is not asked', async t => {
     const here = await printWorld(t, temporaryFolder(t), { askAgainWithinMs: 30 })
     await (await here.ask('A')).done
-    t.ok(await until(async () => await here.ask('A').then(async job => (await job.done).state === 'sent', () => false), 5_000))
+    t.ok(await eventually(async () => await here.ask('A').then(async job => (await job.done).state === 'sent', () => false)))
   })
 })
 
@@ -212,24 +213,24 @@ t.test('who leaves before the first image ends it, unless somebody else waits; n
   const [leaving, staying] = [new AbortController(), new AbortController()]
   const first = here.wait('A', leaving.signal).catch((error: Error) => error.message)
   const second = here.wait('A', staying.signal).catch((error: Error) => error.message)
-  t.ok(await until(() => here.queue.jobs[0]?.followers === 2, 5_000))
+  t.ok(await eventually(() => here.queue.jobs[0]?.followers === 2))
   leaving.abort(new Error('gone'))
   t.equal(await first, 'gone')
   t.equal(here.queue.jobs[0]?.record.state, 'fetching')
   staying.abort(new Error('gone'))
   await second
-  t.ok(await until(() => here.queue.jobs[0]?.record.state === 'cancelled', 5_000))
+  t.ok(await eventually(() => here.queue.jobs[0]?.record.state === 'cancelled'))
   t.strictSame(here.sent, [])
 
   here.robotGate = gate()
   const late = new AbortController()
   const third = here.wait('B', late.signal).catch((error: Error) => error.message)
-  t.ok(await until(() => here.sent.length === 1, 5_000))
+  t.ok(await eventually(() => here.sent.length === 1))
   late.abort(new Error('gone'))
   await third
   t.notOk(here.queue.cancel(here.queue.jobs[0] as PrintJob, 'operator'), 'half a disc helps nobody')
   here.robotGate.open()
-  t.ok(await until(() => here.queue.jobs[0]?.record.state === 'sent', 5_000))
+  t.ok(await eventually(() => here.queue.jobs[0]?.record.state === 'sent'))
 })
 
 t.test('one that goes on by itself is cancelled by its id only', async t => {
@@ -247,7 +248,7 @@ t.test('a robot that is off is tried again, as long as nothing was sent', async 
   const here = await printWorld(t, temporaryFolder(t))
   here.away = 'ROBOT: connection refused'
   const jobs = [await here.ask('A'), await here.ask('B')]
-  t.ok(await until(() => jobs.every(({ waitsFor }) => waitsFor === 'robot'), 5_000), 'both say what they wait for')
+  t.ok(await eventually(() => jobs.every(({ waitsFor }) => waitsFor === 'robot')), 'both say what they wait for')
   await fails(t, here.wait('C'), 'CD_PUBLISHER_UNREACHABLE')
   here.away = undefined
   await Promise.all(jobs.map(async ({ done }) => await done))
@@ -277,7 +278,7 @@ t.test('after kill -9: what had not begun goes on, what had is unknown and never
   const [sending, fetching] = [await here.ask('A'), await here.ask('B')]
   const attended = here.wait('C').catch(() => {})
   await here.queue.find(['C'])[0]?.written
-  t.ok(await until(() => here.sent.length === 1 && fetching.record.state === 'fetching', 5_000))
+  t.ok(await eventually(() => here.sent.length === 1 && fetching.record.state === 'fetching'))
   const next = await printWorld(t, afterKill(t, here))
   const unknown = next.queue.get(sending.id)
   t.match(unknown?.record, { state: 'unknown', sentImages: 1, images: 2, fault: { code: 'PRINT_UNKNOWN', detail: /look at the robot \(robot:104\): job .* 1 of 2 images/ } })
@@ -309,11 +310,11 @@ t.test('the end of the service: who waits is told, the rest goes on with the nex
   const here = await printWorld(t, temporaryFolder(t))
   here.robotGate = gate()
   const sending = await here.ask('A')
-  t.ok(await until(() => here.sent.length === 1, 5_000))
+  t.ok(await eventually(() => here.sent.length === 1))
   const [next] = [await here.ask('B')]
   const waiting = here.wait('C')
   waiting.catch(() => {})
-  t.ok(await until(() => here.queue.jobs.length === 3, 5_000))
+  t.ok(await eventually(() => here.queue.jobs.length === 3))
   await Promise.all(here.queue.jobs.map(async ({ written }) => { await written }))
   here.queue.close()
   await fails(t, waiting, 'SHUTTING_DOWN')

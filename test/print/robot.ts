@@ -8,7 +8,7 @@ import dimse from 'dcmjs-dimse'
 import type { association as associations } from 'dcmjs-dimse'
 import type { Test } from 'tap'
 import { freePort } from '../../demo/ports.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 
 const { Scp, Server, constants, log, responses } = dimse
 const { PresentationContextResult, TransferSyntax } = constants
@@ -104,7 +104,7 @@ export async function startRobot (t: Pick<Test, 'teardown'>, quietMs = 3_000): P
       server?.close()
       server = undefined
       for (const socket of sockets) socket.resetAndDestroy()
-      await until(() => sockets.size === 0, 2_000, 5)
+      await eventually(() => sockets.size === 0, 5)
     },
     on: async () => {
       if (server !== undefined) return

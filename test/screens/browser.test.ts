@@ -40,7 +40,6 @@ t.test('pages in Chromium', async t => {
   context.on('weberror', error => { complaints.push(error.error().message) })
   context.on('request', request => { if (!request.url().startsWith(nginx.url) && !request.url().startsWith('data:')) strangers.push(request.url()) })
   const page = await context.newPage()
-  page.setDefaultTimeout(15_000)
   const uids = (accessionNumber: string): string[] => here.of(accessionNumber).map(({ sopInstanceUid }) => sopInstanceUid).sort()
 
   /** What is on the disc that a browser has saved. */
@@ -130,7 +129,7 @@ t.test('pages in Chromium', async t => {
     await page.getByRole('button', { name: 'Cancel' }).click()
     await page.getByRole('heading', { name: 'Cancelled' }).waitFor()
     gate.open()
-    t.strictSame(await nothingLeft(mkiso, 5_000), [])
+    t.strictSame(await nothingLeft(mkiso), [])
     t.match(mkiso.app.activities.finished[0], { outcome: { kind: 'cancelled', by: 'client' } })
   })
 
@@ -160,7 +159,7 @@ t.test('pages in Chromium', async t => {
     t.equal(download.suggestedFilename(), 'CT.2024.200-part.iso')
     t.equal((await contentOf(download)).length, 100)
     await page.getByRole('link', { name: 'The whole study' }).waitFor()
-    t.strictSame(await nothingLeft(mkiso, 15_000), [])
+    t.strictSame(await nothingLeft(mkiso), [])
   })
 
   t.test('a QR code for a phone, which has no key', async t => {
@@ -181,7 +180,7 @@ t.test('pages in Chromium', async t => {
     await page.getByRole('button', { name: 'Cancel' }).click()
     await page.getByRole('heading', { name: 'Cancelled' }).waitFor()
     gate.open()
-    t.strictSame(await nothingLeft(mkiso, 15_000), [])
+    t.strictSame(await nothingLeft(mkiso), [])
   })
 
   t.test('a set of discs: a link for each', async t => {
@@ -259,7 +258,7 @@ t.test('pages in Chromium', async t => {
     t.match(await page.locator('#finished tr').first().innerText(), /Download CT.2024.200.*cancelled by the operator/)
     await other.getByRole('heading', { name: 'The operator has cancelled this.' }).waitFor()
     gate.open()
-    t.strictSame(await nothingLeft(mkiso, 5_000), [])
+    t.strictSame(await nothingLeft(mkiso), [])
     await other.close()
   })
 

@@ -7,7 +7,7 @@ import t from 'tap'
 import { startBrowser } from '../../demo/browser.ts'
 import { listening } from '../../demo/pacs.ts'
 import { freePort } from '../../demo/ports.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { faultStudy } from '../faults/harness.ts'
 import { startRobot } from '../print/robot.ts'
 import { readDisc, service, world, type Overrides } from '../world.ts'
@@ -36,7 +36,6 @@ t.test('a busy service, and an archive that sends nothing', async t => {
   const open = async (url: string): Promise<Page> => {
     const context = await browser.newContext({ acceptDownloads: true, locale: 'en-GB' })
     const page = await context.newPage()
-    page.setDefaultTimeout(20_000)
     await page.clock.install()
     await page.goto(url)
     return page
@@ -48,7 +47,7 @@ t.test('a busy service, and an archive that sends nothing', async t => {
     const mkiso = await service(t, here.pacs, receiverPort, settings({ pacs: { max_moves: 1 } }))
     gate.allow(500_000)
     const first = await open(`${mkiso.url}/download?accession_number=LARGE.1`)
-    t.ok(await until(() => mkiso.app.activities.running[0]?.phase === 'receiving', 20_000))
+    t.ok(await eventually(() => mkiso.app.activities.running[0]?.phase === 'receiving'))
     const second = await open(`${mkiso.url}/download?accession_number=SECOND.1`)
     await second.getByText('Place 1 in the queue').waitFor()
     const third = await open(`${mkiso.url}/download?accession_number=THIRD.1`)
@@ -66,7 +65,7 @@ t.test('a busy service, and an archive that sends nothing', async t => {
     const mkiso = await service(t, here.pacs, receiverPort, settings({ our_ae: { port_range: 1 } }))
     gate.allow(500_000)
     const first = await open(`${mkiso.url}/download?accession_number=LARGE.1`)
-    t.ok(await until(() => mkiso.app.activities.running[0]?.phase === 'receiving', 20_000))
+    t.ok(await eventually(() => mkiso.app.activities.running[0]?.phase === 'receiving'))
     const page = await open(`${mkiso.url}/download?accession_number=SECOND.1`)
     const link = await open(`${mkiso.url}/api/iso/download?accession_number=SECOND.1`)
     const print = await open(`${mkiso.url}/print?accession_number=THIRD.1`)
@@ -88,16 +87,16 @@ t.test('a busy service, and an archive that sends nothing', async t => {
 
     gate.open()
     await first.getByRole('heading', { name: 'The disc has been downloaded' }).waitFor()
-    t.ok(await until(() => mkiso.app.portPool.inUse === 0, 10_000))
+    t.ok(await eventually(() => mkiso.app.portPool.inUse === 0))
     const [download] = await Promise.all([page.waitForEvent('download'), page.clock.fastForward(WAIT_MS)])
     const disc = await readDisc(t, readFileSync(await download.path()), here.programs)
     t.strictSame([...disc.instances.keys()].sort(), here.of('SECOND.1').map(({ sopInstanceUid }) => sopInstanceUid).sort())
     await page.getByRole('heading', { name: 'The disc has been downloaded' }).waitFor()
-    t.ok(await until(() => mkiso.app.portPool.inUse === 0, 10_000))
+    t.ok(await eventually(() => mkiso.app.portPool.inUse === 0))
     const [again] = await Promise.all([link.waitForEvent('download'), link.clock.fastForward(WAIT_MS)])
     t.equal(again.suggestedFilename(), 'SECOND.1.iso')
     await again.path()
-    t.ok(await until(() => mkiso.app.portPool.inUse === 0, 10_000))
+    t.ok(await eventually(() => mkiso.app.portPool.inUse === 0))
     t.equal(robot.discs().length, 0)
     await print.clock.fastForward(WAIT_MS)
     await print.getByRole('heading', { name: 'The disc robot has all images' }).waitFor()
@@ -113,7 +112,7 @@ t.test('a busy service, and an archive that sends nothing', async t => {
     gate.allow(500_000)
     const gone = new AbortController()
     const first = fetch(`${mkiso.url}/api/iso/download?accession_number=LARGE.1`, { signal: gone.signal }).catch(() => {})
-    t.ok(await until(() => mkiso.app.activities.running[0]?.phase === 'receiving', 20_000))
+    t.ok(await eventually(() => mkiso.app.activities.running[0]?.phase === 'receiving'))
     const page = async (path: string): Promise<string> => await (await fetch(mkiso.url + path, { headers: { accept: 'text/html' } })).text()
     t.match(await page('/api/iso/download?accession_number=SECOND.1'), /<noscript><meta http-equiv="refresh" content="30"><\/noscript>/)
     const print = await page('/api/iso/print?accession_number=SECOND.1')

@@ -6,14 +6,13 @@ import t from 'tap'
 import { startBrowser } from '../../demo/browser.ts'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { freePort } from '../../demo/ports.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { startNginx } from '../nginx/nginx.ts'
 import { readDisc, service, temporaryFolder, world } from '../world.ts'
 import { startNarrowWay } from './gate.ts'
 import { visitor } from './visitor.ts'
 
 const KEY = 'the-key-of-the-site'
-const WAIT_MS = 20_000
 
 t.test('cancelled in the middle of the download', async t => {
   const studies = demoStudies().filter(({ accessionNumber }) => accessionNumber === 'CT.2024.200')
@@ -29,11 +28,10 @@ t.test('cancelled in the middle of the download', async t => {
     const way = await startNarrowWay(t, port, Number(new URL(mkiso.url).port), 3_000_000)
     const nginx = await startNginx(t, { upstreams: [`127.0.0.1:${port}`], key: KEY })
     const page = await (await browser.newContext({ acceptDownloads: true, locale: 'en-GB' })).newPage()
-    page.setDefaultTimeout(WAIT_MS)
     const [download] = await Promise.all([page.waitForEvent('download'), page.goto(nginx.url + path).catch(() => {})])
     return { page, download, way, accessLog: nginx.accessLog }
   }
-  const streaming = async (): Promise<boolean> => await until(() => mkiso.app.activities.running.some(({ phase, sentBytes }) => phase === 'streaming' && sentBytes > 1_000_000), WAIT_MS)
+  const streaming = async (): Promise<boolean> => await eventually(() => mkiso.app.activities.running.some(({ phase, sentBytes }) => phase === 'streaming' && sentBytes > 1_000_000))
   const codes = (from: number): unknown[] => mkiso.log.slice(from).filter(({ msg, route }) => msg === 'request ended' && route === '/api/iso/download').map(({ status, code }) => code ?? status)
 
   t.test('by its page', async t => {
@@ -45,7 +43,7 @@ t.test('cancelled in the middle of the download', async t => {
     t.equal(await page.locator('#download').isVisible(), false, 'no live "Download" after it')
     way.open()
     t.ok(await download.failure(), 'the browser has no disc')
-    t.ok(await until(() => codes(before).length > 0, WAIT_MS), 'it has tried to go on')
+    t.ok(await eventually(() => codes(before).length > 0), 'it has tried to go on')
     t.strictSame([...new Set(codes(before))], ['DOWNLOAD_CANCELLED'])
     t.equal(mkiso.app.activities.running.length, 0)
 
@@ -68,13 +66,13 @@ t.test('cancelled in the middle of the download', async t => {
     await isNews(t, 'Cancelled')
     t.notOk(await evaluate('document.getElementById("download").checkVisibility()'), 'no live "Download" after it')
     way.open()
-    t.ok(await until(() => mkiso.app.activities.running.length === 0, WAIT_MS))
+    t.ok(await eventually(() => mkiso.app.activities.running.length === 0))
     // Firefox keeps the place of a file that has no content yet, and writes beside it
     const saved = (): string[] => readdirSync(downloads).filter(name => name.endsWith('.iso') && statSync(join(downloads, name)).size > 0)
     t.strictSame(saved(), [], 'the browser has no disc')
     await click('#anew')
     await heading(t, 'The disc has been downloaded')
-    t.ok(await until(() => saved().length === 1, WAIT_MS), `a new click has the disc: ${readdirSync(downloads).join()}`)
+    t.ok(await eventually(() => saved().length === 1), `a new click has the disc: ${readdirSync(downloads).join()}`)
     t.strictSame([...(await readDisc(t, readFileSync(join(downloads, saved()[0] ?? '')), here.programs)).instances.keys()].sort(), uids)
   })
 
@@ -86,7 +84,7 @@ t.test('cancelled in the middle of the download', async t => {
     t.ok(mkiso.app.activities.running[0]?.cancel('operator'))
     way.open()
     t.ok(await download.failure(), 'the browser has no disc')
-    t.ok(await until(() => codes(before).length > 0, WAIT_MS), 'it has tried to go on')
+    t.ok(await eventually(() => codes(before).length > 0), 'it has tried to go on')
     t.strictSame([...new Set(codes(before))], ['DOWNLOAD_CANCELLED'])
     const [again] = await Promise.all([page.waitForEvent('download'), page.goto(new URL(path, download.url()).href).catch(() => {})])
     t.strictSame([...(await readDisc(t, readFileSync(await again.path()), here.programs)).instances.keys()].sort(), uids, 'a new click has the disc')

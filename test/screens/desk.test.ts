@@ -7,7 +7,7 @@ import t from 'tap'
 import { startBrowser } from '../../demo/browser.ts'
 import { demoStudies, oldStudy } from '../../demo/phantoms/studies.ts'
 import { freePort } from '../../demo/ports.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { startNginx } from '../nginx/nginx.ts'
 import { startRobot } from '../print/robot.ts'
 import { nothingLeft, readDisc, serviceOf, temporaryFolder, world } from '../world.ts'
@@ -49,14 +49,13 @@ t.test('the desk in Chromium', async t => {
   const browser = await startBrowser()
   t.teardown(async () => { await browser.close() })
   nginx.reload()
-  t.ok(await until(async () => (await fetch(`${nginx.url}/desk`)).status === 401, 10_000))
+  t.ok(await eventually(async () => (await fetch(`${nginx.url}/desk`)).status === 401))
   const context = await browser.newContext({ acceptDownloads: true, locale: 'en-GB', httpCredentials: { username: 'dewi', password: 'secret' } })
   const complaints: string[] = []
   // what a policy refuses, or a script throws; that an answer is an error is for the page to say
   context.on('console', message => { if (message.type() === 'error' && !message.text().includes('Failed to load resource')) complaints.push(message.text()) })
   context.on('weberror', error => { complaints.push(error.error().message) })
   const page = await context.newPage()
-  page.setDefaultTimeout(20_000)
   const violations = async (page: Page): Promise<string[]> => {
     await page.evaluate(axe.source)
     return await page.evaluate(async () => {
@@ -208,6 +207,6 @@ t.test('the desk in Chromium', async t => {
 
   t.strictSame(complaints, [])
   await page.close()
-  t.ok(await until(() => mkiso.app.activities.running.length === 0, 20_000))
-  t.strictSame((await nothingLeft(mkiso, 5_000)).filter(one => !one.startsWith('folder')), [])
+  t.ok(await eventually(() => mkiso.app.activities.running.length === 0))
+  t.strictSame((await nothingLeft(mkiso)).filter(one => !one.startsWith('folder')), [])
 })

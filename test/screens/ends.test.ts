@@ -10,7 +10,7 @@ import { freePort } from '../../demo/ports.ts'
 import { hisPatientsOf } from '../../demo/patient-api.ts'
 import { startPublisher } from '../../demo/publisher.ts'
 import { CAPACITY_BYTES } from '../../src/disc/disc-set.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { startEngine } from '../disc/viewer/engines.ts'
 import { startNginx } from '../nginx/nginx.ts'
 import { patientApi, service, world } from '../world.ts'
@@ -18,7 +18,6 @@ import { startGate } from './gate.ts'
 
 const KEY = 'the-key-of-the-site'
 /** Names one for who reads, and gives Firefox what its own WebDriver lacks: waiting. */
-const SHORT_MS = 20_000
 const MANY = Array.from({ length: 20 }, (_, index) => `CR.MANY.${String(index).padStart(3, '0')}`)
 
 const chest = (accessionNumber: string): PhantomStudy => ({
@@ -57,7 +56,6 @@ t.test('how pages end', async t => {
     t.teardown(async () => { await browser.close() })
     const context = await browser.newContext({ acceptDownloads: true, locale: 'en-GB', isMobile: true, hasTouch: true, viewport: { width: 390, height: 780 }, userAgent: 'Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/126.0.0.0 Mobile Safari/537.36' })
     const page = await context.newPage()
-    page.setDefaultTimeout(SHORT_MS)
     await page.goto(`${nginx.url}/download?accession_number=MR.2024.001`)
     await page.getByRole('heading', { name: 'The disc has been downloaded' }).waitFor()
     t.match(await page.locator('#finished-text').innerText(), /phone can neither burn nor open it: keep it for a computer/)
@@ -70,7 +68,7 @@ t.test('how pages end', async t => {
       const evaluate = async <T> (expression: string): Promise<T> => await engine.evaluate<T>(expression)
       const open = async (path: string): Promise<void> => { await engine.open(`${nginx.url}${path}${path.includes('?') ? '&' : '?'}lang=en`) }
       const seen = async (expression: string, what: string): Promise<void> => {
-        const met = await until(async () => await evaluate<boolean>(`Boolean(${expression})`).catch(() => false), SHORT_MS, 50)
+        const met = await eventually(async () => await evaluate<boolean>(`Boolean(${expression})`).catch(() => false), 50)
         t.ok(met, met ? what : `${what}; the page says: ${await evaluate<string>('document.querySelector("main").innerText')}`)
       }
       const text = async (id: string): Promise<string> => await evaluate<string>(`document.getElementById('${id}').innerText`)

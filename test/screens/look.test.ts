@@ -7,7 +7,7 @@ import t from 'tap'
 import { startBrowser } from '../../demo/browser.ts'
 import { oddStudies } from '../../demo/phantoms/studies.ts'
 import { signatureOf } from '../../src/auth/signed-links.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { nothingLeft, service, temporaryFolder, world } from '../world.ts'
 import { readPng } from '../disc/viewer/engines.ts'
 
@@ -119,7 +119,7 @@ t.test('over a kept disc', async t => {
     await page.goto(`${mkiso.url}/look?${signed}`)
     await page.locator('.mv-stage').first().waitFor()
     await mkiso.app.studyStore.close()
-    await until(() => mkiso.app.studyStore.kept === 0, 5_000)
+    await eventually(() => mkiso.app.studyStore.kept === 0)
     const answer = await page.reload()
     t.equal(answer?.status(), 410)
     t.match(await page.locator('main').innerText(), /not kept here any more/)

@@ -7,7 +7,8 @@ import { Preparations } from '../../src/work/preparations.ts'
 import type { OpenDisc } from '../../src/disc/discs.ts'
 import { loadLanguage } from '../../src/language/language.ts'
 import { ERRORS, errorTexts, MkisoError } from '../../src/errors.ts'
-import { silentLog, until } from '../../src/process.ts'
+import { silentLog } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { chooseLanguage } from '../../src/http/screens/choose-language.ts'
 import { freePort } from '../../demo/ports.ts'
 import { service } from '../world.ts'
@@ -106,7 +107,7 @@ t.test('a disc for a page', async t => {
     t.not(preparations.join(first.activity.id, { ...settings, accessionNumbers: ['B'] }), first, 'not under another number')
     t.equal(activities.running.length, 2)
     leaveAgain()
-    t.ok(await until(() => first.activity.outcome !== undefined, 2_000))
+    t.ok(await eventually(() => first.activity.outcome !== undefined))
     t.match(first.activity.outcome, { kind: 'cancelled', by: 'client' })
     t.equal(first.activity.signal.aborted, true)
   })
@@ -116,7 +117,7 @@ t.test('a disc for a page', async t => {
     const preparation = preparations.join(undefined, settings)
     const { activity } = preparation
     preparation.follow()
-    t.ok(await until(() => activity.phase === 'ready', 2_000))
+    t.ok(await eventually(() => activity.phase === 'ready'))
     t.equal(preparations.take(activity.id, { accessionNumbers: ['B'], disc: undefined, format: 'iso' }), undefined)
     t.equal(preparations.take(activity.id, { accessionNumbers: ['A'], disc: undefined, format: 'iso', choice: { series: undefined, modalities: ['CT'] } }), undefined, 'nor with a part')
     t.equal(preparations.take(activity.id, { accessionNumbers: ['A'], disc: undefined, format: 'iso' }), activity)

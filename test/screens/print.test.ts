@@ -7,7 +7,7 @@ import axe from 'axe-core'
 import type { Page } from 'playwright-core'
 import t from 'tap'
 import { startBrowser } from '../../demo/browser.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { faultStudy } from '../faults/harness.ts'
 import { startNginx } from '../nginx/nginx.ts'
 import { startRobot } from '../print/robot.ts'
@@ -38,12 +38,11 @@ t.test('a print in Chromium', async t => {
   context.on('weberror', error => { complaints.push(error.error().message) })
   const open = async (path: string): Promise<Page> => {
     const page = await context.newPage()
-    page.setDefaultTimeout(20_000)
     await page.goto(nginx.url + path)
     return page
   }
   const discs = (accessionNumber: string): number[] => robot.discsOf(here.of(accessionNumber)[0]?.studyInstanceUid ?? '').map(({ images }) => images.size)
-  const begun = async (accessionNumber: string): Promise<boolean> => await until(() => discs(accessionNumber).length > 0, 20_000, 5)
+  const begun = async (accessionNumber: string): Promise<boolean> => await eventually(() => discs(accessionNumber).length > 0, 5)
   const violations = async (page: Page): Promise<string[]> => {
     await page.evaluate(axe.source)
     return await page.evaluate(async () => {
@@ -119,14 +118,13 @@ t.test('a print in Chromium', async t => {
     robot.delayMs = 1_500
     const old = `${nginx.url}/send_rimage_multiple.php?accession_number=OLD.1`
     const page = await context.newPage()
-    page.setDefaultTimeout(20_000)
     const opening = page.goto(old).catch(() => {})
     t.ok(await begun('OLD.1'))
     // as F5 does: the first request is given up
     await (await context.newCDPSession(page)).send('Page.stopLoading')
     await opening
     const joining = page.goto(old)
-    t.ok(await until(() => [...mkiso.app.prints.jobs[0]?.audience ?? []].length === 2, 10_000, 20), 'it joins what is under way')
+    t.ok(await eventually(() => [...mkiso.app.prints.jobs[0]?.audience ?? []].length === 2, 20), 'it joins what is under way')
     robot.delayMs = 0
     await joining
     await page.getByRole('heading', HAS_ALL).waitFor()
@@ -164,7 +162,6 @@ t.test('a print in Chromium', async t => {
     t.teardown(() => { his.close() })
     await new Promise<void>(resolve => { his.listen(0, 'localhost', resolve) })
     const page = await context.newPage()
-    page.setDefaultTimeout(20_000)
     // another host than 127.0.0.1 for the browser
     await page.goto(`http://localhost:${(his.address() as AddressInfo).port}/`)
     t.ok(asked > 0)

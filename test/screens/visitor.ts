@@ -1,10 +1,10 @@
 /** Somebody at a page, in Chromium or in Firefox, whose own WebDriver lacks waiting: what both can show is asked in one way. */
 import axe from 'axe-core'
 import type { Test } from 'tap'
-import { until, type Programs } from '../../src/process.ts'
+import type { Programs } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { startEngine, type Engine, type EngineName, type EngineOptions } from '../disc/viewer/engines.ts'
 
-const WAIT_MS = 30_000
 
 export const BROWSERS = ['chromium', 'firefox'] as const satisfies readonly EngineName[]
 
@@ -32,7 +32,7 @@ export async function visitor (t: Test, name: EngineName, programs: Programs, op
   const evaluate = async <T> (expression: string): Promise<T> => await engine.evaluate<T>(expression)
   const of = (selector: string): string => `document.querySelector(${JSON.stringify(selector)})`
   const seen = async (t: Test, expression: string, what: string): Promise<void> => {
-    const met = await until(async () => await evaluate<boolean>(`Boolean(${expression})`).catch(() => false), WAIT_MS, 50)
+    const met = await eventually(async () => await evaluate<boolean>(`Boolean(${expression})`).catch(() => false), 50)
     t.ok(met, met ? what : `${what}; the page says: ${await evaluate<string>('document.body.innerText').catch(String)}`)
   }
   return {

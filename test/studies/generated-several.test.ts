@@ -42,8 +42,12 @@ async function fetched ({ archives: generated, titlesKnown, shared }: Several): 
   const files = {
     createFolder: () => {},
     move: (from: string, to: string) => { contents.set(to, contents.get(from) ?? '') },
-    same: async (a: { path: string }, b: { path: string }) => contents.get(a.path) === contents.get(b.path),
-    remove: async () => {}
+    // whatever takes time gives others time to come in between
+    same: async (a: { path: string }, b: { path: string }) => {
+      await clock.wait(20)
+      return contents.get(a.path) === contents.get(b.path)
+    },
+    remove: async () => { await clock.wait(40) }
   }
   const signal = new AbortController().signal
   const asking = { signal, log: silentLog }
@@ -65,6 +69,8 @@ async function fetched ({ archives: generated, titlesKnown, shared }: Several): 
     if (error instanceof MkisoError) return error
     throw error
   }
+  // what comes after the verdict must change nothing
+  await clock.pass(1_000)
   return new Set([...held.files.values()].map(({ path, object }) => `${object.seriesInstanceUid} ${object.sopInstanceUid} ${(contents.get(path) ?? '').replace(/^.* content/, 'content')}`))
 }
 

@@ -7,7 +7,8 @@ import type { Archive, FetchOutcome, StudySink } from '../../src/archive/archive
 import { oneArchive } from '../../src/archive/several.ts'
 import { readObject } from '../../src/dicom/part10.ts'
 import type { Study } from '../../src/dicom/study.ts'
-import { silentLog, until } from '../../src/process.ts'
+import { silentLog } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { StudyStore } from '../../src/studies/study-store.ts'
 import { bytesOf, type MadeImage } from '../made-images.ts'
 import { temporaryFolder } from '../world.ts'
@@ -79,7 +80,7 @@ t.test('who asked first leaves while the archive is asked', async t => {
   t.equal(store.kept, 1)
 
   const first = store.hold(['X'], { signal: leaves.signal, log: silentLog })
-  t.ok(await until(() => comparisons.length === 1, 5_000))
+  t.ok(await eventually(() => comparisons.length === 1))
   const second = store.hold(['X'], { signal: stays.signal, log: silentLog })
   // it has asked for the list, and waits for the comparison
   await new Promise(resolve => { setImmediate(resolve) })

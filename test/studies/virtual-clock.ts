@@ -55,6 +55,9 @@ export class VirtualClock implements Clock {
     }
   }
 
+  /** Lets time pass, and what happens in it. */
+  async pass (ms: number): Promise<void> { await this.run(this.wait(ms), this.#nowMs + ms) }
+
   #add (ms: number, fire: () => void): Timer {
     const timer = { atMs: this.#nowMs + ms, order: this.#order++, fire }
     this.#timers.add(timer)

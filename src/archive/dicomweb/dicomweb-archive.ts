@@ -6,7 +6,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
 import type { ToolContext } from '../../dcmtk/peer.ts'
-import type { DicomObject } from '../../dicom/part10.ts'
 import type { FetchPart } from '../../dicom/study.ts'
 import { MkisoError } from '../../errors.ts'
 import type { Archive, FetchOptions, FetchOutcome, FetchSession } from '../archive.ts'
@@ -28,8 +27,6 @@ export interface DicomwebArchiveOptions {
   /** How many requests may receive at the same time; what a slot is matters to nobody here. */
   slots: Pick<PortPool, 'lease'>
   workDir: string
-  /** What stands in a file. @throws when it is cut off, or is not a DICOM object */
-  read: (path: string) => Promise<DicomObject>
   /** Most bytes of what nobody asked for in one answer. */
   maxUnwantedBytes: number
   onOperation?: ToolContext['onOperation']
@@ -151,7 +148,7 @@ class Fetching {
   }
 
   async #once (part: FetchPart, path: string, sopInstanceUid: string | undefined, options: FetchOptions): Promise<Answer> {
-    const { limit, server, read, maxUnwantedBytes, onOperation } = this.#options
+    const { limit, server, maxUnwantedBytes, onOperation } = this.#options
     const { connection, wanted, folder, studies } = this.#receiving
     const { signal, log, queueTimeoutMs, onStart, onActivity } = options
     const { studyInstanceUid, seriesInstanceUid } = part
@@ -161,7 +158,7 @@ class Fetching {
       let ok = false
       try {
         const answer = await retrieve({
-          connection, path, studyInstanceUid, sopInstanceUid, wanted, folder, read, maxUnwantedBytes, onActivity: () => { onActivity?.() }, log
+          connection, path, studyInstanceUid, sopInstanceUid, wanted, folder, maxUnwantedBytes, onActivity: () => { onActivity?.() }, log
         }, signal)
         ok = answer.kind === 'retrieved' && answer.end === 'closed'
         return answer

@@ -35,8 +35,6 @@ export interface RetrieveOptions {
   wanted: WantedStudies
   /** For the files; nobody else writes there. */
   folder: string
-  /** What stands in a file. @throws when it is cut off, or is not a DICOM object */
-  read: (path: string) => Promise<DicomObject>
   /** Most bytes of what nobody asked for in one answer. */
   maxUnwantedBytes: number
   onActivity: () => void
@@ -175,11 +173,10 @@ class ArrivingObjects {
 
   /** @throws never */
   async #take (file: ObjectFile, sizeBytes: number, type: string): Promise<void> {
-    const { read, wanted, log, connection: { server } } = this.#options
+    const { wanted, log, connection: { server } } = this.#options
     let object: DicomObject
     try {
-      await file.finish()
-      ;[object] = await Promise.all([read(file.path), file.close()])
+      object = await file.finish()
     } catch (error) {
       const disk = diskFaultOf(error)
       if (disk !== undefined) log.error({ pacs: server.name, err: error }, 'a received image cannot be written')

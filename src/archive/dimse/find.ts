@@ -3,7 +3,9 @@ import type { Answer, Answers } from '../../dcmtk/findscu.ts'
 import type { Instance, Series, Study } from '../../dicom/study.ts'
 import type { Asking, FoundStudies } from '../archive.ts'
 import { checkSearch, dateRange, enoughFor, isFound, type StudySearch } from '../study-search.ts'
-import { agrees, count, foundStudy, instanceList, mergedSeries, number, studiesOf, withInstances, type FoundStudy, type InstanceList, type SeriesList } from '../answered.ts'
+import {
+  agrees, count, foundStudy, instanceList, mergedSeries, MOST_SERIES, MOST_STUDIES, number, studiesOf, withInstances, type FoundStudy, type InstanceList, type SeriesList
+} from '../answered.ts'
 import {
   ACCESSION_NUMBER, MODALITIES_IN_STUDY, MODALITY, Questions, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID,
   type FindContext, type Refused
@@ -48,7 +50,7 @@ async function findByAccessionNumber (questions: Questions, accessionNumber: str
   // a PACS may match without regard to case, take a key for a pattern, or ignore it and answer with every study that it has: a study that
   // does not say that it has the accession number is not the one that was asked for
   const hasIt = (answer: Answer): boolean => answer.get(ACCESSION_NUMBER) === accessionNumber
-  const result = await questions.ask('STUDY', { [ACCESSION_NUMBER]: accessionNumber }, hasIt)
+  const result = await questions.ask('STUDY', { [ACCESSION_NUMBER]: accessionNumber }, hasIt, { mostWanted: MOST_STUDIES })
   if (result.kind === 'refused') throw questions.refusal('STUDY', result)
   // of studies that it did not name nothing can be known, not even the patient
   if (result.end === 'limit') throw questions.cutOff('studies', result)
@@ -67,7 +69,7 @@ export async function searchStudies (context: FindContext, search: StudySearch, 
     const isMeant = (answer: Answer): boolean => isFound(search, found(answer))
     const atMost = enoughFor(search)
     // that a pattern finds more than is meant is no fault of the archive
-    const result = await questions.ask('STUDY', matching, namePattern === undefined ? isMeant : () => true, atMost)
+    const result = await questions.ask('STUDY', matching, namePattern === undefined ? isMeant : () => true, { atMost })
     if (result.kind === 'refused') throw questions.refusal('STUDY', result)
     const isEnough = atMost !== undefined && result.answers.length + result.unwanted >= atMost
     return { studies: result.answers.filter(isMeant).map(found), cut: result.end === 'limit' || isEnough }
@@ -104,7 +106,7 @@ async function findSeries (questions: Questions, answers: readonly FoundStudy[])
   const modalities = new Set(answers.flatMap(one => one.modalities))
   const ofIt = (answer: Answer): boolean => agrees(answer.get(STUDY_INSTANCE_UID), studyInstanceUid)
   const ask = async (more: Record<string, string>): Promise<Answers | Refused> =>
-    await questions.ask('SERIES', { [STUDY_INSTANCE_UID]: studyInstanceUid, ...more }, ofIt)
+    await questions.ask('SERIES', { [STUDY_INSTANCE_UID]: studyInstanceUid, ...more }, ofIt, { mostWanted: MOST_SERIES })
   const all = await ask({})
   if (all.kind === 'refused') throw questions.refusal('SERIES', all)
   const named = all.answers.map(seriesOf)

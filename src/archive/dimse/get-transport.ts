@@ -138,7 +138,7 @@ class Get {
   }
 
   async #associate (contexts: readonly StorageContext[], signal: AbortSignal): Promise<GetAssociation> {
-    const { pacs, read, config, log } = this.#options
+    const { pacs, config, log } = this.#options
     const { callingAeTitle, folder, wanted } = this.#request
     const [host, port] = await endpointArguments(this.#options, pacs)
     return await GetAssociation.open({
@@ -151,9 +151,9 @@ class Get {
       objectsFor: (flow, abort) => new IncomingObjects({
         wanted: this.#counting(wanted),
         folder,
-        read,
         maxUnwantedBytes: config.our_ae.maxUnwantedBytes,
         // it came on the association that asked
+        isForUs: () => true,
         provenanceOf: () => 'ours',
         senderOf: () => 'asked',
         callingAeTitle: pacs.aeTitle,
@@ -179,7 +179,8 @@ class Get {
         await sink.offer(delivery)
       },
       cutOff: (uid, reason) => { sink.cutOff(uid, reason) },
-      activity: () => { sink.activity() }
+      activity: () => { sink.activity() },
+      passed: seriesInstanceUid => { sink.passed?.(seriesInstanceUid) }
     }
     counting.add(studyInstanceUid, noting)
     return counting

@@ -33,7 +33,6 @@ export function createPerRequestScp (options: TransportOptions): Transport {
           maxUnwantedBytes: config.our_ae.maxUnwantedBytes,
           archiveAeTitles: [pacs.aeTitle],
           isOurAeTitle: title => title === aeTitle,
-          read: options.read,
           log
         })
         await scp.start()

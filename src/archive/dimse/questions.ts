@@ -1,6 +1,6 @@
 /** The questions of one request to a PACS: a few at a time, each in its turn; what was wrong with the answers is said once. */
 import pLimit from 'p-limit'
-import { findscu, type Answer, type Answers, type FindResult, type QueryLevel } from '../../dcmtk/findscu.ts'
+import { findscu, type Answer, type Answers, type FindResult, type Query, type QueryLevel } from '../../dcmtk/findscu.ts'
 import type { ToolContext } from '../../dcmtk/peer.ts'
 import { isUid } from '../../dicom/study.ts'
 import { MkisoError } from '../../errors.ts'
@@ -49,6 +49,12 @@ const KEYS: Record<QueryLevel, LevelKeys> = {
   IMAGE: { unique: SOP_INSTANCE_UID, required: [], optional: ['0020,0013'] }
 }
 
+/** What an administrator has to look at where an archive answers with what it was not asked for. */
+const MATCHED: Record<QueryLevel, string> = { STUDY: 'Accession Number (0008,0050)', SERIES: 'Study Instance UID (0020,000D)', IMAGE: 'Series Instance UID (0020,000E)' }
+
+/** As {@link Query}'s. */
+export type AnswerBounds = Pick<Query, 'mostWanted' | 'atMost'>
+
 export class Questions {
   readonly #context: FindContext
   readonly #asking: Asking
@@ -69,17 +75,17 @@ export class Questions {
   /**
    * @param matching tags and the values that must match
    * @param wanted false for an answer that was not asked for
-   * @param atMost the query is cancelled after so many answers
+   * @param bounds of the answers, as {@link Query}'s
    * @throws MkisoError PACS_UNREACHABLE, PACS_TIMEOUT, TOO_MANY_CONCURRENT; PACS_REFUSED for more answers than anybody reads
    * @throws the signal's reason
    */
-  async ask (level: QueryLevel, matching: Record<string, string>, wanted: (answer: Answer) => boolean, atMost?: number): Promise<Answers | Refused> {
+  async ask (level: QueryLevel, matching: Record<string, string>, wanted: (answer: Answer) => boolean, bounds: AnswerBounds = {}): Promise<Answers | Refused> {
     const { unique, required, optional } = KEYS[level]
     const keys = (tags: readonly string[]): Record<string, string> =>
       ({ ...Object.fromEntries([unique, ...tags].map(tag => [tag, ''])), ...matching })
-    const full = this.#requiredOnly.has(level) ? undefined : await this.#once(level, keys([...required, ...optional]), wanted, atMost)
+    const full = this.#requiredOnly.has(level) ? undefined : await this.#once(level, keys([...required, ...optional]), wanted, bounds)
     if (full !== undefined && full.kind !== 'refused') return full
-    const plain = await this.#once(level, keys(required), wanted, atMost)
+    const plain = await this.#once(level, keys(required), wanted, bounds)
     if (plain.kind === 'answers') this.#requiredOnly.add(level)
     return plain
   }
@@ -111,18 +117,21 @@ export class Questions {
     }
   }
 
-  async #once (level: QueryLevel, keys: Record<string, string>, wanted: (answer: Answer) => boolean, atMost: number | undefined): Promise<Answers | Refused> {
+  async #once (level: QueryLevel, keys: Record<string, string>, wanted: (answer: Answer) => boolean, bounds: AnswerBounds): Promise<Answers | Refused> {
     const { pacs, callingAeTitle, tempDir, limit } = this.#context
     const { signal, log } = this.#asking
-    const query = { level, keys, callingAeTitle, timeoutMs: pacs.findTimeoutMs, tempDir, signal, wanted, atMost }
+    const query = { level, keys, callingAeTitle, timeoutMs: pacs.findTimeoutMs, tempDir, signal, wanted, ...bounds }
     const result = await this.#atOnce(async () => await inTurn('query', async () => await findscu(this.#context, pacs, query), {
       limit, pacs, signal, log, queueTimeoutMs: this.#queueTimeoutMs
     }))
     switch (result.kind) {
       case 'answers': return this.#withUids(level, result)
       case 'refused': return result
-      case 'too-many': throw new MkisoError('PACS_REFUSED',
-        `${pacs.name} gives more than ${result.most} answers to C-FIND at ${level} level: it seems to ignore what is asked for`)
+      case 'too-many': throw new MkisoError('PACS_REFUSED', `${pacs.name} gives more than ${result.most} answers to C-FIND at ${level} level: ${result.matching
+        ? `all of them match, and that is more than is put on discs; correct ${MATCHED[level]} of those that do not belong there`
+        : `it seems to ignore what is asked for; let it match by ${MATCHED[level]}`}`)
+      case 'too-long': throw new MkisoError('PACS_REFUSED',
+        `${pacs.name}: C-FIND at ${level} level: ${result.reason}, which is more than is read; let it match by ${MATCHED[level]}, and answer with the attributes only that it is asked for`)
       case 'timeout': throw new MkisoError('PACS_TIMEOUT', `${pacs.name}: no answer to C-FIND at ${level} level within ${pacs.findTimeoutMs / 1_000} s`)
       case 'no-association': throw pacsFault(pacs, callingAeTitle, result.fault)
     }

@@ -149,7 +149,7 @@ export class SharedScp {
   }
 
   #newScp (folder: string): StorageScp {
-    const { config, senders, receiverTls, read, log } = this.#options
+    const { config, senders, receiverTls, log } = this.#options
     return new StorageScp({
       aeTitle: this.#aeTitle,
       port: this.#port,
@@ -164,7 +164,6 @@ export class SharedScp {
       onDropped: () => { this.dropped++ },
       archiveAeTitles: senders.map(({ aeTitle }) => aeTitle),
       isOurAeTitle: aeTitle => aeTitle === this.#aeTitle,
-      read,
       log
     })
   }

@@ -7,7 +7,6 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
 import { plainAddress } from '../../addresses.ts'
 import type { ReceiverTls } from '../../dcmtk/peer.ts'
-import type { DicomObject } from '../../dicom/part10.ts'
 import type { Log } from '../../process.ts'
 import type { Provenance, Sender } from '../archive.ts'
 import type { AllowedPeers } from './allowed-peers.ts'
@@ -42,8 +41,6 @@ export interface StorageScpOptions {
   /** AE titles of the archives that may be asked to send here, and ours as we ask for moves: they tell whose images come. */
   archiveAeTitles: readonly string[]
   isOurAeTitle: (aeTitle: string) => boolean
-  /** @throws when the file is cut off, or is not a DICOM object */
-  read: (path: string) => Promise<DicomObject>
   log: Log
   mostAssociations?: number | undefined
   /** Longest wait for an A-ASSOCIATE-RQ, and for a TLS handshake. */
@@ -74,14 +71,18 @@ export class StorageScp {
   readonly #associations = new Set<StorageAssociation>()
   /** Those whose connection is not closed yet. */
   readonly #sockets = new Set<Socket>()
+  /** Those whose TLS handshake is under way, by {@link endOf}. */
+  readonly #shaking = new Map<string, Socket>()
   readonly #refusals: Throttle
   readonly #drops: Throttle
+  readonly #handshakes: Throttle
   #tlsServer: TlsServer | undefined
   #stopping = false
   #onEmpty: (() => void) | undefined
   #hasEnded = (): void => {}
   #dropped = 0
   #refused = 0
+  #failedHandshakes = 0
   /** C-ECHOs to ourselves that are under way, and the ports that they come from. */
   #echoing = 0
   readonly #ownPorts = new Set<number>()
@@ -93,6 +94,7 @@ export class StorageScp {
     const { log, port } = options
     this.#refusals = new Throttle(fields => { log.warn(fields, 'a connection from an address that may not send images was turned away: add it to our_ae.allow_from') })
     this.#drops = new Throttle(fields => { log.warn(fields, 'an image that nobody asked for was received and removed') })
+    this.#handshakes = new Throttle(fields => { log.warn(fields, 'a TLS connection to the receiver failed') })
     // who is not allowed is not read from
     this.#server = createServer({ pauseOnConnect: true, noDelay: true }, socket => { void this.#connected(socket) })
     this.ended = new Promise(resolve => {
@@ -136,6 +138,7 @@ export class StorageScp {
     for (const association of this.#associations) association.abort('the receiver stops')
     this.#refusals.flush()
     this.#drops.flush()
+    this.#handshakes.flush()
     if (this.#associations.size === 0 && this.#sockets.size === 0) {
       this.#hasEnded()
       return
@@ -214,7 +217,21 @@ export class StorageScp {
     }
     if (this.#stopping) socket.destroy()
     else if (this.#tlsServer === undefined) this.#associate(socket, plainAddress(remoteAddress) ?? '')
-    else this.#tlsServer.emit('connection', socket)
+    else this.#shakeHands(this.#tlsServer, socket)
+  }
+
+  /** As {@link #makeRoom}: a connection costs nothing else before its handshake is over. */
+  #shakeHands (server: TlsServer, socket: Socket): void {
+    const { mostAssociations = MOST_ASSOCIATIONS } = this.#options
+    const [oldest] = this.#shaking
+    if (oldest !== undefined && this.#shaking.size >= mostAssociations) {
+      this.#shaking.delete(oldest[0])
+      oldest[1].destroy()
+    }
+    const end = endOf(socket)
+    this.#shaking.set(end, socket)
+    socket.once('close', () => { if (this.#shaking.get(end) === socket) this.#shaking.delete(end) })
+    server.emit('connection', socket)
   }
 
   #associate (accepted: Socket, address: string): void {
@@ -229,7 +246,7 @@ export class StorageScp {
       log,
       associationTimeoutMs,
       idleTimeoutMs: IDLE_SHARE * idleTimeoutMs,
-      admit: () => [...this.#associations].filter(({ established }) => established).length < mostAssociations,
+      admit: () => this.#admits(mostAssociations),
       objectsFor: (request, flow, abort) => this.#objectsFor(request, address, flow, abort),
       onEnd: () => {
         this.#associations.delete(association)
@@ -241,18 +258,27 @@ export class StorageScp {
 
   /** Connections that say nothing never keep out one that has something to say: the oldest of them has to go. */
   #makeRoom (mostAssociations: number): void {
-    const silent = [...this.#associations].filter(({ established }) => !established)
-    if (silent.length >= mostAssociations) silent[0]?.abort('too many connections say nothing')
+    const silent = [...this.#associations].filter(({ established, over }) => !established && !over)
+    if (silent.length >= mostAssociations) silent[0]?.drop('too many connections say nothing')
+  }
+
+  /** Nor do associations that bring nothing keep out one that may: the oldest of them has to go. */
+  #admits (mostAssociations: number): boolean {
+    const open = [...this.#associations].filter(({ established, over }) => established && !over)
+    if (open.length < mostAssociations) return true
+    const idle = open.find(association => association.idle)
+    idle?.drop('there are too many associations, and this one brought nothing that anybody waits for')
+    return idle !== undefined
   }
 
   #objectsFor (request: AssociateRequest, address: string, flow: Flow, abort: (reason: string) => void): IncomingObjects {
-    const { folder, read, wanted, maxUnwantedBytes, onDropped, log } = this.#options
+    const { folder, wanted, maxUnwantedBytes, onDropped, log } = this.#options
     const from = `${address} as ${request.callingAeTitle}`
     return new IncomingObjects({
       wanted,
       folder,
-      read,
       maxUnwantedBytes,
+      isForUs: ({ moveOriginatorAeTitle }) => this.#options.isOurAeTitle(moveOriginatorAeTitle),
       provenanceOf: (command, studyInstanceUid) => this.#provenanceOf(request, command, studyInstanceUid),
       senderOf: studyInstanceUid => this.#senderOf(request, studyInstanceUid),
       callingAeTitle: request.callingAeTitle,
@@ -286,14 +312,17 @@ export class StorageScp {
   }
 
   async #prepareTls (): Promise<void> {
-    const { tls, log, associationTimeoutMs = ASSOCIATION_TIMEOUT_MS } = this.#options
+    const { tls, associationTimeoutMs = ASSOCIATION_TIMEOUT_MS } = this.#options
     if (tls === undefined) return
     const [key, cert, ca] = await Promise.all([readFile(tls.key), readFile(tls.cert), tls.ca === '' ? undefined : readFile(tls.ca)])
     this.#tlsServer = createTlsServer({
       key, cert, ...ca === undefined ? {} : { ca }, minVersion: 'TLSv1.2', requestCert: tls.verify, rejectUnauthorized: tls.verify, handshakeTimeout: associationTimeoutMs
-    }, socket => { this.#associate(socket, plainAddress(socket.remoteAddress) ?? '') })
+    }, socket => {
+      this.#shaking.delete(endOf(socket))
+      this.#associate(socket, plainAddress(socket.remoteAddress) ?? '')
+    })
     this.#tlsServer.on('tlsClientError', (error, socket) => {
-      log.warn({ address: plainAddress(socket.remoteAddress), err: error }, 'a TLS connection to the receiver failed')
+      this.#handshakes.tell({ address: plainAddress(socket.remoteAddress), failed: ++this.#failedHandshakes, err: error })
       socket.destroy()
     })
   }
@@ -301,4 +330,9 @@ export class StorageScp {
   #checkEmpty (): void {
     if (this.#associations.size === 0 && this.#sockets.size === 0) this.#onEmpty?.()
   }
+}
+
+/** The other end of a connection, which its plain socket and its TLS socket share. */
+function endOf ({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress ?? ''} ${remotePort ?? 0}`
 }

@@ -2,7 +2,6 @@
  * How objects come from a PACS to us: by C-MOVE to a receiver for all requests, by C-MOVE to a receiver of one request, or by C-GET. The rest of the
  * archive knows nothing else of them.
  */
-import type { DicomObject } from '../../dicom/part10.ts'
 import type { Asking, ReceiverAddress } from '../archive.ts'
 import type { FetchPart } from '../../dicom/study.ts'
 import type { Config } from '../../config/schema.ts'
@@ -18,8 +17,6 @@ export interface ReceivingOptions extends ToolContext {
   config: Config
   pool: PortPool
   workDir: string
-  /** What stands in a file. @throws when it is cut off, or is not a DICOM object */
-  read: (path: string) => Promise<DicomObject>
 }
 
 export interface TransportOptions extends ReceivingOptions {

@@ -10,7 +10,6 @@ import { dicomwebServerOf } from '../../../src/archive/dicomweb/server.ts'
 import { AssociationLimit } from '../../../src/archive/dimse/association-limit.ts'
 import { PortPool } from '../../../src/archive/dimse/port-pool.ts'
 import { parseConfig } from '../../../src/config/load.ts'
-import { readObject } from '../../../src/dicom/part10.ts'
 import { MkisoError } from '../../../src/errors.ts'
 import { silentLog } from '../../../src/process.ts'
 import { fetchStudy } from '../../../src/studies/fetch-study.ts'
@@ -196,7 +195,7 @@ t.test('never a disc that differs from the truth, never an error where every wit
   const [settings] = parseConfig(JSON.stringify({ iso: { temp_dir: '/tmp' }, pacs }), 'test', { env: {} }).archives
   const limit = new AssociationLimit({ section: 'pacs', associations: 64, moves: 32 })
   const archive = createDicomwebArchive({
-    server: dicomwebServerOf(settings), limit, slots: new PortPool(100), workDir, read: async path => await readObject(path), maxUnwantedBytes: 1e6
+    server: dicomwebServerOf(settings), limit, slots: new PortPool(100), workDir, maxUnwantedBytes: 1e6
   })
   t.teardown(async () => { await archive.close() })
   const options = { numRuns: Math.ceil(RUNS / AT_ONCE), ...(process.env['MKISO_SEED'] === undefined ? {} : { seed: Number(process.env['MKISO_SEED']) }) }

@@ -17,9 +17,10 @@ import type { TransportOptions } from '../../../src/archive/dimse/transport.ts'
 import { parseConfig } from '../../../src/config/load.ts'
 import type { Study } from '../../../src/dicom/study.ts'
 import { readObject } from '../../../src/dicom/part10.ts'
-import { listensOn, silentLog, until } from '../../../src/process.ts'
+import { listensOn, silentLog } from '../../../src/process.ts'
+import { eventually } from '../../eventually.ts'
 import { programsOf, temporaryFolder, world, type World } from '../../world.ts'
-import { KeepingSink, read } from './receiving.ts'
+import { KeepingSink } from './receiving.ts'
 
 /** One series in five syntaxes, and more than 64 images of the second of them. */
 const MIXED: PhantomStudy = {
@@ -57,7 +58,7 @@ async function ways (t: Test, here: World, per: { port: number }): Promise<Recor
       pacs: { ae_title: here.pacs.aeTitle, host: here.pacs.host, port: here.pacs.port, connect_timeout: '5s' }, iso: { temp_dir: '/tmp' }, ...settings
     }), 'test', { env: {} })
     return {
-      programs, dcmtk: config.dcmtk, log: silentLog, config, pacs: pacsOf(config.archives[0]), receiverTls: undefined, pool: new PortPool(2), workDir: temporaryFolder(t, 'work'), read
+      programs, dcmtk: config.dcmtk, log: silentLog, config, pacs: pacsOf(config.archives[0]), receiverTls: undefined, pool: new PortPool(2), workDir: temporaryFolder(t, 'work')
     }
   }
   const of = (transport: Parameters<typeof createDimseArchive>[0]['transport'], { pacs }: TransportOptions): Archive => createDimseArchive({
@@ -73,7 +74,7 @@ async function ways (t: Test, here: World, per: { port: number }): Promise<Recor
   const sharedScp = new SharedScp({ ...shared, senders: [shared.pacs] })
   await sharedScp.start()
   t.teardown(async () => { await sharedScp.stop() })
-  await until(() => sharedScp.fault === undefined, 5_000)
+  await eventually(() => sharedScp.fault === undefined)
   const perRequest = options({ our_ae: { ae_title: 'CDREC{n}', base_port: per.port, port_range: 2 } })
   const get = options({ pacs: { ae_title: here.pacs.aeTitle, host: here.pacs.host, port: here.pacs.port, retrieve: 'get' } })
   return { 'C-MOVE, shared': of(sharedScp.transportFrom(shared.pacs), shared), 'C-MOVE, per request': of(createPerRequestScp(perRequest), perRequest), 'C-GET': of(createGetTransport(get), get) }
@@ -142,7 +143,7 @@ for (const kind of ['dcmqrscp', 'orthanc'] as const) {
       for (const [option, syntax] of [['+xs', '70'], ['+xt', '80'], ['+xv', '90']] as const) {
         const port = await freePort()
         const child = here.programs.start('dcmqrscp', ['--check-find', '--check-move', option, '-c', join(here.folder, 'pacs', 'dcmqrscp.cfg'), String(port)])
-        t.ok(await until(() => listensOn(child.pid, port), 10_000))
+        t.ok(await eventually(() => listensOn(child.pid, port)))
         const get = (await ways(t, { ...here, pacs: { ...here.pacs, port }, receiverPort: await freePort() }, { port: ports }))['C-GET']
         const all = [...here.of(studies[0]?.accessionNumber ?? ''), ...mixedInstances]
         const stored = await syntaxesOf(all)

@@ -6,13 +6,7 @@ import { freePort } from '../../../demo/ports.ts'
 import type { Delivery, StudySink } from '../../../src/archive/archive.ts'
 import { StorageScp, type StorageScpOptions } from '../../../src/archive/dimse/storage-scp.ts'
 import { WantedStudies } from '../../../src/archive/wanted-studies.ts'
-import { readObject, type DicomObject } from '../../../src/dicom/part10.ts'
 import { temporaryFolder } from '../../world.ts'
-
-/** What stands in the file, with no patient: the receiver asks for none. */
-export async function read (path: string): Promise<DicomObject> {
-  return { ...await readObject(path), patient: { patientId: '', issuerOfPatientId: '', patientName: '', birthDate: '', sex: '' }, instanceNumber: undefined }
-}
 
 export interface Kept extends Delivery {
   /** The whole file, as it was when it was offered. */
@@ -69,7 +63,6 @@ export async function receiving (t: Pick<Test, 'teardown'>, overrides: Partial<S
     onDropped: () => { counts.dropped++ },
     archiveAeTitles: ['ABPACS'],
     isOurAeTitle: aeTitle => aeTitle === 'CDRECORD',
-    read,
     log: { debug: level('debug'), info: level('info'), warn: level('warn'), error: level('error') },
     ...overrides
   })

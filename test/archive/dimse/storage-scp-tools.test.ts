@@ -6,7 +6,7 @@ import { oddStudies } from '../../../demo/phantoms/studies.ts'
 import { writeStudy } from '../../../demo/phantoms/catalogue.ts'
 import { readObject } from '../../../src/dicom/part10.ts'
 import { writeData } from '../../../src/archive/dimse/association/pdu.ts'
-import { until } from '../../../src/process.ts'
+import { eventually } from '../../eventually.ts'
 import { programsOf, temporaryFolder } from '../../world.ts'
 import { KeepingSink, receiving } from './receiving.ts'
 import { dataSetOf, Sender } from './sender.ts'
@@ -86,7 +86,7 @@ t.test('an object of 1 GiB costs no memory', async t => {
   t.ok(sizeBytes > 1024 * MIB)
   t.ok(highest - before < 128 * MIB, `${Math.round((highest - before) / MIB)} MiB more`)
   await sender.release()
-  t.ok(await until(() => sender.closed, 2_000))
+  t.ok(await eventually(() => sender.closed))
 })
 
 /** A fragment that is not the last of its message (PS3.8 E.2). */

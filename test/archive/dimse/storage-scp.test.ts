@@ -1,16 +1,22 @@
 /** Our Storage SCP, against a sender that does what no tool does. What DCMTK and Orthanc send stands in storage-scp-tools.test.ts. */
+import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { connect } from 'node:net'
+import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
 import { deflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
 import { AllowedPeers } from '../../../src/archive/dimse/allowed-peers.ts'
 import { bestTransferSyntax } from '../../../src/archive/dimse/association/transfer-syntax.ts'
-import { PDU } from '../../../src/archive/dimse/association/pdu.ts'
+import { PDU, writeData } from '../../../src/archive/dimse/association/pdu.ts'
+import { readCommandSet, writeEcho, writeResponse } from '../../../src/archive/dimse/association/command-set.ts'
+import { VERIFICATION } from '../../../src/archive/dimse/association/transfer-syntax.ts'
 import { PortTakenError } from '../../../src/archive/dimse/storage-scp.ts'
-import { until } from '../../../src/process.ts'
-import { temporaryFolder } from '../../world.ts'
+import { authority } from '../../certificates.ts'
+import { eventually } from '../../eventually.ts'
+import { programsOf, temporaryFolder } from '../../world.ts'
 import { KeepingSink, receiving } from './receiving.ts'
 import { CT, dataSetOf, EXPLICIT, Sender } from './sender.ts'
 
@@ -34,7 +40,7 @@ t.test('an object arrives byte by byte, with its way known', async t => {
   t.equal(await sender.store({ sopInstanceUid: '1.2.3.4.6', dataSet: dataSetOf({ studyInstanceUid: STUDY, sopInstanceUid: '1.2.3.4.6' }) }), 0)
   await sender.release()
   await sender.end()
-  t.ok(await until(() => !scp.mayStillSend(STUDY), 2_000), 'the association has ended')
+  t.ok(await eventually(() => !scp.mayStillSend(STUDY)), 'the association has ended')
   const [first, second] = sink.kept
   t.ok(first !== undefined && dataSetIn(first.bytes).equals(dataSet), 'the data set is what was sent')
   t.match(first, { provenance: 'ours', from: '127.0.0.1 as ABPACS', object: { sopInstanceUid: '1.2.3.4.5', sopClassUid: CT, transferSyntaxUid: EXPLICIT, studyInstanceUid: STUDY } })
@@ -155,14 +161,36 @@ t.test('what nobody asked for', async t => {
   await known.associate()
   t.equal(await known.store({ sopInstanceUid: '1.1', dataSet: dataSetOf({ studyInstanceUid: STUDY, sopInstanceUid: '1.1', pixels: Buffer.alloc(3_000_000) }) }), 0, 'what is asked for may be as large as it likes')
   await known.release()
-  t.ok(await until(() => left().length === 0, 2_000), 'what the sink left is removed')
+  t.ok(await eventually(() => left().length === 0), 'what the sink left is removed')
 
   const nameless = new Sender(port)
   await nameless.associate()
   t.equal(await nameless.store({ sopInstanceUid: '1.1', dataSet: Buffer.alloc(3_000_000, 0xFF) }), undefined, 'an object that cannot be looked into counts as well')
   await nameless.end()
-  t.ok(await until(() => left().length === 0, 2_000))
+  t.ok(await eventually(() => left().length === 0))
   t.strictSame(sink.cut.map(({ sopInstanceUid }) => sopInstanceUid), ['1.1'])
+})
+
+t.test('what an archive sends for a question of ours, and nobody asked for', async t => {
+  const { port, wanted, left, counts } = await receiving(t)
+  const passed: Array<string | undefined> = []
+  const sink = Object.assign(new KeepingSink(), { passed: (seriesInstanceUid: string | undefined) => { passed.push(seriesInstanceUid) } })
+  wanted.add(STUDY, sink)
+  const copied = { sopInstanceUid: '1.1', moveOriginatorAeTitle: 'CDRECORD', dataSet: dataSetOf({ studyInstanceUid: '7.7.7', sopInstanceUid: '1.1' }) }
+  const wantedOne = { sopInstanceUid: '1.1', moveOriginatorAeTitle: 'CDRECORD', dataSet: dataSetOf({ studyInstanceUid: STUDY, sopInstanceUid: '1.1' }) }
+  const archive = new Sender(port)
+  await archive.associate()
+  t.equal(await archive.store(copied), 0xB006, 'thrown away with a warning: who is refused gives the whole move up')
+  t.strictSame(passed, [], 'nobody knows whose question it was for')
+  t.equal(await archive.store(wantedOne), 0)
+  t.strictSame(passed, [`${STUDY}.1`], 'it was for this one')
+  t.equal(await archive.store(copied), 0xB006)
+  t.strictSame(passed, [`${STUDY}.1`, `${STUDY}.1`])
+  t.equal(await archive.store({ ...copied, moveOriginatorAeTitle: 'SOMEBODY' }), 0x0124, 'for a question of others it is refused')
+  t.equal(passed.length, 2)
+  await archive.release()
+  t.equal(counts.dropped, 3)
+  t.ok(await eventually(() => left().length === 0))
 })
 
 t.test('an object that is cut off', async t => {
@@ -177,7 +205,7 @@ t.test('an object that is cut off', async t => {
     await sender.associate()
     await sender.storePart({ sopInstanceUid: '1.1', dataSet: whole }, 1_000_000)
     sender.socket.destroy()
-    t.ok(await until(() => sink.cut.length === 1 && left().length === 0, 2_000))
+    t.ok(await eventually(() => sink.cut.length === 1 && left().length === 0))
     t.strictSame(sink.cut.map(({ sopInstanceUid }) => sopInstanceUid), ['1.1'])
     t.strictSame(other.cut, [])
   })
@@ -187,7 +215,7 @@ t.test('an object that is cut off', async t => {
     await sender.associate()
     await sender.storePart({ sopInstanceUid: '1.2', dataSet: whole }, 40)
     sender.socket.destroy()
-    t.ok(await until(() => sink.cut.length === 2 && other.cut.length === 1, 2_000))
+    t.ok(await eventually(() => sink.cut.length === 2 && other.cut.length === 1))
   })
 
   t.test('the sender says that it is whole, and its pixel data end before their length', async t => {
@@ -197,14 +225,14 @@ t.test('an object that is cut off', async t => {
     t.equal(sink.cut.at(-1)?.sopInstanceUid, '1.3')
     t.equal(await sender.store({ sopInstanceUid: '1.3', dataSet: whole }), 0, 'the association goes on')
     await sender.release()
-    t.ok(await until(() => left().length === 0, 2_000))
+    t.ok(await eventually(() => left().length === 0))
   })
 
   t.test('the receiver stops', async t => {
     const sender = new Sender(port)
     await sender.associate()
     await sender.storePart({ sopInstanceUid: '1.4', dataSet: whole }, 1_900_000)
-    t.ok(await until(() => left().length === 1, 2_000), 'a file is under way')
+    t.ok(await eventually(() => left().length === 1), 'a file is under way')
     const silent = connect(port, '127.0.0.1')
     silent.on('error', () => {}).resume()
     await new Promise<void>(resolve => { silent.once('connect', resolve) })
@@ -218,19 +246,61 @@ t.test('an object that is cut off', async t => {
 })
 
 t.test('connections that say nothing, and too many that say something', async t => {
-  const { port } = await receiving(t, { associationTimeoutMs: 300, mostAssociations: 3, idleTimeoutMs: 1_000 })
+  const { port, wanted } = await receiving(t, { associationTimeoutMs: 300, mostAssociations: 3, idleTimeoutMs: 1_000 })
+  wanted.add('1.2', new KeepingSink())
   const silent = Array.from({ length: 20 }, () => new Sender(port))
   const speaking = [new Sender(port), new Sender(port), new Sender(port)]
   t.strictSame(await Promise.all(speaking.map(async one => await one.associate())), [PDU.ASSOCIATE_AC, PDU.ASSOCIATE_AC, PDU.ASSOCIATE_AC], 'silent ones keep nobody out')
   const fourth = new Sender(port)
-  t.equal(await fourth.associate(), PDU.ASSOCIATE_RJ)
+  t.equal(await fourth.associate(), PDU.ASSOCIATE_AC, 'nor do those that bring nothing')
+  t.ok(await eventually(() => speaking[0]?.closed === true), 'the oldest of them has to go')
+  t.strictSame(speaking.map(({ closed }) => closed), [true, false, false], 'and no other')
+  for (const one of [speaking[1], speaking[2], fourth]) t.equal(await one?.store({ sopInstanceUid: '1.2.3', dataSet: dataSetOf({ studyInstanceUid: '1.2', sopInstanceUid: '1.2.3' }) }), 0)
+  const more = new Sender(port)
+  t.equal(await more.associate(), PDU.ASSOCIATE_RJ, 'those that bring what is wanted stay')
   await Promise.all(silent.map(async one => { await one.end() }))
   t.ok(silent.every(({ closed }) => closed), 'closed without an A-ASSOCIATE-RQ')
-  await Promise.all(speaking.map(async one => { await one.end() }))
-  t.ok(speaking.every(({ closed }) => closed), 'an association that is silent is aborted')
+  await Promise.all([...speaking, fourth].map(async one => { await one.end() }))
+  t.ok([...speaking, fourth].every(({ closed }) => closed), 'an association that is silent is aborted')
   const fifth = new Sender(port)
   t.equal(await fifth.associate(), PDU.ASSOCIATE_AC, 'their places are free again')
   await fifth.release()
+})
+
+t.test('connections that never come to the end of their TLS handshake keep nobody out', async t => {
+  const { us } = await authority(programsOf(t), join(temporaryFolder(t), 'ca'), ['us'])
+  if (us === undefined) throw new Error('no certificate')
+  const { port, log } = await receiving(t, { associationTimeoutMs: 60_000, mostAssociations: 3, tls: { key: us.key, cert: us.cert, ca: us.ca, verify: false } })
+  const silent = Array.from({ length: 50 }, () => new Sender(port))
+  t.ok(await eventually(() => silent.filter(({ closed }) => closed).length === 47), 'no more of them than may be')
+  const speaking = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  speaking.on('error', () => {})
+  await new Promise<void>((resolve, reject) => { speaking.once('secureConnect', resolve).once('close', reject) })
+  t.equal(silent.filter(({ closed }) => !closed).length, 2, 'the oldest had to go')
+  speaking.destroy()
+  for (const one of silent) one.socket.destroy()
+  const lines = log.filter(({ message }) => message === 'a TLS connection to the receiver failed')
+  t.ok(lines.length < 5, `${lines.length} lines about it`)
+})
+
+t.test('thousands of messages at once, without waiting for an answer, cost what they are', async t => {
+  const MESSAGES = 20_000
+  const { port } = await receiving(t)
+  const sender = new Sender(port)
+  await sender.associate([{ id: 1, abstractSyntax: VERIFICATION, transferSyntaxes: [IMPLICIT] }])
+  let answers = 0
+  sender.socket.removeAllListeners('data')
+  const [pdu = Buffer.alloc(0)] = writeData(1, true, writeEcho(VERIFICATION, 1), 0)
+  let bytes = 0
+  const answerBytes = writeData(1, true, writeResponse(readCommandSet(writeEcho(VERIFICATION, 1)), 0), 0).reduce((sum, { length }) => sum + length, 0)
+  sender.socket.on('data', chunk => { bytes += chunk.length; answers = bytes / answerBytes })
+  const before = process.cpuUsage()
+  sender.socket.write(Buffer.concat(Array<Buffer>(MESSAGES).fill(pdu)))
+  t.ok(await eventually(() => answers >= MESSAGES), `${answers} answers`)
+  const { user, system } = process.cpuUsage(before)
+  t.equal(answers, MESSAGES, 'each has its answer')
+  t.comment(`${MESSAGES} C-ECHOs: ${((user + system) / 1e6).toFixed(2)} s of processor`)
+  sender.socket.destroy()
 })
 
 t.test('who may connect', async t => {
@@ -288,7 +358,7 @@ t.test('rubbish ends in an abort and a closed connection, and leaves nothing', a
     sender.socket.end()
     await sender.end()
   }), { numRuns: 100 })
-  t.ok(await until(() => left().length === 0, 2_000))
+  t.ok(await eventually(() => left().length === 0))
   t.strictSame(log.filter(({ level }) => level === 'error'), [])
   const echo = new Sender(port)
   t.equal(await echo.associate(), PDU.ASSOCIATE_AC, 'it still serves')
@@ -297,14 +367,15 @@ t.test('rubbish ends in an abort and a closed connection, and leaves nothing', a
 })
 
 t.test('a full disk is told as such', async t => {
-  const { port, wanted } = await receiving(t, {
-    read: async () => { throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }) }
-  })
+  const folder = temporaryFolder(t, 'disk')
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', folder])
+  t.teardown(() => { execFileSync('umount', ['-l', folder]) })
+  const { port, wanted } = await receiving(t, { folder })
   const sink = new KeepingSink()
   wanted.add(STUDY, sink)
   const sender = new Sender(port)
   await sender.associate()
-  t.equal(await sender.store({ sopInstanceUid: '1.1', dataSet: dataSetOf({ studyInstanceUid: STUDY, sopInstanceUid: '1.1' }) }), 0xA700)
+  t.equal(await sender.store({ sopInstanceUid: '1.1', dataSet: dataSetOf({ studyInstanceUid: STUDY, sopInstanceUid: '1.1', pixels: randomBytes(600_000) }) }), 0xA700)
   t.match(sink.cut, [{ sopInstanceUid: '1.1', reason: /disk/ }])
   await sender.release()
 })

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
-import { until } from '../../../src/process.ts'
+import { eventually } from '../../eventually.ts'
 import { programsOf, temporaryFolder } from '../../world.ts'
 import { startEngine, type EngineName } from './engines.ts'
 import { testImages } from './images.ts'
@@ -39,7 +39,7 @@ for (const [name, [where, root]] of (['chromium', 'firefox', 'webkit'] satisfies
         await engine.evaluate(`(() => { const slider = document.querySelector('.mv-bar input'); slider.value = ${frame + 1}; slider.dispatchEvent(new Event('input')) })()`)
         let found = { worst: 256, at: 'nothing' }
         // the screen follows some frames after the page
-        await until(async () => (found = await worst(engine, image, frame)).worst <= image.within, 10_000, 200)
+        await eventually(async () => (found = await worst(engine, image, frame)).worst <= image.within, 200)
         t.ok(found.worst <= image.within, `${image.name}${frame > 0 ? `, frame ${frame + 1}` : ''}: off by ${found.worst}`, { pixel: found.at, state: await engine.evaluate<State>(STATE) })
       }
     }

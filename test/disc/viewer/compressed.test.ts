@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
-import { until } from '../../../src/process.ts'
+import { eventually } from '../../eventually.ts'
 import { programsOf, temporaryFolder } from '../../world.ts'
 import { startEngine, type EngineName } from './engines.ts'
 import { testImages, type TestImage } from './images.ts'
@@ -41,7 +41,7 @@ for (const engineName of ['chromium', 'firefox', 'webkit'] satisfies EngineName[
     for (const [index, { name, image }] of made.entries()) {
       await engine.evaluate(`document.querySelectorAll('.mv-list .mv-tile')[${index}].click()`)
       let found = { worst: 256, at: 'nothing' }
-      await until(async () => (found = await worst(engine, image, 0)).worst <= image.within, 8_000, 200)
+      await eventually(async () => (found = await worst(engine, image, 0)).worst <= image.within, 200)
       t.ok(found.worst <= image.within, `${name}: off by ${found.worst}`, { pixel: found.at, state: await engine.evaluate<State>(STATE) })
     }
   })

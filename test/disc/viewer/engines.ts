@@ -9,7 +9,8 @@ import { inflateSync } from 'node:zlib'
 import { request, WebSocket } from 'undici'
 import { startBrowser } from '../../../demo/browser.ts'
 import { freePort } from '../../../demo/ports.ts'
-import { until, type Programs } from '../../../src/process.ts'
+import type { Programs } from '../../../src/process.ts'
+import { eventually } from '../../eventually.ts'
 
 export type EngineName = 'chromium' | 'firefox' | 'webkit'
 
@@ -154,7 +155,7 @@ async function startWebkit (programs: Programs): Promise<Engine> {
     if (answer.statusCode !== 200) throw new Error(JSON.stringify(value))
     return value
   }
-  const up = await until(async () => await send('GET', '/status').then(() => true, () => false), 10_000)
+  const up = await eventually(async () => await send('GET', '/status').then(() => true, () => false))
   if (up === false) throw new Error('WebKitWebDriver does not answer')
   const { sessionId } = await send('POST', '/session', {
     capabilities: { alwaysMatch: { 'webkitgtk:browserOptions': { binary: MINI_BROWSER, args: ['--automation'] } } }

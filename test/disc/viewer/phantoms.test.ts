@@ -10,7 +10,7 @@ import t from 'tap'
 import { writeStudy, type PhantomKind } from '../../../demo/phantoms/catalogue.ts'
 import { demoStudies } from '../../../demo/phantoms/studies.ts'
 import { readObject } from '../../../src/dicom/part10.ts'
-import { until } from '../../../src/process.ts'
+import { eventually } from '../../eventually.ts'
 import { programsOf, temporaryFolder } from '../../world.ts'
 import { startEngine } from './engines.ts'
 import type { Colour, TestImage } from './images.ts'
@@ -143,12 +143,12 @@ t.test('wrong pictures: none', async t => {
   for (const [index, { name, image, noPicture }] of cases.entries()) {
     await engine.evaluate(`document.querySelectorAll('.mv-list .mv-tile')[${index}].click()`)
     if (image === undefined) {
-      await until(async () => (await engine.evaluate<State>(STATE)).message !== '', 8_000, 100)
+      await eventually(async () => (await engine.evaluate<State>(STATE)).message !== '', 100)
       t.match((await engine.evaluate<State>(STATE)).message, noPicture, name)
       continue
     }
     let found = { worst: 256, at: 'nothing' }
-    await until(async () => (found = await worst(engine, image, 0)).worst <= image.within, 8_000, 100)
+    await eventually(async () => (found = await worst(engine, image, 0)).worst <= image.within, 100)
     t.ok(found.worst <= image.within, `${name}: off by ${found.worst}`, { pixel: found.at, state: await engine.evaluate<State>(STATE) })
   }
 })

@@ -45,7 +45,7 @@ async function opened (url = INDEX) {
     const viewport = page.locator('.mv-viewport').nth(n)
     return {
       stage: viewport.locator('.mv-stage'),
-      shows: async (text: string | RegExp, part: string) => { await viewport.locator(part).filter({ hasText: text }).waitFor({ state: 'attached', timeout: 15_000 }) },
+      shows: async (text: string | RegExp, part: string) => { await viewport.locator(part).filter({ hasText: text }).waitFor({ state: 'attached' }) },
       text: async (part: string) => await viewport.locator(part).innerText()
     }
   }

@@ -5,7 +5,7 @@ import t from 'tap'
 import { request } from 'undici'
 import type { PhantomPatient } from '../../../demo/phantoms/catalogue.ts'
 import { freePort } from '../../../demo/ports.ts'
-import { until } from '../../../src/process.ts'
+import { eventually } from '../../eventually.ts'
 import { SHORT_LIMITS } from '../../faults/harness.ts'
 import { startLyingPacs, type Move } from '../../faults/lying-pacs.ts'
 import { pixelsOf, writeImages, type MadeImage } from '../../made-images.ts'
@@ -63,12 +63,12 @@ t.test('while images come', async t => {
     const end = await asking
     const recordOf = (): Record<string, unknown> | undefined => readFileSync(audit, 'utf8').trim().split('\n').map(line => JSON.parse(line) as Record<string, unknown>)
       .find(({ phase, accession_numbers: numbers }) => phase === 'end' && String(numbers) === accessionNumber)
-    await until(() => recordOf() !== undefined, 5_000)
+    await eventually(() => recordOf() !== undefined)
     return { seen, end, bytes: Buffer.concat(pieces), record: recordOf() }
   }
   const pixels = ({ content }: MadeImage): Buffer => pixelsOf(content, SIZE)
   const has = (...images: readonly MadeImage[]) => async (bytes: () => Buffer): Promise<boolean> =>
-    await until(() => images.every(image => bytes().includes(pixels(image))), 5_000) === true
+    await eventually(() => images.every(image => bytes().includes(pixels(image)))) === true
 
   await t.test('all of one patient', async t => {
     const images = madeStudy([SITI, SITI, SITI, SITI])
@@ -107,5 +107,5 @@ t.test('while images come', async t => {
     t.not((await programs.run('unzip', ['-t', file])).exitCode, 0)
   })
 
-  t.strictSame(await nothingLeft(mkiso, 5_000), [])
+  t.strictSame(await nothingLeft(mkiso), [])
 })

@@ -7,7 +7,7 @@ import { request } from 'undici'
 import { startOrthanc } from '../../../demo/orthanc.ts'
 import { freePort } from '../../../demo/ports.ts'
 import { demoStudies, oddStudies } from '../../../demo/phantoms/studies.ts'
-import { until } from '../../../src/process.ts'
+import { eventually } from '../../eventually.ts'
 import { nothingLeft, pixelDataSha256, readDisc, readZip, service, temporaryFolder, world, type Disc, type World } from '../../world.ts'
 import { startGate } from '../../screens/gate.ts'
 
@@ -108,14 +108,14 @@ t.test('while images come', async t => {
     const pieces: Buffer[] = []
     let length = 0
     const reading = readInto(pieces, answer.body, bytes => { length += bytes })
-    t.ok(await until(() => length > bytesOf / 4, 10_000), 'images have left')
+    t.ok(await eventually(() => length > bytesOf / 4), 'images have left')
     t.equal(mkiso.app.studyStore.running, 1, 'while others come')
     // a second client shares it, from its beginning
     const second = request(mkiso.url + ZIP('CT.2024.200')).then(async one => ({ etag: one.headers['etag'], body: Buffer.from(await one.body.arrayBuffer()) }))
     // and one that broke off asks for the rest, which is there when it is whole
     const rest = request(mkiso.url + ZIP('CT.2024.200'), { headers: { range: 'bytes=100000-', 'if-range': etag } })
       .then(async one => ({ status: one.statusCode, range: one.headers['content-range'], body: Buffer.from(await one.body.arrayBuffer()) }))
-    t.ok(await until(() => mkiso.app.activities.running.length === 3, 10_000))
+    t.ok(await eventually(() => mkiso.app.activities.running.length === 3))
     gate.open()
     await reading
     const whole = Buffer.concat(pieces)
@@ -162,7 +162,7 @@ async function halfWay (t: Test, overrides: Record<string, Record<string, unknow
   const answer = await request(mkiso.url + ZIP('CT.2024.200'))
   const reading = readInto(pieces, answer.body, bytes => { length += bytes })
   reading.catch(() => {})
-  t.ok(await until(() => length > 1_000_000, 10_000), 'images have left')
+  t.ok(await eventually(() => length > 1_000_000), 'images have left')
   return { here, gate, mkiso, answer, reading, bytes: () => Buffer.concat(pieces), audit: () => readFileSync(audit, 'utf8').trim().split('\n').map(line => JSON.parse(line) as Record<string, unknown>) }
 }
 
@@ -181,18 +181,18 @@ t.test('the PACS is killed in the middle: the answer breaks off', async t => {
   gate.open()
   await t.rejects(reading, 'the client sees it')
   await opensNowhere(t, bytes(), here)
-  t.ok(await until(() => audit().some(({ phase }) => phase === 'end'), 5_000))
+  t.ok(await eventually(() => audit().some(({ phase }) => phase === 'end')))
   t.match(audit().find(({ phase }) => phase === 'end'), { outcome: 'failed', code: /^(INCOMPLETE_RETRIEVAL|PACS_UNREACHABLE|PACS_TIMEOUT)$/ })
   t.ok(mkiso.log.some(({ msg }) => msg === 'a disc broke off on its way out'))
-  t.strictSame(await nothingLeft(mkiso, 5_000), [])
+  t.strictSame(await nothingLeft(mkiso), [])
 })
 
 t.test('the client leaves in the middle: nothing is left, and nothing is waited for', async t => {
   const { here, mkiso, answer, bytes, gate } = await halfWay(t)
   answer.body.destroy()
-  t.ok(await until(() => mkiso.app.activities.running.length === 0, 5_000))
+  t.ok(await eventually(() => mkiso.app.activities.running.length === 0))
   gate.open()
-  t.strictSame(await nothingLeft(mkiso, 10_000), [])
+  t.strictSame(await nothingLeft(mkiso), [])
   await opensNowhere(t, bytes(), here)
 })
 

@@ -7,7 +7,7 @@ export const COMMAND = { C_STORE_RQ: 0x0001, C_GET_RQ: 0x0010, C_FIND_RQ: 0x0020
 /** Status (0000,0900), PS3.7 C and PS3.4 B.2.3. */
 export const STATUS = {
   success: 0x0000, processingFailure: 0x0110, sopClassNotSupported: 0x0122, notAuthorised: 0x0124, invalidInstance: 0x0117, unrecognizedOperation: 0x0211,
-  outOfResources: 0xA700, cannotUnderstand: 0xC000, cancelled: 0xFE00, pending: 0xFF00
+  elementsDiscarded: 0xB006, outOfResources: 0xA700, cannotUnderstand: 0xC000, cancelled: 0xFE00, pending: 0xFF00
 } as const
 
 const NO_DATA_SET = 0x0101

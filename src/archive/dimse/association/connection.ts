@@ -102,6 +102,12 @@ export class Connection {
     this.#end({ kind: 'aborted by us', reason }, writeAbort(byProvider))
   }
 
+  /** As {@link abort}, and does not wait for the peer to close the connection: there are too many. */
+  drop (reason: string): void {
+    this.abort(reason)
+    this.#socket.destroySoon()
+  }
+
   /** The last PDU, a rejection of the association say; then the connection is closed. */
   endWith (pdu: Buffer, reason: string): void {
     this.#end({ kind: 'aborted by us', reason }, pdu)

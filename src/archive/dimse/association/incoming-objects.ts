@@ -17,10 +17,10 @@ export interface IncomingObjectsOptions {
   wanted: WantedStudies
   /** For the files; nobody else writes there. */
   folder: string
-  /** What stands in a file. @throws when it is cut off, or is not a DICOM object */
-  read: (path: string) => Promise<DicomObject>
   /** Most bytes of what nobody asked for on one association. */
   maxUnwantedBytes: number
+  /** The sender says that it sends for a question of ours. */
+  isForUs: (command: CommandSet) => boolean
   provenanceOf: (command: CommandSet, studyInstanceUid: string) => Provenance
   /** Who sends, beside the archive that was asked for the study. */
   senderOf?: ((studyInstanceUid: string) => Sender | undefined) | undefined
@@ -39,6 +39,7 @@ export interface IncomingObjectsOptions {
 const ACTIVITY_MS = 200
 /** VR UI (PS3.5 6.2). */
 const LONGEST_UID = 64
+const NOTHING = Buffer.alloc(0)
 
 interface Incoming {
   command: CommandSet
@@ -49,7 +50,7 @@ interface Incoming {
   /** undefined until enough has come. `unknown`: only the whole file can tell. */
   study: { kind: 'known', studyInstanceUid: string } | { kind: 'unknown' } | undefined
   /** While `study` is undefined. */
-  prefix: Buffer[]
+  prefix: Buffer
   /** undefined until the study has been looked for, and for what is not kept. */
   file: ObjectFile | undefined
   /** It is not kept, whoever may want it. */
@@ -58,7 +59,10 @@ interface Incoming {
 
 export class IncomingObjects {
   readonly #options: IncomingObjectsOptions
-  readonly #delivered = new Set<string>()
+  /** Study to the series of what has been brought of it. */
+  readonly #delivered = new Map<string, Set<string>>()
+  /** Objects that came for a question of ours. */
+  #cameForUs = 0
   readonly #ending = new Set<Promise<unknown>>()
   #current: Incoming | undefined
   #unwantedBytes = 0
@@ -71,12 +75,15 @@ export class IncomingObjects {
   /** The association has brought objects of the study. */
   hasDelivered (studyInstanceUid: string): boolean { return this.#delivered.has(studyInstanceUid) }
 
+  /** The association has brought what somebody wanted, or is about to. */
+  get bringsWanted (): boolean { return this.#delivered.size > 0 || (this.#current?.study?.kind === 'known' && this.#current.file !== undefined) }
+
   /** A C-STORE-RQ has come; its data set follows. */
   begin (command: CommandSet, transferSyntax: string): void {
     const { sopInstanceUid, sopClassUid, hasDataSet } = command
     const isNamed = [sopInstanceUid, sopClassUid].every(uid => uid !== '' && uid.length <= LONGEST_UID)
     const refusal = !hasDataSet ? STATUS.cannotUnderstand : isNamed ? undefined : STATUS.invalidInstance
-    this.#current = { command, transferSyntax, bytes: 0, unwantedBytes: 0, study: undefined, prefix: [], file: undefined, refusal }
+    this.#current = { command, transferSyntax, bytes: 0, unwantedBytes: 0, study: undefined, prefix: NOTHING, file: undefined, refusal }
   }
 
   data (bytes: Buffer): void {
@@ -85,8 +92,7 @@ export class IncomingObjects {
     incoming.bytes += bytes.length
     if (incoming.refusal === undefined) {
       if (incoming.study === undefined) {
-        incoming.prefix.push(Buffer.from(bytes))
-        this.#decide(incoming, incoming.bytes >= PREFIX_BYTES)
+        this.#decide(incoming, incoming.prefix.length === 0 ? bytes : Buffer.concat([incoming.prefix, bytes]), incoming.bytes >= PREFIX_BYTES)
       } else {
         incoming.file?.add(bytes)
       }
@@ -105,13 +111,10 @@ export class IncomingObjects {
     this.#current = undefined
     if (incoming === undefined) return STATUS.cannotUnderstand
     if (incoming.refusal !== undefined) return incoming.refusal
-    if (incoming.study === undefined) this.#decide(incoming, true)
+    if (incoming.study === undefined) this.#decide(incoming, incoming.prefix, true)
     this.#countUnwanted(incoming)
     const { file } = incoming
-    if (file === undefined) {
-      this.#options.onDropped()
-      return STATUS.notAuthorised
-    }
+    if (file === undefined) return this.#drop(incoming)
     const taking = this.#take(incoming, file)
     // what the sink has taken is not there any more: to look costs less than to remove; the sender need not wait for it
     this.#track(taking.then(async () => { if (existsSync(file.path)) await removeFile(file.path) }))
@@ -131,30 +134,58 @@ export class IncomingObjects {
 
   /** @throws never */
   async #take (incoming: Incoming, file: ObjectFile): Promise<number> {
-    const { read, wanted, from, provenanceOf, senderOf, log, onDropped } = this.#options
+    const { wanted, from, isForUs, provenanceOf, senderOf, log } = this.#options
     let object: DicomObject
     try {
-      await file.finish()
-      // side by side, since the sender waits
-      ;[object] = await Promise.all([read(file.path), file.close()])
+      object = await file.finish()
     } catch (error) {
-      await file.close().catch(() => {})
       return this.#refuse(incoming, error)
     }
     incoming.study = { kind: 'known', studyInstanceUid: object.studyInstanceUid }
     const sink = wanted.sinkOf(object.studyInstanceUid)
     this.#countUnwanted(incoming, sink === undefined)
-    if (sink === undefined) {
-      onDropped()
-      return STATUS.notAuthorised
-    }
-    this.#delivered.add(object.studyInstanceUid)
+    if (sink === undefined) return this.#drop(incoming)
+    this.#deliver(object, isForUs(incoming.command))
     try {
       await sink.offer({ path: file.path, object, provenance: provenanceOf(incoming.command, object.studyInstanceUid), from, sender: senderOf?.(object.studyInstanceUid) })
       return STATUS.success
     } catch (error) {
       log.error({ err: error }, 'a received image was not taken')
       return STATUS.processingFailure
+    }
+  }
+
+  /**
+   * Nobody wants it. A stranger's is refused. What an archive sends for a question of ours is thrown away with a warning: Orthanc, asked for a series of a
+   * study, sends the series of the same UID in every copy of the study, and gives the whole move up with 0xC000 at the first that is refused (measured).
+   */
+  #drop ({ command, study }: Incoming): number {
+    const { onDropped, isForUs } = this.#options
+    onDropped()
+    if (!isForUs(command)) return STATUS.notAuthorised
+    this.#passed(study?.kind === 'known' ? study.studyInstanceUid : undefined)
+    return STATUS.elementsDiscarded
+  }
+
+  #deliver ({ studyInstanceUid, seriesInstanceUid }: DicomObject, isForUs: boolean): void {
+    const series = this.#delivered.get(studyInstanceUid)
+    series?.add(seriesInstanceUid)
+    if (series === undefined) {
+      this.#delivered.set(studyInstanceUid, new Set([seriesInstanceUid]))
+      // what has come before its first is of others
+      const sink = this.#options.wanted.sinkOf(studyInstanceUid)
+      for (let n = 0; n < this.#cameForUs; n++) sink?.passed?.(seriesInstanceUid)
+    }
+    if (isForUs) this.#passed(studyInstanceUid)
+  }
+
+  /** An object of the study, of nobody or of somebody else, came for a question of ours: the others on this association hear of it. */
+  #passed (studyInstanceUid: string | undefined): void {
+    this.#cameForUs++
+    for (const [study, series] of this.#delivered) {
+      if (study === studyInstanceUid) continue
+      const [first, ...more] = series
+      this.#options.wanted.sinkOf(study)?.passed?.(more.length === 0 ? first : undefined)
     }
   }
 
@@ -173,17 +204,24 @@ export class IncomingObjects {
     return STATUS.cannotUnderstand
   }
 
-  /** Whose it is, as soon as that can be known. */
-  #decide (incoming: Incoming, isAll: boolean): void {
+  /**
+   * Whose it is, as soon as that can be known.
+   * @param beginning what has come of it
+   * @param isEnough no more is waited for
+   */
+  #decide (incoming: Incoming, beginning: Buffer, isEnough: boolean): void {
     const { wanted } = this.#options
-    const found = studyOfPrefix(incoming.prefix.length === 1 ? incoming.prefix[0] ?? Buffer.alloc(0) : Buffer.concat(incoming.prefix), incoming.transferSyntax)
-    if (found.kind === 'more' && !isAll) return
+    const found = studyOfPrefix(beginning, incoming.transferSyntax)
+    if (found.kind === 'more' && !isEnough) {
+      incoming.prefix = Buffer.from(beginning)
+      return
+    }
     incoming.study = found.kind === 'found' ? { kind: 'known', studyInstanceUid: found.studyInstanceUid } : { kind: 'unknown' }
     if (found.kind === 'found' ? wanted.sinkOf(found.studyInstanceUid) !== undefined : wanted.size > 0) {
       incoming.file = this.#newFile(incoming)
-      for (const bytes of incoming.prefix) incoming.file.add(bytes)
+      incoming.file.add(beginning)
     }
-    incoming.prefix = []
+    incoming.prefix = NOTHING
   }
 
   #newFile ({ command: { sopClassUid, sopInstanceUid }, transferSyntax }: Incoming): ObjectFile {

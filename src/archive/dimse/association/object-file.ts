@@ -1,10 +1,12 @@
 /**
  * The file that an object is written into while it arrives: a DICOM file (PS3.10 7) whose data set is, byte for byte, what came. Writes are
  * gathered and done by the thread pool, so that a slow disk never stops the event loop, and the sender is not read while too much waits, so that
- * memory does not grow with the object.
+ * memory does not grow with the object. Most senders wait for our answer before they send the next object; so what can be done before the last byte
+ * has come, or beside its writing, is: the file is created, full pieces are written, headers are read from memory.
  */
 import { close, open, unlink, writev } from 'node:fs'
 import { promisify } from 'node:util'
+import { readBeginning, readObject, type DicomObject } from '../../../dicom/part10.ts'
 import { IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME } from './pdu.ts'
 
 /** The socket that the bytes come from. */
@@ -34,8 +36,11 @@ export class ObjectFile {
   readonly #flow: Flow
   /** Full, and to be written. */
   readonly #full: Buffer[] = []
+  /** Kept until the headers have been read. */
+  readonly #first: Buffer
   #filling: Buffer
   #filledBytes: number
+  #sizeBytes: number
   #writtenBytes = 0
   #writing = 0
   #closing = false
@@ -48,8 +53,9 @@ export class ObjectFile {
   constructor (path: string, header: Buffer, flow: Flow) {
     this.path = path
     this.#flow = flow
-    this.#filling = takePiece()
-    this.#filledBytes = header.copy(this.#filling)
+    this.#first = this.#filling = takePiece()
+    this.#sizeBytes = this.#filledBytes = header.copy(this.#filling)
+    this.#start()
   }
 
   /** The first thing that went wrong; what comes after it is thrown away. */
@@ -58,6 +64,7 @@ export class ObjectFile {
   /** @param bytes are copied */
   add (bytes: Buffer): void {
     if (this.#failure !== undefined) return
+    this.#sizeBytes += bytes.length
     for (let at = 0; at < bytes.length;) {
       const copied = bytes.copy(this.#filling, this.#filledBytes, at)
       at += copied
@@ -75,21 +82,26 @@ export class ObjectFile {
   }
 
   /**
-   * Everything is written, and can be read by its path; {@link close} is still to come.
-   * @throws what the file system threw: the disk is full, say
+   * Everything is written, and the file is closed.
+   * @returns what stands in it
+   * @throws CutOffError, NotDicomError
+   * @throws what the file system threw: the disk is full, say, which a network file system tells only when a file is closed
    */
-  async finish (): Promise<void> {
+  async finish (): Promise<DicomObject> {
     this.#closing = true
     this.#start()
+    const object = this.#failure === undefined ? readBeginning(this.#first.subarray(0, Math.min(this.#sizeBytes, PIECE_BYTES)), this.#sizeBytes) : undefined
     await this.#work
+    while (this.#failure === undefined && this.#full.length + this.#filledBytes > 0) {
+      this.#start()
+      await this.#work
+    }
     if (this.#failure !== undefined) throw this.#failure
-  }
-
-  /** @throws what the file system threw, which a network file system does only here when its disk is full */
-  async close (): Promise<void> {
-    const descriptor = this.#descriptor
-    this.#descriptor = undefined
-    if (descriptor !== undefined) await closeFile(descriptor)
+    try {
+      return object ?? await readObject(this.path)
+    } finally {
+      await this.#close()
+    }
   }
 
   /** Nothing of it is left. @throws never */
@@ -97,8 +109,16 @@ export class ObjectFile {
     this.#failure ??= new Error('the object was cut off')
     this.#drop()
     await this.#work
-    await this.close().catch(() => {})
+    await this.#close().catch(() => {})
     await removeFile(this.path)
+  }
+
+  async #close (): Promise<void> {
+    const descriptor = this.#descriptor
+    this.#descriptor = undefined
+    if (descriptor === undefined) return
+    givePieceBack(this.#first)
+    await closeFile(descriptor)
   }
 
   get #pendingBytes (): number { return (this.#full.length + this.#writing) * PIECE_BYTES + this.#filledBytes }
@@ -129,10 +149,10 @@ export class ObjectFile {
       const withRest = this.#closing && this.#full.length === 0
       await this.#writeAll(this.#descriptor, withRest ? [...pieces, this.#filling.subarray(0, this.#filledBytes)] : pieces)
       this.#writing = 0
-      for (const piece of pieces) givePieceBack(piece)
+      for (const piece of pieces) this.#written(piece)
       if (withRest) {
         this.#filledBytes = 0
-        givePieceBack(this.#filling)
+        this.#written(this.#filling)
         return
       }
       if (this.#paused && this.#pendingBytes < MOST_PENDING_BYTES / 2) {
@@ -140,6 +160,10 @@ export class ObjectFile {
         this.#flow.resume()
       }
     }
+  }
+
+  #written (piece: Buffer): void {
+    if (piece !== this.#first) givePieceBack(piece)
   }
 
   async #writeAll (descriptor: number, buffers: Buffer[]): Promise<void> {

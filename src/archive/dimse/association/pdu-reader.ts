@@ -27,14 +27,17 @@ export class PduReader {
   #flags = 0
   #control: { type: number, parts: Buffer[], bytesLeft: number } | undefined
   #holding = false
+  /** What waits, from `#heldFrom` on: a peer may send thousands of small messages at once, and none of them is moved for another. */
   #held: Buffer[] = []
+  #heldFrom = 0
+  #heldBytes = 0
 
   constructor (handler: PduHandler) {
     this.#handler = handler
   }
 
   /** Bytes that wait for {@link release}. */
-  get heldBytes (): number { return this.#held.reduce((sum, { length }) => sum + length, 0) }
+  get heldBytes (): number { return this.#heldBytes }
 
   /** Nothing more is handed on until {@link release}, though it may be pushed. */
   hold (): void { this.#holding = true }
@@ -42,23 +45,37 @@ export class PduReader {
   /** @throws ProtocolError */
   release (): void {
     this.#holding = false
-    const held = this.#held
-    this.#held = []
-    for (const chunk of held) this.push(chunk)
+    while (!this.#holding) {
+      const chunk = this.#held[this.#heldFrom]
+      if (chunk === undefined) {
+        this.#held = []
+        this.#heldFrom = 0
+        return
+      }
+      const taken = this.#read(chunk)
+      this.#heldBytes -= taken
+      if (taken < chunk.length) this.#held[this.#heldFrom] = chunk.subarray(taken)
+      else this.#heldFrom++
+    }
   }
 
   /** @throws ProtocolError */
   push (chunk: Buffer): void {
+    const taken = this.#holding ? 0 : this.#read(chunk)
+    if (taken === chunk.length) return
+    this.#held.push(Buffer.from(chunk.subarray(taken)))
+    this.#heldBytes += chunk.length - taken
+  }
+
+  /** @returns how much of it has been read: less than all where the rest has to wait */
+  #read (chunk: Buffer): number {
     let at = 0
-    while (at < chunk.length) {
-      if (this.#holding) {
-        this.#held.push(Buffer.from(chunk.subarray(at)))
-        return
-      }
+    while (at < chunk.length && !this.#holding) {
       if (this.#control !== undefined) at = this.#continueControl(this.#control, chunk, at)
       else if (this.#itemBytesLeft > 0) at = this.#continueItem(chunk, at)
       else at = this.#continueHeader(chunk, at)
     }
+    return at
   }
 
   #continueHeader (chunk: Buffer, at: number): number {

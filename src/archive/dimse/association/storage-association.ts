@@ -54,9 +54,17 @@ export class StorageAssociation {
   /** It has said who it is and what it wants. */
   get established (): boolean { return this.#objects !== undefined }
 
+  /** Nothing that anybody wanted has come on it, nor is anything of the kind coming. */
+  get idle (): boolean { return this.#objects?.bringsWanted !== true }
+
+  get over (): boolean { return this.#connection.over }
+
   hasDelivered (studyInstanceUid: string): boolean { return this.#objects?.hasDelivered(studyInstanceUid) === true }
 
   abort (reason: string): void { this.#connection.abort(reason) }
+
+  /** As {@link Connection.drop}. */
+  drop (reason: string): void { this.#connection.drop(reason) }
 
   #associate (type: number, body: Buffer): void {
     if (type !== PDU.ASSOCIATE_RQ || this.#request !== undefined) throw new ProtocolError(`a PDU of type ${type} where none is expected`)
