@@ -85,12 +85,13 @@ async function demoPage (browser: Browser): Promise<void> {
   await page.screenshot({ path: join(DOCS, 'demo.png'), fullPage: true })
 }
 
-async function screens (browser: Browser, url: string, gate: { allow (bytes: number): void, open (): void }, stopPacs: () => Promise<void>): Promise<void> {
+/** @param keyless the same without a key: a download of a browser has no header of ours */
+async function screens (browser: Browser, url: string, keyless: string, gate: { allow (bytes: number): void, open (): void }, stopPacs: () => Promise<void>): Promise<void> {
   // the key that nginx would add
   const context = await browser.newContext({ viewport: { width: 860, height: 640 }, locale: 'en-GB', extraHTTPHeaders: { 'x-api-key': KEY } })
   context.setDefaultTimeout(90_000)
   const page = await context.newPage()
-  const long = ['status', 'test', 'set', 'demo', 'desk']
+  const long = ['status', 'test', 'set', 'demo', 'desk', 'dark']
   const shoot = async (name: string, from: Page = page): Promise<void> => { await from.screenshot({ path: join(DOCS, `screen-${name}.png`), fullPage: long.includes(name) }) }
 
   await fetch(`${url}/api/iso/download?accession_number=MR.2024.001`, { headers: { 'x-api-key': KEY } }).then(async answer => await answer.arrayBuffer())
@@ -117,6 +118,7 @@ async function screens (browser: Browser, url: string, gate: { allow (bytes: num
   gate.allow(700_000)
   await status.locator('#running li').waitFor()
   await shoot('status', status)
+  await status.locator('#test-number').fill('US.2024.001')
   await status.getByRole('button', { name: 'Test now' }).click()
   await status.getByText('to change.').waitFor()
   await status.locator('#snippets summary').click()
@@ -135,6 +137,8 @@ async function screens (browser: Browser, url: string, gate: { allow (bytes: num
   await desk.locator('#studies input').first().check()
   await desk.locator('#queue li').nth(1).waitFor()
   await shoot('desk', desk)
+  await desk.emulateMedia({ colorScheme: 'dark' })
+  await shoot('dark', desk)
   await queued.close()
   await desk.close()
 
@@ -148,6 +152,18 @@ async function screens (browser: Browser, url: string, gate: { allow (bytes: num
   await page.getByRole('heading', { name: 'The images need 3 discs' }).waitFor()
   await shoot('set')
   CAPACITY_BYTES.dvd = real
+
+  await page.goto(`${url}/print?accession_number=MR.2024.001&lang=id`)
+  await page.locator('#asked-person').filter({ visible: true }).waitFor()
+  await shoot('indonesian')
+  const phone = await browser.newContext({
+    viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2, locale: 'en-GB',
+    userAgent: 'Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/126.0.0.0 Mobile Safari/537.36'
+  })
+  const held = await phone.newPage()
+  await held.goto(`${keyless}/download?accession_number=MR.2024.001`)
+  await held.getByRole('heading', { name: 'The disc has been downloaded' }).waitFor({ timeout: 90_000 })
+  await shoot('phone', held)
 
   const docs = await operator.newPage()
   await docs.goto(`${url}/docs`)
@@ -178,7 +194,7 @@ try {
     pacs: { ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port, max_moves: 1 },
     our_ae: { base_port: receiverPort },
     patient_api: { required: false, base_url: 'http://127.0.0.1:9', retries: 0 },
-    cd_publisher: { host: publisher.host, port: publisher.port },
+    cd_publisher: { host: publisher.host, port: publisher.port, name: 'RIMAGE-2' },
     // what is kept has no progress to show
     iso: { temp_dir: join(folder, 'work'), microdicom_path: '', keep_for: '0' },
     disc: { institution: 'Rumah Sakit Demo', contact: 'Radiology, telephone 021-0000', capacity: 'dvd' }
@@ -196,7 +212,12 @@ try {
     await discPages(browser, url, await other.listen({ host: '127.0.0.1', port: 0 }))
     await other.close()
   }
-  if (only === undefined || only === 'screens') await screens(browser, url, gate, pacs.stop)
+  if (only === undefined || only === 'screens') {
+    // by C-GET, too
+    const keyless = await buildApp(parseConfig(JSON.stringify({ ...settings, auth: { enabled: false }, pacs: { ...settings.pacs, retrieve: 'get' } }), 'screenshots', { env: {} }))
+    await screens(browser, url, await keyless.listen({ host: '127.0.0.1', port: 0 }), gate, pacs.stop)
+    await keyless.close()
+  }
   await app.close()
 } finally {
   for (const end of teardowns.reverse()) await end()

@@ -9,6 +9,7 @@ import { freePort } from '../../demo/ports.ts'
 import type { Programs } from '../../src/process.ts'
 import { faultStudy, linkTo, nothingRemains, PATIENT, rightAnswer } from '../faults/harness.ts'
 import { Proxy } from '../faults/proxy.ts'
+import { startRobot } from '../print/robot.ts'
 import { programsOf, readDisc, serviceOf, temporaryFolder, type Overrides, type Service } from '../world.ts'
 
 const STUDY_ROOT_MOVE = '1.2.840.10008.5.1.4.1.2.2.2'
@@ -137,7 +138,8 @@ t.test('archives that fail', async t => {
   })
 
   await t.test('an optional one that does not answer', async t => {
-    const mkiso = await places.service([{}, { optional: true }], {}, t)
+    const robot = await startRobot(t)
+    const mkiso = await places.service([{}, { optional: true }], { cd_publisher: { host: '127.0.0.1', port: robot.port } }, t)
     b.proxy.fault = { kind: 'refuse' }
     const answer = await mkiso.get(linkTo('ONLY.A'))
     await rightAnswer(t, places.programs, answer, 'disc', only)
@@ -145,6 +147,15 @@ t.test('archives that fail', async t => {
     const { root } = await readDisc(t, answer.body, places.programs)
     for (const page of ['README.TXT', 'INDEX.HTM']) t.match(readFileSync(join(root, page), 'utf8').replace(/\s+/g, ' '), /AN ARCHIVE DID NOT ANSWER \(b\)/, page)
     t.match(mkiso.log.find(({ msg }) => /optional archive does not answer/.test(String(msg))), { silent: ['b'] })
+    // of a print there is no page of ours on the disc: its answer, its job, its page and the desk say it
+    const printed = await mkiso.post('/api/iso/print?accession_number=ONLY.A')
+    t.match(printed, { status: 200, headers: { 'x-mkiso-archive-silent': 'b' } })
+    t.match(printed.json(), { status: 'success', files_sent: only.length, archives_silent: ['b'] })
+    t.match((await mkiso.get('/api/iso/print/jobs?accession_number=ONLY.A')).json(), { jobs: [{ state: 'sent', archives_silent: ['b'] }] })
+    t.match((await mkiso.get('/api/iso/studies?accession_number=ONLY.A')).json(), { archives_silent: ['b'], studies: [{ archives: ['a'] }] }, 'before it is printed')
+    t.match((await mkiso.get('/status/state')).json(), { finished: [{ kind: 'print', archives_silent: ['b'], studies: [{ archives: ['a'] }] }, { kind: 'download', archives_silent: ['b'] }] })
+    const page = await fetch(`${mkiso.url}/api/iso/print?accession_number=ONLY.A&again=true`, { method: 'POST', headers: { accept: 'text/html', origin: mkiso.url } })
+    t.match(await page.text(), /AN ARCHIVE DID NOT ANSWER \(b\)/)
     await rightAnswer(t, places.programs, await mkiso.get(linkTo('NOBODY')), { codes: ['PACS_UNREACHABLE'], detail: /^b at / }, [])
     t.match((await mkiso.get('/api/health')).json(), { status: 'degraded', archives: { b: { status: 'down' } } })
     b.proxy.fault = undefined

@@ -1,17 +1,19 @@
-/** The demo's own page in Chromium: every button breaks what it says, the service says so, and it can be mended. */
+/** The demo's own page in Chromium, and how it looks in Firefox: every button breaks what it says, the service says so, and it can be mended. */
 import { join } from 'node:path'
 import axe from 'axe-core'
 import type { Page } from 'playwright-core'
 import t from 'tap'
 import { startBrowser } from '../../demo/browser.ts'
 import { eventually } from '../eventually.ts'
+import { visitor } from '../screens/visitor.ts'
 import { programsOf, temporaryFolder } from '../world.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 
 t.test('the page of the demo', async t => {
   const lines: string[] = []
-  const child = programsOf(t).start(process.execPath, ['--import', 'tsx', join(ROOT, 'demo/main.ts'), '--no-open'], {
+  const programs = programsOf(t)
+  const child = programs.start(process.execPath, ['--import', 'tsx', join(ROOT, 'demo/main.ts'), '--no-open'], {
     cwd: ROOT, env: { TMPDIR: temporaryFolder(t, 'demo'), MKISO_DEMO_PORT_OFFSET: '20000' }, onLine: line => { lines.push(line) }
   })
   t.ok(await eventually(() => lines.includes('Ctrl-C ends everything.')), lines.join('\n'))
@@ -59,6 +61,22 @@ t.test('the page of the demo', async t => {
     await look.close()
   })
 
+  await t.test('the same pages in Firefox, in light and in the dark', async t => {
+    for (const dark of [false, true]) {
+      const { open, clean, seen, click } = await visitor(t, 'firefox', programs, { dark })
+      for (const path of ['', 'his', 'robot']) {
+        await open(`${front}${path}`)
+        await clean(t, path)
+      }
+      await open(front)
+      await click('#lost button')
+      await seen(t, '/Try it, then mend it/.test(document.body.innerText)', 'an image is lost')
+      await clean(t, 'something is broken')
+      await click('#lost button')
+      await seen(t, '/that is mended/.test(document.body.innerText)', 'it is found again')
+    }
+  })
+
   const FAULTS: Array<[string, string, string, RegExp]> = [
     ['Switch the PACS off', 'Switch it on again', 'download MR.2024.001', /The picture archive \(PACS\) does not answer/],
     ['Lose an image', 'Find it again', 'download LOST.2024.001', /Not all images arrived/],
@@ -71,6 +89,7 @@ t.test('the page of the demo', async t => {
       await page.goto(front)
       await page.getByRole('button', { name: breakIt, exact: true }).click()
       await page.getByText('Try it, then mend it').waitFor()
+      t.strictSame(await violations(page), [])
       const tab = await open(async () => { await page.getByRole('link', { name: `Try it: ${link}` }).click() })
       const isPrint = link.startsWith('print')
       if (isPrint) await tab.getByRole('button', { name: 'Send to the robot' }).click()

@@ -1,5 +1,5 @@
 /** A download that is cancelled in the middle stays so: Chromium and Firefox, through nginx, with a disc that is kept for those whose connection broke. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Download, Page } from 'playwright-core'
 import t from 'tap'
@@ -40,6 +40,7 @@ t.test('cancelled in the middle of the download', async t => {
     t.ok(await streaming())
     await page.getByRole('button', { name: 'Cancel' }).click()
     await page.getByRole('heading', { name: 'Cancelled' }).waitFor()
+    t.equal(await page.locator('#download').isVisible(), false, 'no live "Download" after it')
     way.open()
     t.ok(await download.failure(), 'the browser has no disc')
     t.ok(await eventually(() => codes(before).length > 0), 'it has tried to go on')
@@ -52,30 +53,27 @@ t.test('cancelled in the middle of the download', async t => {
   })
 
   t.test('by its page, in Firefox', async t => {
-    const before = mkiso.log.length
     const port = await freePort()
     const way = await startNarrowWay(t, port, Number(new URL(mkiso.url).port), 3_000_000)
     const nginx = await startNginx(t, { upstreams: [`127.0.0.1:${port}`], key: KEY })
     const downloads = temporaryFolder(t, 'downloads')
-    const { open, heading, isNews, evaluate, click } = await visitor(t, 'firefox', here.programs, { downloads })
+    const { open, seen, heading, isNews, evaluate, click } = await visitor(t, 'firefox', here.programs, { downloads })
     await open(`${nginx.url}/download?accession_number=CT.2024.200&lang=en`)
     t.ok(await streaming())
-    t.notOk(await evaluate('document.getElementById("download").checkVisibility()'), 'no second "Download" beside it')
+    await seen(t, '!document.getElementById("download").checkVisibility()', 'no second "Download" beside it')
     await click('#cancel')
     await heading(t, 'Cancelled')
     await isNews(t, 'Cancelled')
     t.notOk(await evaluate('document.getElementById("download").checkVisibility()'), 'no live "Download" after it')
     way.open()
     t.ok(await eventually(() => mkiso.app.activities.running.length === 0))
-    t.ok(await eventually(() => codes(before).length > 0), 'it has ended at the service')
-    const isSaved = (): boolean => {
-      const file = join(downloads, 'CT.2024.200.iso')
-      return existsSync(file) && statSync(file).size > 0 && !readdirSync(downloads).some(name => name.endsWith('.part'))
-    }
-    t.notOk(isSaved(), `the browser has no disc: ${readdirSync(downloads).join()}`)
+    // Firefox keeps the place of a file that has no content yet, and writes beside it
+    const saved = (): string[] => readdirSync(downloads).filter(name => name.endsWith('.iso') && statSync(join(downloads, name)).size > 0)
+    t.strictSame(saved(), [], 'the browser has no disc')
     await click('#anew')
-    t.ok(await eventually(isSaved), 'a new click has the disc')
-    t.strictSame([...(await readDisc(t, readFileSync(join(downloads, 'CT.2024.200.iso')), here.programs)).instances.keys()].sort(), uids)
+    await heading(t, 'The disc has been downloaded')
+    t.ok(await eventually(() => saved().length === 1), `a new click has the disc: ${readdirSync(downloads).join()}`)
+    t.strictSame([...(await readDisc(t, readFileSync(join(downloads, saved()[0] ?? '')), here.programs)).instances.keys()].sort(), uids)
   })
 
   t.test('by the operator, without a page', async t => {

@@ -4,14 +4,13 @@ import { join } from 'node:path'
 import t from 'tap'
 import { demoStudies, oldStudy } from '../../demo/phantoms/studies.ts'
 import { freePort } from '../../demo/ports.ts'
-import { until } from '../../src/process.ts'
+import { eventually } from '../eventually.ts'
 import { startNginx } from '../nginx/nginx.ts'
 import { startRobot } from '../print/robot.ts'
 import { nothingLeft, pixelDataSha256, readDisc, serviceOf, temporaryFolder, world } from '../world.ts'
 import { BROWSERS, visitor } from './visitor.ts'
 
 const KEY = 'the-key-of-the-site'
-const WAIT_MS = 30_000
 const NUMBERS = ['MR.2024.001', 'OLD.2019.001']
 
 t.test('a disc by the keyboard alone', async t => {
@@ -34,7 +33,7 @@ t.test('a disc by the keyboard alone', async t => {
     writeFileSync(path, `${readFileSync(path, 'utf8').replace(/^deny all;/m, '')}\nset $mkiso_user dewi;\n`)
   }
   nginx.reload()
-  t.ok(await until(async () => (await fetch(`${nginx.url}/desk`)).status === 200, WAIT_MS))
+  t.ok(await eventually(async () => (await fetch(`${nginx.url}/desk`)).status === 200))
   const phantoms = new Map(NUMBERS.flatMap(number => [...main.of(number), ...old.of(number)]).map(instance => [instance.sopInstanceUid, instance.pixelDataSha256]))
 
   for (const name of BROWSERS) {
@@ -70,7 +69,7 @@ t.test('a disc by the keyboard alone', async t => {
       const file = join(downloads, `RAHAYU SITI-${NUMBERS.join('_')}.iso`)
       // Firefox keeps the place, and writes beside it
       const isSaved = (): boolean => existsSync(file) && statSync(file).size > 0 && !readdirSync(downloads).some(one => one.endsWith('.part'))
-      t.ok(await until(isSaved, WAIT_MS), `it is saved: ${readdirSync(downloads).join()}`)
+      t.ok(await eventually(isSaved), `it is saved: ${readdirSync(downloads).join()}`)
       await seen(t, '/MR\\.2024\\.001, OLD\\.2019\\.001[^]*dewi[^]*Download · done/.test(document.querySelector("#history tr")?.innerText)', 'who has had what')
       const disc = await readDisc(t, readFileSync(file), main.programs)
       const onDisc = new Map([...disc.instances].map(([uid, path]) => [uid, pixelDataSha256(join(disc.root, path))]))

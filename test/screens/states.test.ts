@@ -9,7 +9,6 @@ import { listening } from '../../demo/pacs.ts'
 import { freePort } from '../../demo/ports.ts'
 import { signatureOf } from '../../src/auth/signed-links.ts'
 import { ERRORS } from '../../src/errors.ts'
-import { until } from '../../src/process.ts'
 import { eventually } from '../eventually.ts'
 import { faultStudy } from '../faults/harness.ts'
 import { startNginx } from '../nginx/nginx.ts'
@@ -20,7 +19,6 @@ import { BROWSERS, visitor } from './visitor.ts'
 
 const KEY = 'the-key-of-the-site'
 const SECRET = 'that of the links, which nobody else knows'
-const WAIT_MS = 30_000
 /** Of the errors: one that stays, one that is tried again, the longest, one of a print. The others differ in words. */
 const SHAPES = ['NO_DICOM_DATA', 'PACS_UNREACHABLE', 'PATIENT_MISMATCH', 'PRINT_UNKNOWN', 'INTERNAL']
 const NUMBERS = ['LOST.1', ...BROWSERS.flatMap(name => [`A1.${name}`, `A2.${name}`, `A3.${name}`, `SENT.${name}`, `OFF.${name}`, `BAD.${name}`, `DESK.${name}`])]
@@ -56,7 +54,7 @@ t.test('pages in every state', async t => {
     // the desk for a site that knows its people by something else than a password
     writeFileSync(join(nginx.folder, 'mkiso', 'desk.conf'), 'set $mkiso_user dewi;\n')
     nginx.reload()
-    await until(async () => (await fetch(`${nginx.url}/desk`)).status !== 403, WAIT_MS)
+    await eventually(async () => (await fetch(`${nginx.url}/desk`)).status !== 403)
     return nginx.url
   }
   const [site, fullSite, lostSite] = [await behind(mkiso.url), await behind(full.url), await behind(lost.url)]
@@ -67,7 +65,7 @@ t.test('pages in every state', async t => {
   const holding = async (app: typeof mkiso, number: string): Promise<() => Promise<void>> => {
     const gone = new AbortController()
     const answer = fetch(`${app.url}/api/iso/download?accession_number=${number}`, { ...key, signal: gone.signal }).then(async one => { await one.arrayBuffer() }).catch(() => {})
-    if (!await until(() => app.app.activities.running.some(({ phase }) => phase === 'receiving'), WAIT_MS)) throw new Error('nothing comes')
+    if (!await eventually(() => app.app.activities.running.some(({ phase }) => phase === 'receiving'))) throw new Error('nothing comes')
     return async () => {
       gone.abort()
       await answer
@@ -83,7 +81,7 @@ t.test('pages in every state', async t => {
         await evaluate('(() => { window.isBefore = true; setTimeout(() => { location.reload() }, 0) })()')
         await seen(t, 'window.isBefore === undefined && document.readyState === "complete"', 'it is loaded again')
       }
-      const idle = async (t: Test): Promise<void> => { t.ok(await until(() => [mkiso, full, lost].every(({ app }) => app.activities.running.length === 0), WAIT_MS), 'nothing runs') }
+      const idle = async (t: Test): Promise<void> => { t.ok(await eventually(() => [mkiso, full, lost].every(({ app }) => app.activities.running.length === 0)), 'nothing runs') }
 
       await t.test('download: counting, then a place in the queue, then the next', async t => {
         gate.allow(3_000_000)
@@ -343,7 +341,7 @@ t.test('pages in every state', async t => {
         t.equal(await evaluate<string>('document.documentElement.lang'), 'id', path)
         await clean(t, path)
       }
-      t.ok(await until(() => mkiso.app.activities.running.length === 0, WAIT_MS))
+      t.ok(await eventually(() => mkiso.app.activities.running.length === 0))
     })
   }
 })

@@ -26,6 +26,8 @@ function makePassword () {
 /** @param good false for what nobody wanted: cancelled, stopped */
 function finish (title, text, link, good = false) {
   $('work').hidden = true
+  // what has ended cannot be had any more
+  $('download').hidden = true
   $('finished').classList.toggle('good', good)
   for (const id of ['finished-patient', 'finished-file', 'finished-warning']) $(id).hidden = true
   write($('finished-title'), title)
