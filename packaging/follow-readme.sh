@@ -21,6 +21,8 @@ cleanup() {
     rm -rf --one-file-system "$root"
 }
 trap cleanup EXIT
+# the first process of a namespace is ended by no signal that it does not handle
+trap 'exit 130' INT TERM
 load() { cut -d ' ' -f 1 /proc/loadavg; }
 now() { date +%s.%N; }
 say() { printf '%s\n' "$*" | tee -a "$output/steps.txt"; }

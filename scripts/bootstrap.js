@@ -4,7 +4,7 @@
  */
 import './node-version.js'
 import { spawnSync } from 'node:child_process'
-import { existsSync, lstatSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -56,9 +56,8 @@ export async function bootstrap (purpose) {
 }
 
 function installNpmPackages () {
-  const installed = join(ROOT, 'node_modules/.package-lock.json')
   const lockFile = join(ROOT, 'package-lock.json')
-  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lockFile).mtimeMs) return
+  if (isInstalled(lockFile)) return
   // npm ci empties the folder that a link leads to, which is another checkout's (seen)
   if (lstatSync(join(ROOT, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink() === true) {
     console.error('node_modules is a link to a folder of somebody else, and it is older than package-lock.json: run npm ci where the link leads, or remove the link. Nothing was changed.')
@@ -66,12 +65,30 @@ function installNpmPackages () {
   }
   console.log('installing npm packages, about a minute ...')
   const refusal = refusalOfRegistry(lockFile)
+  // "npm ci" empties the folder before it fetches: what is there is worth more than nothing
+  if (refusal !== undefined && existsSync(join(ROOT, 'node_modules'))) {
+    console.error(`\n${sentenceOf(undefined, refusal)}\n`)
+    process.exit(1)
+  }
   // without a registry, what npm has kept from another time may do, and npm says at once when it does not
   const ci = ['ci', '--no-audit', '--no-fund', '--loglevel=error']
   const { status, error } = refusal === undefined ? npm(ci, 'inherit') : npm([...ci, '--offline'], 'ignore')
   if (status === 0) return
   console.error(`\n${sentenceOf(error, refusal)}\n`)
   process.exit(1)
+}
+
+/**
+ * By content: a checkout, a merge or a second worktree makes the lock file newer than what was installed from the same one. Packages for other
+ * systems are optional, and are not installed.
+ */
+function isInstalled (lockFile) {
+  const hidden = join(ROOT, 'node_modules/.package-lock.json')
+  if (!existsSync(hidden)) return false
+  const { packages: { '': _, ...wanted } } = JSON.parse(readFileSync(lockFile, 'utf8'))
+  const { packages: installed } = JSON.parse(readFileSync(hidden, 'utf8'))
+  return Object.entries(wanted).every(([path, { version, optional }]) => installed[path]?.version === version || (optional === true && !(path in installed))) &&
+    Object.keys(installed).every(path => path in wanted)
 }
 
 const npm = (args, stderr) => spawnSync('npm', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', stderr === 'pipe' ? 'pipe' : 'inherit', stderr] })

@@ -94,7 +94,12 @@ t.test('what another user of the machine puts into iso.temp_dir does not keep th
   t.strictSame(readdirSync(folder), before)
   t.strictSame(readdirSync(outside), ['owner'])
   // as a user that is not root the folders of others cannot even be opened
-  const asUser = spawnSync('setpriv', ['--reuid', '65533', '--clear-groups', '--regid', '65533', process.execPath, '--import', 'tsx', '-e',
+  const somebody = ['--reuid', '65533', '--clear-groups', '--regid', '65533']
+  if (spawnSync('setpriv', [...somebody, 'test', '-r', join(import.meta.dirname, '../package.json')]).status !== 0) {
+    t.pass('this checkout is for root only (a home folder of mode 0700): nobody else can start the service from it', { skip: true })
+    return
+  }
+  const asUser = spawnSync('setpriv', [...somebody, process.execPath, '--import', 'tsx', '-e',
     `import(${JSON.stringify(join(import.meta.dirname, '../src/work-dir.ts'))}).then(async ({ createWorkDir, WorkDirSweep }) => {
       const log = { debug () {}, info () {}, warn () {}, error () {} }
       await new WorkDirSweep(${JSON.stringify(folder)}, log).run()

@@ -1,5 +1,5 @@
 /** What a newcomer's machine may lack: each time one sentence that says what to do, and no stack. */
-import { cpSync, existsSync, mkdirSync, symlinkSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { RunResult } from '../../src/process.ts'
@@ -56,6 +56,20 @@ t.test('a registry of npm that cannot be reached', async t => {
       t.notOk(existsSync(join(folder, 'node_modules/fastify')))
     })
   }
+})
+
+t.test('packages that are installed are not installed again, however new the lock file is, and not thrown away for others that cannot be had', async t => {
+  const folder = clone(t)
+  const lockFile = join(folder, 'package-lock.json')
+  const kept = join(folder, 'node_modules/kept')
+  const { packages: { '': root, ...packages } } = JSON.parse(readFileSync(lockFile, 'utf8')) as { packages: Record<string, { version: string }> }
+  mkdirSync(kept, { recursive: true })
+  writeFileSync(join(folder, 'node_modules/.package-lock.json'), JSON.stringify({ packages }))
+  const env = { npm_config_registry: 'http://127.0.0.1:9/' }
+  t.notMatch((await run(t, folder, ['scripts/bootstrap.js', 'demo'], { env })).stdout, /installing/)
+  writeFileSync(lockFile, JSON.stringify({ packages: { '': root, ...packages, 'node_modules/new': { version: '1.0.0' } } }))
+  said(t, await run(t, folder, ['scripts/bootstrap.js', 'demo'], { env }), /registry does not answer/)
+  t.ok(existsSync(kept), 'what is there stays')
 })
 
 t.test('Debian packages that are missing, and a user who may not install them: the command, before anything is downloaded', async t => {
