@@ -60,7 +60,7 @@ function installNpmPackages () {
   if (isInstalled(lockFile)) return
   // npm ci empties the folder that a link leads to, which is another checkout's (seen)
   if (lstatSync(join(ROOT, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink() === true) {
-    console.error('node_modules is a link to a folder of somebody else, and it is older than package-lock.json: run npm ci where the link leads, or remove the link. Nothing was changed.')
+    console.error('node_modules is a link to a folder of somebody else, and it does not hold what package-lock.json names: run npm ci where the link leads, or remove the link. Nothing was changed.')
     process.exit(1)
   }
   console.log('installing npm packages, about a minute ...')
