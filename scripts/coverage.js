@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { bootstrap } from './bootstrap.js'
+import { namedFiles } from './named-files.js'
 import { runTap, tellEnd } from './run-tap.js'
 import { isThorough, testFiles } from './test-files.js'
 
@@ -13,9 +14,11 @@ const ROOT = join(import.meta.dirname, '..')
 const MEASURED = /^src\/(?:studies|archive|print)\//
 const TOO = /^test\/(?:studies|archive|print)\//
 const REPORT = ['--coverage-report=json', '--allow-incomplete-coverage']
+const USAGE = `npm run coverage                what the daily tests, and those of archives, studies and prints, do not run
+npm run coverage -- FILE ...    what these test files do not run`
+const { files: named } = namedFiles(USAGE)
 
 await bootstrap('test')
-const named = process.argv.slice(2)
 const files = named.length > 0 ? named : testFiles(ROOT).filter(file => !isThorough(file) || TOO.test(file))
 const log = await runTap(files, { cwd: ROOT, options: [...REPORT, '--jobs=1'] })
 // tap keeps what it has measured, and reports it when it is asked
@@ -36,7 +39,7 @@ for (const [path, { statementMap, s: counts }] of Object.entries(report).sort(([
   if (never.size > 0) console.log(`${file}: ${rangesOf([...never].sort((a, b) => a - b))}`)
 }
 tellEnd(log)
-console.log(`${run} of ${statements} lines of src/studies, src/archive and src/print (${statements === 0 ? 0 : (100 * run / statements).toFixed(1)} %)`)
+console.log(`${run} of ${statements} statements of src/studies, src/archive and src/print (${statements === 0 ? 0 : (100 * run / statements).toFixed(1)} %)`)
 process.exitCode = log.failed > 0 ? 1 : 0
 
 /** @param {number[]} lines in order */

@@ -7,24 +7,27 @@ import './node-version.js'
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { bootstrap } from './bootstrap.js'
+import { namedFiles } from './named-files.js'
 import { runTap, tellEnd } from './run-tap.js'
 import { MOST_LINES } from './tap-log.js'
 import { isThorough, testFiles } from './test-files.js'
 
 const ROOT = join(import.meta.dirname, '..')
 const bin = name => join(ROOT, 'node_modules/.bin', name)
-const args = process.argv.slice(2)
-const all = args.includes('--all')
-const named = args.filter(one => one !== '--all')
+const USAGE = `npm test                what can go wrong in daily work
+npm run test:all        and what takes long
+npm test -- FILE ...    these test files only`
+const { files: named, options } = namedFiles(USAGE, ['--all'])
+const all = options.has('--all')
 
 await bootstrap('test')
 
 let passed = 0
 /** As {@link TapLog.failures}. */
 const failed = []
-const check = (name, program, options) => {
+const check = (name, program, programArgs) => {
   // both streams on one: what it says is told again at the end
-  const { status, stdout } = spawnSync('sh', ['-c', 'exec "$@" 2>&1', 'sh', program, ...options], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8', maxBuffer: Infinity })
+  const { status, stdout } = spawnSync('sh', ['-c', 'exec "$@" 2>&1', 'sh', program, ...programArgs], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8', maxBuffer: Infinity })
   if (stdout.trim() !== '') console.log(stdout.trimEnd())
   console.log(`${status === 0 ? 'ok' : 'not ok'} - ${name}`)
   if (status === 0) passed++

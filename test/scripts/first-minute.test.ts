@@ -46,6 +46,23 @@ t.test('a Node that is too old', async t => {
   }
 })
 
+t.test('an option that there is not: the usage, and nothing starts', async t => {
+  for (const [script, name] of [['test.js', 'npm test'], ['coverage.js', 'npm run coverage']] as const) {
+    for (const args of [['--help'], ['-h'], ['--al'], ['test/a.test.ts', '--grep=b'], ['--all', '--jobs=1']]) {
+      await t.test(`${script} ${args.join(' ')}`, async t => {
+        const folder = clone(t)
+        // whoever went on would say that something is missing
+        const result = await run(t, folder, [`scripts/${script}`, ...args], { machine: NOT_ROOT, env: { PATH: join(folder, 'bin'), npm_config_registry: 'http://127.0.0.1:9/' } })
+        said(t, result, new RegExp(`usage: ${name}`))
+        t.equal(result.stdout, '')
+        t.notMatch(result.stderr, /missing|npm packages/)
+        t.equal(/there is no --/.test(result.stderr), !/^-{1,2}h/.test(args[0] ?? ''), 'who asks for help has made no mistake')
+        t.notOk(existsSync(join(folder, 'node_modules')))
+      })
+    }
+  }
+})
+
 t.test('a registry of npm that cannot be reached', async t => {
   for (const [registry, cause] of [['http://127.0.0.1:9/', /ECONNREFUSED/], ['http://registry.invalid/', /ENOTFOUND|EAI_AGAIN/]] as const) {
     await t.test(registry, async t => {
