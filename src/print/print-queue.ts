@@ -376,13 +376,21 @@ export class PrintQueue extends EventEmitter<{ changed: [PrintJob] }> {
     this.#pauses = 0
     if (record.again) await this.#acknowledgeEarlier(job)
     const count = journal.count(record.id)
+    let counts = true
+    // called from within the reading of dcmsend's lines: what it throws nobody catches, and it would end the service with the disc half sent
+    const writeDown = (sent: number): void => {
+      try { if (counts) count.set(sent) } catch (error) {
+        counts = false
+        log.warn({ err: error, job: record.id }, 'how many images the CD publisher has taken cannot be written down; after kill -9 the number told may be too low')
+      }
+    }
     try {
       const outcome = await robot.send(studies.files, {
         signal: this.#stop.signal,
         log,
         onSent: sent => {
           record.sentImages = sent
-          count.set(sent)
+          writeDown(sent)
           job.onSent(sent, studies.files.length)
         }
       })

@@ -1,5 +1,5 @@
 /** The queue by itself, with a robot and an archive that do what a test says: what is sent, when, how often, and what is written down before. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -7,7 +7,9 @@ import type { Manifest } from '../../src/dicom/study.ts'
 import { MkisoError } from '../../src/errors.ts'
 import { Journal } from '../../src/print/journal.ts'
 import type { PrintJob } from '../../src/print/job-under-way.ts'
+import type { PrintRecord, PrintState } from '../../src/print/print-job.ts'
 import { PrintQueue, type PrintQueueOptions, type PrintRequest } from '../../src/print/print-queue.ts'
+import type { SendOutcome } from '../../src/print/relay.ts'
 import { silentLog } from '../../src/process.ts'
 import { eventually } from '../eventually.ts'
 import { Activities } from '../../src/work/activities.ts'
@@ -327,6 +329,117 @@ t.test('the end of the service: who waits is told, the rest goes on with the nex
   t.strictSame(after.queue.unresolved.map(({ id }) => id), [sending.id])
 })
 
+t.test('a robot that was there and takes no association after all has no image: it is tried again, or who waits is told', async t => {
+  const answers: SendOutcome[] = [{ kind: 'away', reason: 'ROBOT: association rejected' }, { kind: 'sent', files: 2 }]
+  const sends: string[][] = []
+  const root = temporaryFolder(t)
+  const states = (): string[] => readdirSync(here.journalDir).filter(name => name.endsWith('.json'))
+    .map(name => (JSON.parse(readFileSync(join(here.journalDir, name), 'utf8')) as { state: string }).state)
+  const here: World = await printWorld(t, root, {
+    robot: {
+      address: 'robot:104',
+      away: async () => undefined,
+      send: async () => {
+        sends.push(states())
+        return answers.shift() ?? { kind: 'away', reason: 'ROBOT: association rejected' }
+      }
+    }
+  })
+  const job = await here.ask('A')
+  t.match(await job.done, { state: 'sent', sentImages: 2 })
+  t.strictSame(sends, [['sending'], ['sending']], 'written down each time')
+  await fails(t, here.wait('B'), 'CD_PUBLISHER_UNREACHABLE')
+  t.match(here.queue.find(['B'])[0]?.record, { state: 'failed', sentImages: 0 }, 'nobody has to look at the robot')
+  t.strictSame(here.queue.unresolved, [])
+  t.strictSame(states().sort(), ['failed', 'sent'])
+})
+
+t.test('the end of a print that cannot be written down: who waits hears it, and after a restart it is unknown and not sent again', async t => {
+  const root = temporaryFolder(t)
+  const journal = await Journal.open(root, silentLog)
+  const errors: string[] = []
+  const here = await printWorld(t, temporaryFolder(t), {
+    robot: { address: 'robot:104', away: async () => undefined, send: async (files, { onSent }) => { onSent(files.length); return { kind: 'sent', files: files.length } } },
+    journal: {
+      found: [],
+      write: async record => {
+        if (record.state === 'sent') throw Object.assign(new Error('no space left'), { code: 'ENOSPC' })
+        await journal.write(record)
+      },
+      count: id => journal.count(id),
+      forget: async id => { await journal.forget(id) }
+    },
+    logOf: () => ({ ...silentLog, error: (_fields, message) => { errors.push(message) } })
+  })
+  const job = await here.ask('A')
+  t.match(await job.done, { state: 'sent' }, 'the robot has it')
+  t.match(errors, [/cannot be written down; after a restart it will be unknown/])
+  await journal.close()
+  const next = await printWorld(t, root)
+  t.match(next.queue.unresolved.map(({ record }) => record), [{ id: job.id, state: 'unknown', sentImages: 2, images: 2 }])
+  t.strictSame(next.sent, [])
+})
+
+t.test('how many images the robot has confirmed cannot be written down: the print goes on, and the log says it once', async t => {
+  const root = temporaryFolder(t)
+  const journal = await Journal.open(root, silentLog)
+  const [folder = ''] = readdirSync(root)
+  const warnings: string[] = []
+  const here = await printWorld(t, temporaryFolder(t), {
+    robot: {
+      address: 'robot:104',
+      away: async () => undefined,
+      send: async (files, { onSent }) => {
+        for (const sent of files.keys()) onSent(sent + 1)
+        return { kind: 'sent', files: files.length }
+      }
+    },
+    journal: {
+      found: [],
+      write: async record => {
+        await journal.write(record)
+        // a disk that fills after the first image is on its way
+        if (record.state === 'sending') symlinkSync('/dev/full', join(root, folder, `${record.id}.sent`))
+      },
+      count: id => journal.count(id),
+      forget: async id => { await journal.forget(id) }
+    },
+    logOf: () => ({ ...silentLog, warn: (_fields, message) => { warnings.push(message) } })
+  })
+  t.match(await (await here.ask('A')).done, { state: 'sent', sentImages: 2 })
+  t.strictSame(warnings, ['how many images the CD publisher has taken cannot be written down; after kill -9 the number told may be too low'])
+  await journal.close()
+})
+
+t.test('what has ended is forgotten after a week, and after the time in which the same is asked about; not what nobody knows', async t => {
+  const DAY_MS = 24 * 3_600_000
+  const daysAgo = (days: number): string => new Date(Date.now() - days * DAY_MS).toISOString()
+  const record = { ...(await (await printWorld(t, temporaryFolder(t))).ask('A')).record }
+  const of = (id: string, state: PrintState, days: number): PrintRecord =>
+    ({ ...record, id, state, createdAt: daysAgo(days), times: { queued: daysAgo(days), [state]: daysAgo(days) } })
+  const found = [of('old', 'sent', 8), of('failed', 'failed', 8), of('new', 'sent', 6), of('unknown', 'unknown', 80), of('kept', 'sent', 8)]
+  const remembered = async (askAgainWithinMs: number): Promise<{ ids: string[], forgotten: string[], warnings: string[] }> => {
+    const forgotten: string[] = []
+    const warnings: string[] = []
+    const { queue } = await printWorld(t, temporaryFolder(t), {
+      askAgainWithinMs,
+      journal: {
+        found,
+        write: async () => {},
+        count: () => ({ set: () => {}, close: () => {} }),
+        forget: async id => {
+          if (id === 'failed') throw Object.assign(new Error('read-only file system'), { code: 'EROFS' })
+          forgotten.push(id)
+        }
+      },
+      logOf: () => ({ ...silentLog, warn: (_fields, message) => { warnings.push(message) } })
+    })
+    return { ids: queue.jobs.map(({ id }) => id).sort(), forgotten, warnings }
+  }
+  t.strictSame(await remembered(MINUTE_MS), { ids: ['new', 'unknown'], forgotten: ['old', 'kept'], warnings: ['an old print cannot be removed from the journal'] })
+  t.strictSame(await remembered(10 * DAY_MS), { ids: found.map(({ id }) => id).sort(), forgotten: [], warnings: [] })
+})
+
 t.test('what cannot be written down is not sent', async t => {
   let writes = 0
   const here = await printWorld(t, temporaryFolder(t), {
@@ -340,6 +453,19 @@ t.test('what cannot be written down is not sent', async t => {
   await fails(t, (await here.ask('A')).done, 'INTERNAL')
   t.strictSame(here.sent, [])
   t.ok(writes > 1)
+  await t.test('not even that it was asked for: whoever asks is told', async t => {
+    const full = await printWorld(t, temporaryFolder(t), {
+      journal: {
+        found: [],
+        write: async () => { throw Object.assign(new Error('no space left'), { code: 'ENOSPC' }) },
+        count: () => ({ set: () => {}, close: () => {} }),
+        forget: async () => {}
+      }
+    })
+    await t.rejects(full.ask('A'), { code: 'ENOSPC' })
+    t.ok(await eventually(() => full.queue.jobs[0]?.record.state === 'failed'))
+    t.strictSame([full.sent, full.released], [[], []])
+  })
 })
 
 t.test('journal', async t => {
