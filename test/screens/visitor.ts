@@ -5,7 +5,6 @@ import type { Programs } from '../../src/process.ts'
 import { eventually } from '../eventually.ts'
 import { startEngine, type Engine, type EngineName, type EngineOptions } from '../disc/viewer/engines.ts'
 
-
 export const BROWSERS = ['chromium', 'firefox'] as const satisfies readonly EngineName[]
 
 export interface Visitor {
