@@ -1,4 +1,5 @@
 import { MkisoError } from '../errors.ts'
+import { withoutBothEnds } from './padding.ts'
 
 /**
  * Longest accession number that is accepted. VR SH allows 16 characters (PS3.5 6.2), but HIS that write more exist and PACS keep them.
@@ -23,7 +24,7 @@ const PATTERN = new RegExp(ACCESSION_NUMBER_PATTERN)
  * @throws MkisoError INVALID_ACCESSION_NUMBER
  */
 export function checkAccessionNumber (text: string): string {
-  const value = text.replace(/^ +| +$/g, '')
+  const value = withoutBothEnds(text, / /)
   const fault = (detail: string): MkisoError => new MkisoError('INVALID_ACCESSION_NUMBER', detail)
   if (value === '') throw fault('accession_number is empty')
   if (value.length > ACCESSION_NUMBER_MAX_LENGTH) throw fault(`accession_number is longer than ${ACCESSION_NUMBER_MAX_LENGTH} characters`)

@@ -49,9 +49,12 @@ export function nameLength (name: string): number {
   return groupsOf(name).reduce((most, words) => Math.max(most, words.filter(word => !isParticle(word)).length), 0)
 }
 
+/** More than three groups of 64 characters (PS3.5 6.2): words are compared each with each, and of a name of 16 KiB that took minutes. */
+const LONGEST_NAME = 256
+
 /** The groups that say something, each as its words: alphabetic, ideographic, phonetic. */
 function groupsOf (name: string): Word[][] {
-  const groups = name.split('=')
+  const groups = name.slice(0, LONGEST_NAME).split('=')
   return groups.map((group, index) => {
     const isLast = index === groups.length - 1
     return wordsOfGroup(group, isFull(group) || (isLast && isFull(name)))

@@ -81,17 +81,20 @@ export function choosePart (choice: Choice | undefined, all: readonly CompleteSt
 
 /** What {@link choosePart} must have given, file by file, for the guard of the disc: a second way to the same. */
 export function chosenFiles (choice: Choice | undefined, { studies }: Pick<CompleteStudies, 'studies'>): HeldFile[] {
-  return studies.map(withModalities).flatMap(({ study, files }) => files.filter(({ object: { seriesInstanceUid } }) => {
-    const modality = study.series.find(series => series.seriesInstanceUid === seriesInstanceUid)?.modality ?? ''
-    return isChosen(choice, { seriesInstanceUid, modality })
-  }))
+  return studies.map(withModalities).flatMap(({ study, files }) => {
+    const modalities = new Map(study.series.map(({ seriesInstanceUid, modality }) => [seriesInstanceUid, modality]))
+    return files.filter(({ object: { seriesInstanceUid } }) => isChosen(choice, { seriesInstanceUid, modality: modalities.get(seriesInstanceUid) ?? '' }))
+  })
 }
 
 /** Where the archive does not say of which modality a series is, its images do. */
 function withModalities (one: CompleteStudy): CompleteStudy {
+  if (one.study.series.every(({ modality }) => modality !== '')) return one
+  const first = new Map<string, HeldFile>()
+  for (const file of one.files) if (!first.has(file.object.seriesInstanceUid)) first.set(file.object.seriesInstanceUid, file)
   const series = one.study.series.map(series => series.modality !== ''
     ? series
-    : { ...series, modality: one.files.find(({ object }) => object.seriesInstanceUid === series.seriesInstanceUid)?.object.attributes.text(MODALITY) ?? '' })
+    : { ...series, modality: first.get(series.seriesInstanceUid)?.object.attributes.text(MODALITY) ?? '' })
   return { ...one, study: { ...one.study, series } }
 }
 

@@ -1,4 +1,5 @@
 /** Names of downloads. */
+import { withoutBothEnds } from '../dicom/padding.ts'
 import { cutText } from '../text.ts'
 
 const LONGEST = 150
@@ -38,6 +39,5 @@ function clean (text: string): string {
     .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\uFFFD]/gu, ' ')
     .replace(/[<>:"/\\|?*%]/g, '_')
     .replace(/\s+/g, ' ')
-    .replace(/^[. ]+|[. ]+$/g, '')
-  return cutText(legal, LONGEST)
+  return cutText(withoutBothEnds(legal, /[. ]/), LONGEST)
 }

@@ -1,4 +1,5 @@
 /** What a site types elsewhere, with its own values in it: at nginx, in the HIS, at the PACS. No secret stands in it. */
+import { withoutEnd } from '../dicom/padding.ts'
 import type { Config } from '../config/schema.ts'
 import { largestOf } from '../numbers.ts'
 import { addressTowards, entryAdvice } from './pacs-entry.ts'
@@ -17,7 +18,7 @@ const SAMPLE = 'MR.2024.001'
 
 /** @param publicUrl as browsers reach the service, where the configuration does not say it (server.public_url) */
 export async function snippetsOf (config: Config, publicUrl: string): Promise<Snippet[]> {
-  const base = (config.server.public_url === '' ? publicUrl : config.server.public_url).replace(/\/+$/, '')
+  const base = withoutEnd(config.server.public_url === '' ? publicUrl : config.server.public_url, /\//)
   const entries = await Promise.all(config.archives.filter(({ retrieve }) => retrieve !== 'wado').map(async (archive): Promise<Snippet> => {
     const address = await addressTowards(archive.host, archive.port, CONNECT_TIMEOUT_MS)
     return { name: 'pacs', where: `${archive.name} (${archive.ae_title}, ${archive.host}:${archive.port})`, text: entryAdvice(config, archive, address).join('\n') }

@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events'
 import pLimit from 'p-limit'
 import { Agent, errors, interceptors, request, type Dispatcher } from 'undici'
+import { withoutEnd } from '../dicom/padding.ts'
 import type { Config } from '../config/schema.ts'
 import { MkisoError } from '../errors.ts'
 import { codeOf, noAnswerSentence, noAnswerShort } from '../no-answer.ts'
@@ -51,7 +52,7 @@ export function createPatientClient (config: Config['patient_api'], restMs = RES
   let restsUntilMs = 0
 
   const get = async (accessionNumber: string, dispatcher: Dispatcher, signal: AbortSignal): Promise<RawAnswer> => {
-    let url = new URL(`${config.base_url.replace(/\/+$/, '')}/patient/by-accession`)
+    let url = new URL(`${withoutEnd(config.base_url, /\//)}/patient/by-accession`)
     url.searchParams.set('accession_number', accessionNumber)
     for (let redirects = 0; ; redirects++) {
       const answer = await request(url, {

@@ -11,6 +11,7 @@ import { Agent, request, type ClientRequest, type IncomingMessage } from 'node:h
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
 import { pipeline, type Readable } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
+import { withoutEnd } from '../../dicom/padding.ts'
 import { MkisoError } from '../../errors.ts'
 import { codeOf, noAnswerShort } from '../../no-answer.ts'
 import type { DicomwebServer } from './server.ts'
@@ -65,7 +66,7 @@ export class DicomwebConnection {
   constructor (server: DicomwebServer) {
     const { url, tls: { ca, cert, key, verify, serverName }, connectTimeoutMs, connections } = server
     this.server = server
-    this.#base = url.replace(/\/+$/, '')
+    this.#base = withoutEnd(url, /\//)
     this.#origin = new URL(url).origin
     const options = { keepAlive: true, maxSockets: connections }
     this.#connectTimeoutMs = connectTimeoutMs

@@ -1,5 +1,6 @@
 /** One answer of QIDO-RS in the DICOM JSON model (PS3.18 Annex F), and the reading of a body that holds many, within a bound. */
 import type { Readable } from 'node:stream'
+import { withoutBothEnds, withoutEnd } from '../../dicom/padding.ts'
 import { MkisoError } from '../../errors.ts'
 
 /** What is wrong with a body: no JSON, a page for people, too long. */
@@ -44,12 +45,12 @@ function nameOf (value: Record<string, unknown>): string {
     const text = typeof group === 'string' ? unpadded(group) : ''
     return /^[\^\s]*$/.test(text) ? '' : text
   })
-  return groups.join('=').replace(/=+$/, '')
+  return withoutEnd(groups.join('='), /=/)
 }
 
 /** Values are padded to even lengths (PS3.5 6.2), and some servers give the padding away. */
 function unpadded (text: string): string {
-  return text.replace(/^[\s\0]+|[\s\0]+$/g, '')
+  return withoutBothEnds(text, /[\s\0]/)
 }
 
 /**

@@ -209,9 +209,10 @@ class Get {
     const { sopInstanceUids: asked, ...series } = part
     const query = new Map([...identifierOf({ ...series, sopInstanceUids: [''] }), [TAG.SOP_CLASS_UID, '']])
     const answers = await association.find(query)
+    const wanted = asked === undefined ? undefined : new Set(asked)
     const left = answers.filter(answer => {
       const uid = answer.get(TAG.SOP_INSTANCE_UID) ?? ''
-      return uid !== '' && !this.#received.has(uid) && (asked === undefined || asked.includes(uid))
+      return uid !== '' && !this.#received.has(uid) && wanted?.has(uid) !== false
     })
     const classes = new Set(left.map(answer => answer.get(TAG.SOP_CLASS_UID) ?? '').filter(uid => uid !== ''))
     const uids = [...new Set(left.map(answer => answer.get(TAG.SOP_INSTANCE_UID) ?? ''))]

@@ -35,8 +35,10 @@ export async function scriptFile (path: string, image: ImageDescription, name: s
 const ITEM_HEADER_BYTES = 8
 const ITEM = 0xE000FFFE
 
+type FrameDescription = Pick<ImageDescription, 'pixelData' | 'numberOfFrames' | 'rows' | 'columns' | 'samplesPerPixel' | 'bitsAllocated'>
+
 /** @throws Error when the fragments cannot be told apart */
-export function framesOf (file: Buffer, { pixelData, numberOfFrames, rows, columns, samplesPerPixel, bitsAllocated }: ImageDescription): Buffer[] {
+export function framesOf (file: Buffer, { pixelData, numberOfFrames, rows, columns, samplesPerPixel, bitsAllocated }: FrameDescription): Buffer[] {
   if (pixelData === undefined) throw new Error('no pixel data')
   if (!pixelData.encapsulated) {
     const each = rows * columns * samplesPerPixel * bitsAllocated / 8
@@ -56,7 +58,15 @@ export function framesOf (file: Buffer, { pixelData, numberOfFrames, rows, colum
   // offsets count from the first fragment (PS3.5 A.4)
   const first = rest[0]?.offset ?? 0
   const starts = Array.from({ length: numberOfFrames }, (_, frame) => first + table.bytes.readUInt32LE(4 * frame))
-  return starts.map((start, frame) => Buffer.concat(rest.filter(({ offset }) => offset >= start && offset < (starts[frame + 1] ?? Infinity)).map(({ bytes }) => bytes)))
+  let next = 0
+  return starts.map((start, frame) => {
+    const end = starts[frame + 1] ?? Infinity
+    // each fragment belongs to one frame, else a table of a few bytes could ask for the file as often as it likes
+    if (rest[next]?.offset !== start || end <= start) throw new Error('its table of offsets does not lead to its fragments in their order')
+    const from = next
+    while ((rest[next]?.offset ?? Infinity) < end) next++
+    return Buffer.concat(rest.slice(from, next).map(({ bytes }) => bytes))
+  })
 }
 
 /** Bytes as they stand in a string of a script: the same as in scripts/build-viewer.js. A zero before a digit would be an octal number. */

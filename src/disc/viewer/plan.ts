@@ -85,6 +85,7 @@ const CODECS_FILE = `${PIXELS_FOLDER}/CODECS.TXT`
 export function planViewer (patients: readonly ViewerPatient[], { language, maxScriptBytes, headers }: ViewerOptions): ViewerPlan {
   const plan: ViewerPlan = { data: { locale: language.locale, words: viewerWords(language), patients: [] }, spans: [], links: [], scripts: [], addedBytes: 0 }
   let scriptTotal = 0
+  let hasCodecs = false
   let seriesNumber = 0
   const pixelsOf = (folder: string, index: number, { fileId, sourcePath, description, preambleFree = true }: ViewerFile): Pixels => {
     if (description === undefined) return { by: 'none', reason: 'not-readable' }
@@ -115,7 +116,8 @@ export function planViewer (patients: readonly ViewerPatient[], { language, maxS
     const bytes = scriptBytes(description)
     if (bytes === undefined) return { by: 'none', reason: 'not-readable' }
     const codecs = description.pixelData?.encapsulated === true ? { codecs: CODECS_FILE } : {}
-    if (codecs.codecs !== undefined && !plan.scripts.some(({ path }) => path === CODECS_FILE)) {
+    if (codecs.codecs !== undefined && !hasCodecs) {
+      hasCodecs = true
       const codecsBytes = statSync(CODECS_PATH).size
       plan.scripts.push({ path: CODECS_FILE, bytes: async () => await readFile(CODECS_PATH) })
       plan.addedBytes += codecsBytes

@@ -16,13 +16,15 @@ const DEEPEST_HEADING = 6
 export function cdaPage (document: Buffer): string {
   const out: string[] = []
   let title = ''
-  let path: string[] = []
+  const path: string[] = []
+  /** How many of an element are open: `path` may be as long as the document. */
+  const within = { text: 0, section: 0 }
   /** What closes each open element of the narrative. */
   const open: string[] = []
   let plainText = false
   const parser = new SaxesParser()
-  const inText = (): boolean => path.includes('text') && path.includes('section')
-  const depth = (): number => path.filter(name => name === 'section').length
+  const inText = (): boolean => within.text > 0 && within.section > 0
+  const entered = (local: string, by: 1 | -1): void => { if (local === 'text' || local === 'section') within[local] += by }
   // an undeclared prefix does not matter here: only local names are looked at
   parser.on('opentag', ({ name, attributes }) => {
     const local = name.slice(name.indexOf(':') + 1)
@@ -31,19 +33,21 @@ export function cdaPage (document: Buffer): string {
       if (local === 'br') out.push('<br>')
       else if (tag !== undefined) out.push(`<${tag}${spans(attributes)}>`)
       open.push(tag === undefined ? '' : `</${tag}>`)
-    } else if (local === 'title') out.push(`<h${Math.min(DEEPEST_HEADING, depth() + 1)}>`)
+    } else if (local === 'title') out.push(`<h${Math.min(DEEPEST_HEADING, within.section + 1)}>`)
     else if (local === 'text' && path.at(-1) === 'section') out.push('<div>')
     else if (local === 'text' && path.at(-1) === 'nonXMLBody') {
       plainText = attributes['representation'] !== 'B64' && (attributes['mediaType'] ?? 'text/plain') === 'text/plain'
       if (plainText) out.push('<pre style="white-space: pre-wrap">')
     }
     path.push(local)
+    entered(local, 1)
   })
   parser.on('closetag', ({ name }) => {
     const local = name.slice(name.indexOf(':') + 1)
-    path = path.slice(0, -1)
+    path.pop()
+    entered(local, -1)
     if (inText()) out.push(open.pop() ?? '')
-    else if (local === 'title') out.push(`</h${Math.min(DEEPEST_HEADING, depth() + 1)}>`)
+    else if (local === 'title') out.push(`</h${Math.min(DEEPEST_HEADING, within.section + 1)}>`)
     else if (local === 'text' && path.at(-1) === 'section') out.push('</div>')
     else if (local === 'text' && path.at(-1) === 'nonXMLBody' && plainText) out.push('</pre>')
   })
