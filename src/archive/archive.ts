@@ -157,7 +157,10 @@ export type Provenance = 'ours' | 'archive' | 'unknown'
 
 /** Who wants the objects of one study. */
 export interface StudySink {
-  /** An object has come. The sender is answered with success when this resolves. @throws never */
+  /**
+   * An object has come. The sender is answered with success when this resolves, and with a failure when it rejects.
+   * @throws Error of the file system that keeps it from being taken
+   */
   offer (delivery: Delivery): Promise<void>
   /** An object of the study was cut off: its association broke in the middle, or its pixel data end before their length. Its SOP Instance UID, as far as it is known. */
   cutOff (sopInstanceUid: string, reason: string): void

@@ -304,7 +304,10 @@ export class HeldStudy implements StudySink {
     const taking = this.#offering.then(async () => { await this.#take(delivery) })
     // an object that cannot be taken must not stop those behind it
     this.#offering = taking.catch(() => {})
-    await taking.catch((error: unknown) => { this.#options.log.error({ err: error }, 'an object that came could not be taken') })
+    await taking.catch((error: unknown) => {
+      this.cutOff(delivery.object.sopInstanceUid, `it could not be taken: ${error instanceof Error ? error.message : String(error)}`)
+      throw error
+    })
   }
 
   cutOff (sopInstanceUid: string, reason: string): void {

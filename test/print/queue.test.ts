@@ -1,5 +1,5 @@
 /** The queue by itself, with a robot and an archive that do what a test says: what is sent, when, how often, and what is written down before. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -496,6 +496,22 @@ t.test('journal', async t => {
     t.notOk(existsSync(dead))
     const [folder = ''] = readdirSync(root)
     t.strictSame(readdirSync(join(root, folder)).sort(), [`${id}.json.unreadable`, 'alive'])
+    await journal.close()
+  })
+  t.test('a folder that cannot be taken over stays as it is, and is told; one that was never finished goes when it is old, the new one of another stays', async t => {
+    const root = temporaryFolder(t)
+    // the socket of a living service would lie there: a file is none, and nobody knows what it is
+    writeFileSync(join(root, '0badcafe'), 'no folder')
+    const [old, fresh] = [join(root, '.new-00000001'), join(root, '.new-00000002')]
+    for (const path of [old, fresh]) mkdirSync(path)
+    const long = new Date(Date.now() - 2 * 3_600_000)
+    utimesSync(old, long, long)
+    const errors: string[] = []
+    const journal = await Journal.open(root, { ...silentLog, error: (_fields, message) => { errors.push(message) } })
+    t.strictSame([existsSync(old), existsSync(fresh)], [false, true])
+    t.strictSame(journal.found, [])
+    t.strictSame(errors, ['the prints of a service that ended cannot be taken over'])
+    t.equal(readFileSync(join(root, '0badcafe'), 'utf8'), 'no folder')
     await journal.close()
   })
 })

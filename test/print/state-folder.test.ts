@@ -1,5 +1,5 @@
 /** Where the journal lies: as configured, else the best place that there is; a service never fails to start for want of one. */
-import { chmodSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { ConfigError, parseConfig } from '../../src/config/load.ts'
@@ -63,4 +63,14 @@ t.test('what somebody else has put there is not used', { skip: usesDefault }, as
     t.match(warnings, [/goes with this service/], name)
     t.equal(folders(join(workDir, 'prints')), 1)
   }
+})
+
+t.test('a folder that is there and holds something else under the name of the journal is not used: the next one is', { skip: usesDefault }, async t => {
+  const tempDir = temporaryFolder(t)
+  const state = join(tempDir, 'mkiso-state')
+  mkdirSync(state, { mode: 0o700 })
+  writeFileSync(join(state, 'prints'), 'no folder')
+  const { warnings, workDir } = await opened(t, '', tempDir)
+  t.match(warnings, [/cannot lie here/, /goes with this service/])
+  t.equal(folders(join(workDir, 'prints')), 1)
 })

@@ -190,11 +190,12 @@ class ArrivingObjects {
       await removeFile(file.path)
       return
     }
-    this.sent++
     try {
       // it came as the answer to what was asked
       await sink.offer({ path: file.path, object, provenance: 'ours', sender: 'asked', from: server.name })
+      this.sent++
     } catch (error) {
+      this.failed++
       log.error({ err: error }, 'a received image was not taken')
     }
     if (existsSync(file.path)) await removeFile(file.path)

@@ -175,8 +175,8 @@ class Get {
     if (sink === undefined) return counting
     const noting: StudySink = {
       offer: async delivery => {
-        this.#received.add(delivery.object.sopInstanceUid)
         await sink.offer(delivery)
+        this.#received.add(delivery.object.sopInstanceUid)
       },
       cutOff: (uid, reason) => { sink.cutOff(uid, reason) },
       activity: () => { sink.activity() },

@@ -8,6 +8,7 @@ import { connect as connectTls } from 'node:tls'
 import { deflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
+import type { Delivery } from '../../../src/archive/archive.ts'
 import { AllowedPeers } from '../../../src/archive/dimse/allowed-peers.ts'
 import { bestTransferSyntax } from '../../../src/archive/dimse/association/transfer-syntax.ts'
 import { PDU, writeData } from '../../../src/archive/dimse/association/pdu.ts'
@@ -191,6 +192,29 @@ t.test('what an archive sends for a question of ours, and nobody asked for', asy
   await archive.release()
   t.equal(counts.dropped, 3)
   t.ok(await eventually(() => left().length === 0))
+})
+
+t.test('an object that came whole and cannot be taken is not answered with success, and the next one is', async t => {
+  const { port, wanted, left, log } = await receiving(t)
+  class FailingSink extends KeepingSink {
+    fault: Error | undefined = Object.assign(new Error('EIO: i/o error, rename'), { code: 'EIO' })
+    override async offer (delivery: Delivery): Promise<void> {
+      if (this.fault !== undefined) throw this.fault
+      await super.offer(delivery)
+    }
+  }
+  const sink = new FailingSink(temporaryFolder(t))
+  wanted.add(STUDY, sink)
+  const sender = new Sender(port)
+  await sender.associate()
+  const object = { sopInstanceUid: '1.1', dataSet: dataSetOf({ studyInstanceUid: STUDY, sopInstanceUid: '1.1' }) }
+  t.equal(await sender.store(object), 0x0110)
+  t.strictSame(log.filter(({ level }) => level === 'error').map(({ message }) => message), ['a received image was not taken'])
+  t.ok(await eventually(() => left().length === 0), 'its file is gone')
+  sink.fault = undefined
+  t.equal(await sender.store(object), 0, 'asked for again, it is taken')
+  t.equal(sink.kept.length, 1)
+  await sender.release()
 })
 
 t.test('an object that is cut off', async t => {
