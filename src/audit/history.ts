@@ -1,5 +1,6 @@
 /** Who has had what: the audit file and those that were put away, read from the end. */
 import { setImmediate as immediate } from 'node:timers/promises'
+import pLimit from 'p-limit'
 import type { PrintRecord } from '../print/print-job.ts'
 import type { Activity, Outcome } from '../work/activity.ts'
 import { HISTORY_OUTCOMES, type HistoryEntry } from '../work/history-entry.ts'
@@ -15,8 +16,11 @@ export interface History {
 
 /** So much is read of files that may hold years, from the end. */
 const READ_BYTES = 16 * 1_024 ** 2
+/** Each has tens of megabytes in memory while it reads. */
+const AT_ONCE = 1
 /** Lines that are taken apart before others have their turn. */
 const LINES_AT_ONCE = 2_000
+const limit = pLimit(AT_ONCE)
 const EVENTS: Record<string, HistoryEntry['kind']> = { export: 'download', transfer: 'print', look: 'look' }
 
 /**
@@ -24,20 +28,29 @@ const EVENTS: Record<string, HistoryEntry['kind']> = { export: 'download', trans
  * @throws Error of the file system
  */
 export async function readHistory (file: string, wanted: (entry: HistoryEntry) => boolean, most: number): Promise<History> {
+  return await limit(async () => await readNow(file, wanted, most))
+}
+
+async function readNow (file: string, wanted: (entry: HistoryEntry) => boolean, most: number): Promise<History> {
   const byActivity = new Map<string, HistoryEntry>()
+  // counted as they come: a year of daily files is hundreds of parts
+  const found = new Set<string>()
   let isWhole = true
   for await (const part of readBack(file, READ_BYTES)) {
     for (const [id, entry] of await entriesOf(part.text)) {
       // it began before the file was put away, and ended afterwards
       const ended = byActivity.get(id)
-      byActivity.set(id, ended === undefined ? entry : merged(entry, ended))
+      const known = ended === undefined ? entry : merged(entry, ended)
+      byActivity.set(id, known)
+      if (wanted(known)) found.add(id)
+      else found.delete(id)
     }
     isWhole &&= part.isWhole
     if (!isWhole) break
     // one more than is wanted says that there is more
-    if ([...byActivity.values()].filter(wanted).length > most) break
+    if (found.size > most) break
   }
-  const all = [...byActivity.values()].filter(wanted)
+  const all = [...byActivity].flatMap(([id, entry]) => found.has(id) ? [entry] : [])
   return { entries: all.slice(0, most), cut: !isWhole || all.length > most }
 }
 

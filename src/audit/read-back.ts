@@ -12,15 +12,19 @@ export interface Part {
   isWhole: boolean
 }
 
+/** Of one file, unpacked: its end is behind all the rest. A megabyte packed can be a gigabyte. */
+const MOST_UNPACKED_BYTES = 1_024 ** 3
+
 const NOTHING: Part = { text: '', isWhole: true }
 
 /**
  * Reads until who asks has enough.
  * @param file one that is not there holds nothing
  * @param mostBytes of all files together, unpacked
+ * @param mostUnpackedBytes of one packed file: of a longer one nothing is read, since its end is what counts
  * @throws Error of the file system
  */
-export async function * readBack (file: string, mostBytes: number): AsyncGenerator<Part> {
+export async function * readBack (file: string, mostBytes: number, mostUnpackedBytes = MOST_UNPACKED_BYTES): AsyncGenerator<Part> {
   const current = await open(file).catch(orNothing)
   let left = mostBytes
   // opened before the folder is looked at: what is put away meanwhile is read once
@@ -36,7 +40,7 @@ export async function * readBack (file: string, mostBytes: number): AsyncGenerat
   for (const { path, ino } of await putAway(file)) {
     if (seen.has(ino)) continue
     // there is more, and nobody reads it
-    const part = left <= 0 || isForeign(path) ? { ...NOTHING, isWhole: false } : await (path.endsWith('.gz') ? endOfPacked(path, left) : endAt(path, left))
+    const part = left <= 0 || isForeign(path) ? { ...NOTHING, isWhole: false } : await (path.endsWith('.gz') ? endOfPacked(path, left, mostUnpackedBytes) : endAt(path, left))
     left -= Buffer.byteLength(part.text)
     yield part
     if (left <= 0) return
@@ -80,13 +84,19 @@ async function endOf (handle: FileHandle, mostBytes: number): Promise<Part> {
   return partOf(buffer.subarray(0, bytesRead), start === 0)
 }
 
-async function endOfPacked (path: string, mostBytes: number): Promise<Part> {
+async function endOfPacked (path: string, mostBytes: number, mostUnpackedBytes: number): Promise<Part> {
   let chunks: Buffer[] = []
   let length = 0
+  let unpackedBytes = 0
+  // pipeline tells of an abort, and not of what was thrown (Node 20, measured)
+  let isTooLong = false
   let isWhole = true
   try {
     await pipeline(createReadStream(path), createGunzip(), async (unpacked: AsyncIterable<Buffer>) => {
       for await (const chunk of unpacked) {
+        unpackedBytes += chunk.length
+        isTooLong = unpackedBytes > mostUnpackedBytes
+        if (isTooLong) throw new Error('too long')
         chunks.push(chunk)
         length += chunk.length
         if (length <= 2 * mostBytes) continue
@@ -96,6 +106,8 @@ async function endOfPacked (path: string, mostBytes: number): Promise<Part> {
       }
     })
   } catch (error) {
+    // what stands before its end would be taken for it
+    if (isTooLong) return { ...NOTHING, isWhole: false }
     // being packed, packed anew, or broken: what can be read of it counts
     if (!isOfFile(error)) throw error
     isWhole = false

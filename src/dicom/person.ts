@@ -36,6 +36,14 @@ export function samePerson (a: Patient, b: Patient): PersonVerdict {
   return { same: false, differing: evidence.contradictions.length > 0 ? evidence.contradictions : ['Patient ID'] }
 }
 
+/** False where {@link samePerson} says no whatever their names are: comparing those takes a hundred times as long. */
+export function mayBeSame (a: Patient, b: Patient): boolean {
+  const id = compareIds(a, b)
+  if (id === 'same' || id === 'different') return id === 'same'
+  const birthDate = compareValues(birthDateOf(a), birthDateOf(b))
+  return birthDate === 'same' || (id === 'absent' && birthDate === 'absent')
+}
+
 /**
  * What an archive's index says of a study against what stands in a file of it. Archives that merge patients or move a study to another
  * patient change their index and leave the files as they were.
@@ -125,7 +133,7 @@ function compareValues (a: string | undefined, b: string | undefined): 'same' | 
 }
 
 /** Blanks and NULs in front and behind are padding (PS3.5 6.2), though the standard pads behind only. */
-function clean (text: string): string { return text.replaceAll('\0', ' ').trim() }
+export function clean (text: string): string { return text.replaceAll('\0', ' ').trim() }
 
 /**
  * `YYYYMMDD`, from the old form `YYYY.MM.DD` (PS3.5 6.2, DA) too. Nothing where it is no date, or one that systems write where they have

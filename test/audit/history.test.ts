@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { mentions, readHistory } from '../../src/audit/history.ts'
+import { readBack } from '../../src/audit/read-back.ts'
 import { temporaryFolder } from '../world.ts'
 
 const line = (more: object): string => JSON.stringify({
@@ -75,4 +76,32 @@ t.test('what logrotate has put away is read on with, whatever it calls it, and p
     renameSync(join(dirname(file), names[1] ?? ''), join(dirname(file), `${basename(names[1] ?? '', '.gz')}.xz`))
     t.match(await readHistory(file, all, 10), { entries: { length: 1 }, cut: true }, 'what cannot be unpacked is said to be there')
   }
+})
+
+t.test('a packed file that swells is not unpacked without end: nothing is read of it, and it is said that there is more', async t => {
+  const file = join(temporaryFolder(t), 'audit.jsonl')
+  writeFileSync(file, `${line({ activity_id: 'now', phase: 'end', outcome: 'success' })}\n`)
+  writeFileSync(`${file}.1.gz`, gzipSync(Buffer.concat([Buffer.from(`${line({ activity_id: 'old', phase: 'end', outcome: 'success' })}\n`.repeat(20_000)), Buffer.alloc(8 * 1_024 ** 2)])))
+  const parts: unknown[] = []
+  for await (const part of readBack(file, 1_024 ** 2, 4 * 1_024 ** 2)) parts.push(part)
+  t.match(parts, [{ isWhole: true, text: /"now"/ }, { isWhole: false, text: '' }])
+  t.match(await readHistory(file, all, 10), { entries: [{ activityId: 'now' }, { activityId: 'old' }], cut: false }, 'a line of megabytes is none')
+})
+
+t.test('each entry is looked at once, however many files were put away', async t => {
+  const [files, each] = [100, 20]
+  const file = join(temporaryFolder(t), 'audit.jsonl')
+  writeFileSync(file, '')
+  for (let index = 1; index <= files; index++) {
+    writeFileSync(`${file}.${index}`, Array.from({ length: each }, (_, at) => `${line({ activity_id: `${index}.${at}`, phase: 'end', outcome: 'success' })}\n`).join(''))
+    const at = new Date(Date.now() - index * 86_400_000)
+    utimesSync(`${file}.${index}`, at, at)
+  }
+  let looks = 0
+  const { entries, cut } = await readHistory(file, ({ activityId }) => {
+    looks++
+    return activityId === `${files}.0`
+  }, 10)
+  t.match({ entries, cut }, { entries: [{ activityId: `${files}.0` }], cut: false })
+  t.equal(looks, files * each)
 })

@@ -1,7 +1,7 @@
 /** Who is one person: records with what must be said of them. Wrong refusals and wrong passes are counted over each table, and none is borne. */
 import fc from 'fast-check'
 import t from 'tap'
-import { sameNumber, samePerson, samePersonReassigned, saysNothing, type PersonVerdict } from '../../src/dicom/person.ts'
+import { mayBeSame, sameNumber, samePerson, samePersonReassigned, saysNothing, type PersonVerdict } from '../../src/dicom/person.ts'
 import type { Patient } from '../../src/dicom/study.ts'
 
 /** Patient ID, name, birth date, sex, issuer. */
@@ -152,6 +152,10 @@ t.test('less said on one side never makes one person of two under different IDs,
   }), { numRuns: 2_000 })
   fc.assert(fc.property(patient, patient, (a, b) => [samePerson(a, b), samePersonReassigned(a, b)].every(verdict =>
     (verdict.same ? verdict.remarks : verdict.differing).every(attribute => attribute.startsWith('Patient')))), { numRuns: 1_000 })
+})
+
+t.test('who may not be the same whatever the names are is never the same', async () => {
+  fc.assert(fc.property(patient, patient, (a, b) => mayBeSame(a, b) || !samePerson(a, b).same), { numRuns: 20_000 })
 })
 
 t.test('numbers of a patient as two systems write them', async t => {

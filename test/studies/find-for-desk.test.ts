@@ -81,3 +81,16 @@ t.test('what is cut says so: by the archive, and by us', async t => {
   const many = await findForDesk(archives(Array.from({ length: MOST_STUDIES + 1 }, (_, index) => study(`1.${index + 1}`))), { patientId: 'MR.1' }, ASKING)
   t.match(many, { cut: true, studies: { length: MOST_STUDIES } })
 })
+
+t.test('thousands of people, each with one study: names are compared where it matters, and there is a most', async t => {
+  const everybody = (count: number, patient: (index: number) => Partial<typeof SITI>): FoundStudy[] =>
+    Array.from({ length: count }, (_, index) => study(`1.${index}`, { patient: { ...SITI, patientName: `RAHAYU^A${index}`, ...patient(index) } }))
+  const own = await findForDesk(archives(everybody(5_000, index => ({ patientId: `P.${index}` }))), { patientName: 'rahayu', from: '20240101' }, ASKING)
+  t.match(own, { cut: true, studies: { length: MOST_STUDIES } })
+  t.equal(new Set(own.studies.map(({ person }) => person)).size, MOST_STUDIES, 'each with an ID of their own')
+  const one = await findForDesk(archives(everybody(3_000, () => ({ patientId: 'P', patientName: 'RAHAYU^SITI' }))), { patientId: 'P' }, ASKING)
+  t.strictSame([...new Set(one.studies.map(({ person }) => person))], [0], 'one person')
+  const nobody = await findForDesk(archives(everybody(300, index => ({ patientId: 'UNKNOWN', birthDate: '', patientName: `N${index}^M${index}` }))), { patientId: 'UNKNOWN' }, ASKING)
+  t.equal(nobody.cut, true, 'one Patient ID for everybody')
+  t.ok(nobody.studies.length > 100, `${nobody.studies.length} are shown`)
+})

@@ -53,23 +53,30 @@ function unpadded (text: string): string {
   return withoutBothEnds(text, /[\s\0]/)
 }
 
+/** Objects and lists of one body: 32 MiB of `{}` are eleven million objects, 600 MB of memory. An element of the model has two of them in 46 bytes. */
+const MOST_BRACKETS = 2_000_000
+const [OBJECT, LIST] = [0x7B, 0x5B]
+
 /**
  * Reads a list of answers; nothing is read beyond the bound.
  * @throws NoJsonError
  * @throws what the body throws when it breaks
  */
-export async function readAnswers (body: Readable, contentType: string, mostBytes: number): Promise<unknown[]> {
+export async function readAnswers (body: Readable, contentType: string, mostBytes: number): Promise<{ values: unknown[], bytes: number }> {
   const chunks: Buffer[] = []
   let bytes = 0
+  let brackets = 0
   for await (const chunk of body as AsyncIterable<Buffer>) {
     bytes += chunk.length
     // leaving the loop destroys the body
     if (bytes > mostBytes) throw new NoJsonError(`its answer is longer than ${Math.floor(mostBytes / 1024 ** 2)} MiB`)
+    for (const byte of chunk) if (byte === OBJECT || byte === LIST) brackets++
+    if (brackets > MOST_BRACKETS) throw new NoJsonError(`its answer has more than ${MOST_BRACKETS} parts`)
     chunks.push(chunk)
   }
   const text = utf8(Buffer.concat(chunks))
   if (/^\s*(?:<!doctype|<html|<\?xml)/i.test(text) || /\bhtml\b/i.test(contentType)) throw new NoJsonError('it answers with a page for people (or XML) where JSON was expected')
-  if (text.trim() === '') return []
+  if (text.trim() === '') return { values: [], bytes }
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -77,7 +84,7 @@ export async function readAnswers (body: Readable, contentType: string, mostByte
     throw new NoJsonError('its answer is no JSON')
   }
   if (!Array.isArray(value)) throw new NoJsonError('its answer is no list of data sets')
-  return value
+  return { values: value, bytes }
 }
 
 /** JSON is UTF-8 (RFC 8259 8.1): whatever is not could be anybody's name. */

@@ -51,6 +51,8 @@ export interface Search {
 export const MOST_ANSWERS = 100_000
 /** Of one page. */
 const MOST_PAGE_BYTES = 32 * 1024 ** 2
+/** Of all pages of a list: a server that gives one answer of megabytes at a time would be read without end. */
+export const MOST_LIST_BYTES = 128 * 1024 ** 2
 /** A list that changes while it is read is read again. */
 const TRIES = 2
 const JSON_TYPES = 'application/dicom+json, application/json;q=0.5'
@@ -92,6 +94,7 @@ class Pages {
   #before: Array<string | undefined> = []
   #largest = 0
   #count = 0
+  #bytes = 0
 
   constructor (context: SearchContext, question: Search, asking: Asking) {
     this.#context = context
@@ -163,6 +166,8 @@ class Pages {
     const paging = [`limit=${server.pageSize}`, ...(offset === 0 ? [] : [`offset=${offset}`])]
     const result = await askServer(this.#context, `${path}?${[...query, ...paging].join('&')}`, this.#asking, queueTimeoutMs)
     if (result.kind === 'refused') return result
+    this.#bytes += result.bytes
+    if (this.#bytes > MOST_LIST_BYTES) throw new MkisoError('PACS_REFUSED', `${server.name} gives answers to QIDO-RS of more than ${MOST_LIST_BYTES / 1024 ** 2} MiB for one list`)
     try {
       return { ...result, answers: result.values.map(value => new JsonAnswer(value)) }
     } catch (error) {
@@ -171,7 +176,7 @@ class Pages {
   }
 }
 
-interface Values { kind: 'page', values: unknown[], isMoreTold: boolean, isDoubtful: boolean }
+interface Values { kind: 'page', values: unknown[], bytes: number, isMoreTold: boolean, isDoubtful: boolean }
 
 /**
  * One request for JSON, in its turn.
@@ -231,9 +236,9 @@ async function read (answer: HttpAnswer, server: Asked): Promise<Values | Refuse
     discard(body)
     return refusalOf(answer, 'QIDO-RS', server)
   }
-  const values = await readAnswers(body, answer.header('content-type'), MOST_PAGE_BYTES)
+  const { values, bytes } = await readAnswers(body, answer.header('content-type'), MOST_PAGE_BYTES)
   const { isMoreTold, isDoubtful } = warningsOf(answer.header('warning'))
-  return { kind: 'page', values, isMoreTold: isMoreTold || status === 206, isDoubtful }
+  return { kind: 'page', values, bytes, isMoreTold: isMoreTold || status === 206, isDoubtful }
 }
 
 /** Nobody reads it. */
