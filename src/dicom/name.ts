@@ -49,7 +49,7 @@ export function nameLength (name: string): number {
   return groupsOf(name).reduce((most, words) => Math.max(most, words.filter(word => !isParticle(word)).length), 0)
 }
 
-/** More than three groups of 64 characters (PS3.5 6.2): words are compared each with each, and of a name of 16 KiB that took minutes. */
+/** More than three groups of 64 characters (PS3.5 6.2): words are compared each with each, which costs the square of a name that is longer. */
 const LONGEST_NAME = 256
 
 /** The groups that say something, each as its words: alphabetic, ideographic, phonetic. */
