@@ -50,6 +50,7 @@ t.test('prints over HTTP', async t => {
     t.match(states.at(-1), { state: 'sent', sent_images: 3, images_expected: 3, patient_name: 'FAULT PROVOKED' })
     t.strictSame(await ended(location), states.at(-1))
     t.equal(discs('JOB.1'), 1)
+    t.ok(await eventually(() => mkiso.app.activities.finished.length > 0), 'the activity ends after the job')
     t.match(mkiso.app.activities.finished[0], { id: job['id'], kind: 'print', outcome: { kind: 'success' }, sentImages: 3 })
     t.match((await ask(mkiso, 'GET', '/api/iso/print/jobs?accession_number=JOB.1', KEY)).json(), { jobs: [{ id: job['id'], state: 'sent' }] })
     t.strictSame(await nothingLeft(mkiso), [])
