@@ -9,6 +9,7 @@ import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { freePort } from '../../demo/ports.ts'
 import { startPublisher } from '../../demo/publisher.ts'
 import { CAPACITY_BYTES } from '../../src/disc/disc-set.ts'
+import { eventually } from '../eventually.ts'
 import { startNginx } from '../nginx/nginx.ts'
 import { nothingLeft, readDisc, service, world } from '../world.ts'
 import { startGate } from './gate.ts'
@@ -227,6 +228,7 @@ t.test('pages in Chromium', async t => {
     await page.getByRole('heading', { name: 'The disc robot has all images' }).waitFor()
     t.match(await page.locator('#finished-text').innerText(), `200 images were sent to the robot ${publisher.host}:${publisher.port}`)
     t.equal((await publisher.received()).length, before + 200)
+    t.ok(await eventually(() => mkiso.app.activities.finished[0]?.kind === 'print'), 'the activity ends after the job')
     t.match(mkiso.app.activities.finished[0], { kind: 'print', outcome: { kind: 'success' }, sentImages: 200 })
     await page.goto(`${nginx.url}/print?accession_number=DUP.2024.001`)
     await page.getByRole('heading', { name: 'These images belong to more than one patient.' }).waitFor()

@@ -299,6 +299,7 @@ t.test('pages in every state', async t => {
         await click('#queue button[aria-label="Cancel LARGE.1"]')
         await seen(t, '!/LARGE\\.1/.test(document.getElementById("queue").innerText)', 'it is gone')
         t.match(await (await page).json(), { code: 'CANCELLED' }, 'whoever waited for it is told')
+        t.ok(await eventually(() => mkiso.app.activities.finished[0]?.outcome?.kind === 'cancelled'))
         t.match(mkiso.app.activities.finished[0], { outcome: { kind: 'cancelled', by: 'operator' } })
         t.ok(mkiso.log.some(({ msg, by }) => msg === 'cancelled at the desk' && by === 'dewi'), 'and who has done it')
         gate.open()
