@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import fp from 'fastify-plugin'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { ClientGoneError } from '../src/abort.ts'
+import { isNoSpace } from '../src/disk.ts'
 import { ERRORS, isEndOnPurpose, MkisoError } from '../src/errors.ts'
 import { localUrl } from '../src/http/links.ts'
 import { errorBody } from '../src/http/schemas.ts'
@@ -79,7 +80,7 @@ export function toMkisoError (
 ): MkisoError {
   if (error instanceof MkisoError) return error
   if (error.validation !== undefined) return validationError(error.validation, error.validationContext, error)
-  if (error.code === 'ENOSPC' || error.code === 'EDQUOT') return new MkisoError('INSUFFICIENT_DISK_SPACE', undefined, { cause: error })
+  if (isNoSpace(error)) return new MkisoError('INSUFFICIENT_DISK_SPACE', undefined, { cause: error })
   if (error.code === 'FST_UNDER_PRESSURE') return new MkisoError('OVERLOADED', undefined, { retryAfterSeconds: 10, cause: error })
   const status = error.statusCode ?? 500
   if (status === 404) return new MkisoError('NOT_FOUND', undefined, { cause: error })

@@ -10,13 +10,11 @@ import type { DiscRequest, OpenDisc } from '../src/disc/discs.ts'
 import { imageStream, type ByteRange } from '../src/disc/image/image.ts'
 import { ClientGoneError } from '../src/abort.ts'
 import { MkisoError } from '../src/errors.ts'
+import { ARCHIVE_SILENT } from '../src/http/activity-state.ts'
 import { Continuations } from '../src/work/continuations.ts'
 import type { LinkOfRequest } from './auth.ts'
 import { PATIENT_WARNING } from './patient-client.ts'
 import { toMkisoError } from './errors.ts'
-
-/** A header of discs and prints. */
-export const ARCHIVE_SILENT = Type.String({ description: 'Names of optional archives that did not answer: an image that only they hold cannot be ruled out; absent when there is none.' })
 
 const headers = {
   'content-disposition': Type.String({ description: 'File name, RFC 6266.' }),

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { SaxesParser } from 'saxes'
 import { decodeText } from '../dicom/character-set.ts'
-import { withoutEnd } from '../dicom/padding.ts'
+import { withoutPadding } from '../dicom/padding.ts'
 
 /** One answer: tag (`0020,000d`) to value; a value of several parts keeps its backslashes. What the archive left out is not there. */
 export type Answer = ReadonlyMap<string, string>
@@ -119,5 +119,5 @@ function textOf (latin1: string): string {
 
 /** Values are padded to even length with a blank or a null character (PS3.5 6.2); CTN pads UIDs with blanks too (measured). */
 export function trimmed (text: string): string {
-  return withoutEnd(text, /[ \0]/).replace(/^ +/, '')
+  return withoutPadding(text).replace(/^ +/, '')
 }

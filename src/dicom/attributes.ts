@@ -4,7 +4,7 @@
  */
 import { decodeText } from './character-set.ts'
 import { hasLongLength, lettersOf, numberBytes } from './dictionary.ts'
-import { withoutEnd } from './padding.ts'
+import { withoutPadding } from './padding.ts'
 
 export interface Attribute {
   tag: number
@@ -15,8 +15,6 @@ export interface Attribute {
 
 const SPECIFIC_CHARACTER_SET = 0x00080005
 const ITEM_HEADER_BYTES = 8
-/** A blank or a null character (PS3.5 6.2). */
-const PADDING = /[ \0]/
 
 export class Attributes {
   /** Nothing at all. */
@@ -37,7 +35,7 @@ export class Attributes {
   /** Specific Character Set (0008,0005), values separated by backslashes; empty when there is none. */
   get characterSet (): string {
     const own = this.value(SPECIFIC_CHARACTER_SET)
-    return own === undefined ? this.#inherited : withoutEnd(own.toString('latin1'), PADDING)
+    return own === undefined ? this.#inherited : withoutPadding(own.toString('latin1'))
   }
 
   get sizeBytes (): number { return this.#bytes.length }
@@ -88,7 +86,7 @@ export class Attributes {
   /** In the object's character set, without what pads it; undefined where there is no such attribute, empty where it has no value. */
   text (tag: number): string | undefined {
     const value = this.value(tag)
-    return value === undefined ? undefined : withoutEnd(decodeText(value, this.characterSet).replace(/^ +/, ''), PADDING)
+    return value === undefined ? undefined : withoutPadding(decodeText(value, this.characterSet).replace(/^ +/, ''))
   }
 
   /** The first value of a number, as text (IS, DS) or in binary (US, UL ...); undefined for none, and for what is no number. */
@@ -121,7 +119,7 @@ function numbersOf ({ vr, value }: Attribute): number[] | undefined {
   const size = numberBytes(vr)
   const read = READERS[vr]
   if (read === undefined) {
-    const numbers = value.toString('latin1').split('\\').map(text => withoutEnd(text, PADDING).trim())
+    const numbers = value.toString('latin1').split('\\').map(text => withoutPadding(text).trim())
     return numbers.every(text => /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) ? numbers.map(Number) : undefined
   }
   const count = Math.floor(value.length / size)

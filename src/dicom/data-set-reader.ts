@@ -7,7 +7,7 @@ import { ElementWriter } from './element-writer.ts'
 import {
   DELIMITER_BYTES, Headers, isLikelyGroup, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED_LENGTH, type Encoding, type Header, type Place
 } from './headers.ts'
-import { withoutEnd } from './padding.ts'
+import { withoutPadding } from './padding.ts'
 import { ENCAPSULATED_DOCUMENT, LARGEST_DOCUMENT_BYTES } from './encapsulated-document.ts'
 import { LARGEST_PALETTE_BYTES, PALETTE_TABLES } from './picture-tags.ts'
 import { LostError, WINDOW_BYTES, type Source } from './source.ts'
@@ -466,7 +466,7 @@ export class DataSetReader {
 }
 
 function text (value: Buffer): string {
-  return withoutEnd(value.toString('latin1'), /[ \0]/)
+  return withoutPadding(value.toString('latin1'))
 }
 
 function largestValueBytes (tag: number): number {

@@ -10,6 +10,9 @@ export function withoutEnd (text: string, padding: RegExp): string {
   return text.slice(0, end)
 }
 
+/** Of a blank or a null character, as values are padded to even length (PS3.5 6.2). */
+export function withoutPadding (text: string): string { return withoutEnd(text, /[ \0]/) }
+
 /** @param padding one character of it */
 export function withoutBothEnds (text: string, padding: RegExp): string {
   let start = 0

@@ -1,5 +1,5 @@
 /** Values as their VR asks (PS3.5 6.2), made of what real objects hold: old forms are rewritten, what means nothing is left out. */
-import { withoutEnd } from './padding.ts'
+import { withoutPadding } from './padding.ts'
 
 const DATE = /^(\d{4})([-./]?)(\d{2})\2(\d{2})$/
 const TIME = /^(\d{2})(?::?(\d{2})(?::?(\d{2})(?:[.,](\d{1,6})\d*)?)?)?$/
@@ -58,6 +58,6 @@ export function codeOf (text: string): string | undefined {
 
 /** A UID in the form of PS3.5 9.1. */
 export function uidOf (text: string): string | undefined {
-  const uid = withoutEnd(text, /[ \0]/).trim()
+  const uid = withoutPadding(text).trim()
   return uid.length <= 64 && /^(0|[1-9]\d*)(\.(0|[1-9]\d*))+$/.test(uid) ? uid : undefined
 }

@@ -14,9 +14,10 @@ export const StudyState = Type.Object({
   archives: Type.Optional(Type.Array(Type.String(), { description: 'Names of those that have it; absent where there is only one archive.' }))
 }, { title: 'Study' })
 
-export const SilentArchives = Type.Optional(Type.Array(Type.String(), {
-  description: 'Names of optional archives that did not answer: an image that only they hold cannot be ruled out; absent when there is none.'
-}))
+const SILENT = 'Names of optional archives that did not answer: an image that only they hold cannot be ruled out; absent when there is none.'
+export const SilentArchives = Type.Optional(Type.Array(Type.String(), { description: SILENT }))
+/** The same as a header, of discs and prints. */
+export const ARCHIVE_SILENT = Type.String({ description: SILENT })
 
 export function silentState (silentArchives: readonly string[]): { archives_silent?: string[] } {
   return silentArchives.length === 0 ? {} : { archives_silent: [...silentArchives] }

@@ -74,16 +74,15 @@ export function judge (evidence: Evidence): Verdict {
     const series = gaps.map(({ seriesInstanceUid }) => seriesInstanceUid)
     return { kind: 'missing', foreign: count.foreign, expected: Math.max(expected, received + 1), received, instances: count.missing, series, says }
   }
-  const { foreign, unvouched } = extrasOf(study, count)
-  if (unvouched !== undefined) return { kind: 'contradiction', foreign: [...count.foreign, ...foreign], expected: received, received, instances: [], says: [unvouched] }
+  const { foreign: extras, unvouched } = extrasOf(study, count)
+  const foreign = [...count.foreign, ...extras]
+  if (unvouched !== undefined) return { kind: 'contradiction', foreign, expected: received, received, instances: [], says: [unvouched] }
   const proof = proofOf(study, count)
-  if (proof.kind === 'none') return { kind: 'unprovable', foreign: [...count.foreign, ...foreign], received, why: proof.why, waiting: !quiet }
+  if (proof.kind === 'none') return { kind: 'unprovable', foreign, received, why: proof.why, waiting: !quiet }
   if (proof.kind === 'by what it sent' && !quiet) {
-    return {
-      kind: 'unprovable', foreign: [...count.foreign, ...foreign], received, why: 'only the archive\'s own count of what it sent could tell of a missing image', waiting: true
-    }
+    return { kind: 'unprovable', foreign, received, why: 'only the archive\'s own count of what it sent could tell of a missing image', waiting: true }
   }
-  return { kind: 'complete', foreign: [...count.foreign, ...foreign] }
+  return { kind: 'complete', foreign }
 }
 
 /** What is known of one series, or of the whole study. */

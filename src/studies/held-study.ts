@@ -305,8 +305,7 @@ export class HeldStudy implements StudySink {
     // an object that cannot be taken must not stop those behind it
     this.#offering = taking.catch(() => {})
     await taking.catch((error: unknown) => {
-      this.#options.log.error({ err: error }, 'an object that came could not be taken')
-      // of the file system's message only its name of the fault: the rest is our paths
+      // whoever offered it tells the log of the error; of the file system's message only its name of the fault: the rest is our paths
       this.cutOff(delivery.object.sopInstanceUid, `it could not be taken${error instanceof Error && 'code' in error ? `: ${String(error.code)}` : ''}`)
       throw error
     })

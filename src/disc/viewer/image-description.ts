@@ -2,7 +2,7 @@
 import type { Attribute, Attributes } from '../../dicom/attributes.ts'
 import { decodeText } from '../../dicom/character-set.ts'
 import type { PixelDataPlace } from '../../dicom/data-set-reader.ts'
-import { withoutEnd } from '../../dicom/padding.ts'
+import { withoutPadding } from '../../dicom/padding.ts'
 import { readObject, type DicomObject } from '../../dicom/part10.ts'
 import {
   ALL_PICTURE_TAGS, NUMBER_OF_FRAMES, PER_FRAME_FUNCTIONAL_GROUPS, PHOTOMETRIC_INTERPRETATION, SHARED_FUNCTIONAL_GROUPS
@@ -119,7 +119,7 @@ class Values {
 
   text (tag: number): string {
     const bytes = this.bytes(tag)
-    return bytes === undefined ? '' : withoutEnd(decodeText(bytes, this.#attributes.characterSet), /[ \0]/).trim()
+    return bytes === undefined ? '' : withoutPadding(decodeText(bytes, this.#attributes.characterSet)).trim()
   }
 
   texts (tag: number): string[] {

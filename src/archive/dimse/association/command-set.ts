@@ -1,5 +1,5 @@
 /** The command set of a DIMSE message (PS3.7 6.3, E): elements of group 0000, always Implicit VR Little Endian. */
-import { withoutEnd } from '../../../dicom/padding.ts'
+import { withoutPadding } from '../../../dicom/padding.ts'
 import { ProtocolError } from './pdu.ts'
 
 /** Command Field (0000,0100), PS3.7 E.1. The response to a request has 0x8000 added. */
@@ -51,7 +51,7 @@ export function readCommandSet (bytes: Buffer): CommandSet {
     const value = values.get(element)
     return value === undefined || value.length < 2 ? undefined : value.readUInt16LE(0)
   }
-  const text = (element: number): string => withoutEnd(values.get(element)?.toString('latin1') ?? '', /[ \0]/)
+  const text = (element: number): string => withoutPadding(values.get(element)?.toString('latin1') ?? '')
   const command = number(0x0100)
   const dataSetType = number(0x0800)
   if (command === undefined || dataSetType === undefined) throw new ProtocolError('a command set without command or data set type')

@@ -1,5 +1,5 @@
 /** Identifiers of queries and retrievals (PS3.4 C.4): a few elements of the first level, in Implicit VR Little Endian, which every archive takes. */
-import { withoutEnd } from '../../../dicom/padding.ts'
+import { withoutPadding } from '../../../dicom/padding.ts'
 import { ProtocolError } from './pdu.ts'
 
 /** By tag, `0x0020000D`. */
@@ -31,7 +31,7 @@ export function readIdentifier (bytes: Buffer): Map<number, string> {
     const length = bytes.readUInt32LE(at + 4)
     if (length === UNDEFINED_LENGTH) return identifier
     if (at + 8 + length > bytes.length) throw new ProtocolError('an element of an identifier that is cut off')
-    identifier.set(bytes.readUInt16LE(at) * 0x10000 + bytes.readUInt16LE(at + 2), withoutEnd(bytes.toString('latin1', at + 8, at + 8 + length), /[ \0]/))
+    identifier.set(bytes.readUInt16LE(at) * 0x10000 + bytes.readUInt16LE(at + 2), withoutPadding(bytes.toString('latin1', at + 8, at + 8 + length)))
     at += 8 + length
   }
   return identifier

@@ -7,6 +7,7 @@
 import { close, open, unlink, writev } from 'node:fs'
 import { promisify } from 'node:util'
 import { readBeginning, readObject, type DicomObject } from '../../../dicom/part10.ts'
+import { isNoSpace } from '../../../disk.ts'
 import { IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME } from './pdu.ts'
 
 /** The socket that the bytes come from. */
@@ -24,8 +25,6 @@ const MOST_SPARE_PIECES = 32
 const sparePieces: Buffer[] = []
 /** From here on the sender waits for the disk. */
 const MOST_PENDING_BYTES = 4 * 1024 ** 2
-
-const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
 
 const openFile = promisify(open)
 const closeFile = promisify(close)
@@ -204,8 +203,8 @@ function without (buffers: readonly Buffer[], bytes: number): Buffer[] {
 
 /** What keeps our disk from taking an object, for a person; undefined where the error is none of the file system, whose errors have the names of errno(3). */
 export function diskFaultOf (error: unknown): { isFull: boolean, reason: string } | undefined {
+  if (isNoSpace(error)) return { isFull: true, reason: 'the disk for temporary files is full' }
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (FULL.has(code)) return { isFull: true, reason: 'the disk for temporary files is full' }
   return /^E[A-Z0-9]+$/.test(code) ? { isFull: false, reason: `it cannot be written: ${code}` } : undefined
 }
 

@@ -1,5 +1,5 @@
 /** The protocol data units of an association, byte by byte (PS3.8 9.3). Whatever a peer sends is checked before it is used. */
-import { withoutEnd } from '../../../dicom/padding.ts'
+import { withoutPadding } from '../../../dicom/padding.ts'
 import { PRODUCT } from '../../../product.ts'
 
 /** The largest P-DATA-TF that we take; half of DCMTK's largest made a move half as fast (measured). */
@@ -246,7 +246,7 @@ function items (bytes: Buffer): Array<{ type: number, value: Buffer }> {
 function uid (text: string): Buffer { return Buffer.from(text, 'latin1') }
 
 /** Some peers pad UIDs with a null character or a blank, though PS3.8 F.1 has no padding here (CTN does, measured). */
-function uidOf (value: Buffer): string { return withoutEnd(value.toString('latin1'), /[ \0]/) }
+function uidOf (value: Buffer): string { return withoutPadding(value.toString('latin1')) }
 
 /** Blanks around a title are not significant (PS3.8 9.3.2); what cannot be printed has no place in a log. */
 function titleOf (value: Buffer): string { return value.toString('latin1').replace(/[^\x20-\x7e]/g, '?').trim() }

@@ -3,7 +3,7 @@
  * Elements stand in ascending order (PS3.5 7.1), so that it is among the first few kilobytes.
  */
 import { constants, inflateRawSync } from 'node:zlib'
-import { withoutEnd } from '../../../dicom/padding.ts'
+import { withoutPadding } from '../../../dicom/padding.ts'
 import { DEFLATED_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, IMPLICIT_LITTLE_ENDIAN } from './transfer-syntax.ts'
 
 /** So much of an object is looked through. */
@@ -62,7 +62,7 @@ function headerAt (bytes: Buffer, at: number, { explicit, littleEndian }: Encodi
 function valueOf (bytes: Buffer, at: number, length: number): StudyOfPrefix {
   if (length > 128) return { kind: 'none' }
   if (at + length > bytes.length) return { kind: 'more' }
-  return { kind: 'found', studyInstanceUid: withoutEnd(bytes.toString('latin1', at, at + length), /[ \0]/) }
+  return { kind: 'found', studyInstanceUid: withoutPadding(bytes.toString('latin1', at, at + length)) }
 }
 
 /** As far as it goes; undefined when it cannot be inflated, or swells as only a bomb does. */
