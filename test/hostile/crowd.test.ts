@@ -1,5 +1,4 @@
 /** Hundreds of requests in one moment, each for another study: the sign of life comes all the while, each gets a disc or is told to come again. */
-import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { Agent, request } from 'undici'
 import { freePort } from '../../demo/ports.ts'
@@ -8,7 +7,7 @@ import { faultStudy, linkTo } from '../faults/harness.ts'
 import { serve } from '../served.ts'
 import { nothingLeft, readDisc, service, temporaryFolder, world } from '../world.ts'
 import { startFloodingPacs } from './flooding-pacs.ts'
-import { cpuSecondsOf, heldBy, longestStandstillMs, peakMib, tell, watchLiveness } from './measured.ts'
+import { during, tell } from './measured.ts'
 
 const REQUESTS = 200
 /** Studies that there are; the others exist nowhere. */
@@ -25,16 +24,7 @@ t.test(`${REQUESTS} requests in one moment, each for another study`, async t => 
     const { statusCode, body } = await request(url + linkTo(accessionNumber), { dispatcher, headersTimeout: 0, bodyTimeout: 0 })
     return { accessionNumber, status: statusCode, body: Buffer.from(await body.arrayBuffer()) }
   }
-  const before = heldBy(pid)
-  writeFileSync(`/proc/${pid}/clear_refs`, '5')
-  await longestStandstillMs(url)
-  const cpuSeconds = cpuSecondsOf(pid)
-  const liveness = watchLiveness(url)
-  const startedMs = performance.now()
-  const answers = await Promise.all(numbers.map(ask))
-  const tookMs = performance.now() - startedMs
-  const seen = await liveness()
-  const standstillMs = await longestStandstillMs(url)
+  const { result: answers, seen } = await during({ pid, url }, async () => await Promise.all(numbers.map(ask)))
   t.strictSame(seen.bad, [], 'the process is alive all the time')
   t.equal(answers.filter(({ status }) => status === 404).length, REQUESTS - STUDIES, 'what is nowhere')
   const discs = answers.filter(({ status }) => status === 200)
@@ -46,8 +36,8 @@ t.test(`${REQUESTS} requests in one moment, each for another study`, async t => 
     const { instances } = await readDisc(t, body, here.programs)
     t.strictSame([...instances.keys()].sort(), here.of(accessionNumber).map(({ sopInstanceUid }) => sopInstanceUid).sort(), accessionNumber)
   }
-  t.comment(`${Math.round(tookMs)} ms, ${(cpuSecondsOf(pid) - cpuSeconds).toFixed(1)} s of processor; its event loop stood still for ${standstillMs} ms at most; ${tell(seen)}`)
-  t.comment(`${before.memoryMib} MiB before, at most ${peakMib(pid)} MiB`)
+  t.comment(`${Math.round(seen.tookMs)} ms, ${seen.cpuSeconds.toFixed(1)} s of processor; its event loop stood still for ${seen.standstillMs} ms at most; ${tell(seen)}`)
+  t.comment(`${seen.before.memoryMib} MiB before, at most ${seen.peakMib} MiB`)
 })
 
 t.test('no more wait than may (pacs.max_waiting), and their places are free again', async t => {

@@ -2,14 +2,13 @@
  * A PACS that answers C-FIND with more than anybody reads: more lines, longer lines, at each level. Each ends in an error that says what to change;
  * the memory of the service stays bounded, and others are answered meanwhile.
  */
-import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { freePort } from '../../demo/ports.ts'
 import { linkTo } from '../faults/harness.ts'
 import { serve } from '../served.ts'
 import { programsOf, temporaryFolder } from '../world.ts'
 import { startFloodingPacs, type Answer, type Flood, type Level } from './flooding-pacs.ts'
-import { heldBy, longestStandstillMs, peakMib, tell, watchLiveness } from './measured.ts'
+import { during, tell } from './measured.ts'
 
 const ACCESSION_NUMBER = 'FLOOD.1'
 /** Over what the service has before; 200,000 answers once took 1.2 GB. */
@@ -65,23 +64,17 @@ t.test('a PACS that answers without end', async t => {
     await t.test(name, async t => {
       pacs.flood = flood
       pacs.sent = 0
-      const before = heldBy(pid)
-      // the most that it had is counted anew (proc(5), clear_refs)
-      writeFileSync(`/proc/${pid}/clear_refs`, '5')
-      await longestStandstillMs(url)
-      const liveness = watchLiveness(url)
-      const startedMs = performance.now()
-      const answer = await fetch(url + linkTo(ACCESSION_NUMBER))
-      const body: unknown = await answer.json()
-      const tookMs = performance.now() - startedMs
-      const seen = await liveness()
-      const standstillMs = await longestStandstillMs(url)
-      t.equal(answer.status, 502)
+      const { result: { status, body }, seen } = await during({ pid, url }, async () => {
+        const answer = await fetch(url + linkTo(ACCESSION_NUMBER))
+        const body: unknown = await answer.json()
+        return { status: answer.status, body }
+      })
+      t.equal(status, 502)
       t.match(body, { code: 'PACS_REFUSED', detail })
       t.notMatch(JSON.stringify(body), /broken|FLOOD\^ONE/)
       t.strictSame(seen.bad, [], 'the process is alive all the time')
-      t.ok(peakMib(pid) < before.memoryMib + MOST_MIB, `memory is bounded: ${before.memoryMib} MiB before, at most ${peakMib(pid)} MiB`)
-      t.comment(`${pacs.sent} answers in ${Math.round(tookMs)} ms; ${before.memoryMib} MiB before, at most ${peakMib(pid)} MiB; its event loop stood still for ${standstillMs} ms at most; ${tell(seen)}`)
+      t.ok(seen.peakMib < seen.before.memoryMib + MOST_MIB, `memory is bounded: ${seen.before.memoryMib} MiB before, at most ${seen.peakMib} MiB`)
+      t.comment(`${pacs.sent} answers in ${Math.round(seen.tookMs)} ms; ${seen.before.memoryMib} MiB before, at most ${seen.peakMib} MiB; its event loop stood still for ${seen.standstillMs} ms at most; ${tell(seen)}`)
     })
   }
   t.strictSame(lines.filter(line => line.includes('"level":60') || line.includes('INTERNAL')), [])

@@ -1,5 +1,5 @@
 /** What a service under attack holds, and how promptly it answers: seen from outside. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { memoryOf } from '../soak/count.ts'
 
@@ -21,7 +21,7 @@ export function peakMib (pid: number): number {
 const TICKS_A_SECOND = 100
 
 /** Processor time of a process, without its children. */
-export function cpuSecondsOf (pid: number): number {
+function cpuSecondsOf (pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND
@@ -64,8 +64,31 @@ export function tell ({ asked, longestMs }: Liveness): string {
   return `the sign of life was asked for ${asked} times, the slowest answer took ${Math.round(longestMs)} ms`
 }
 
+export interface Seen extends Liveness {
+  before: Held
+  peakMib: number
+  tookMs: number
+  cpuSeconds: number
+  standstillMs: number
+}
+
+/** What a service holds and how it answers while work is done, and the answers of the work. The most memory is of that time only (proc(5), clear_refs). */
+export async function during<T> ({ pid, url }: { pid: number, url: string }, work: () => Promise<T>): Promise<{ result: T, seen: Seen }> {
+  const before = heldBy(pid)
+  writeFileSync(`/proc/${pid}/clear_refs`, '5')
+  await longestStandstillMs(url)
+  const cpuSeconds = cpuSecondsOf(pid)
+  const liveness = watchLiveness(url)
+  const startedMs = performance.now()
+  const result = await work()
+  const tookMs = performance.now() - startedMs
+  const signs = await liveness()
+  const standstillMs = await longestStandstillMs(url)
+  return { result, seen: { ...signs, before, peakMib: peakMib(pid), tookMs, cpuSeconds: cpuSecondsOf(pid) - cpuSeconds, standstillMs } }
+}
+
 /** The longest that its event loop stood still since it was last asked, as it says itself (monitorEventLoopDelay, by prom-client). */
-export async function longestStandstillMs (url: string): Promise<number> {
+async function longestStandstillMs (url: string): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text()
   return Math.round(1_000 * Number(/^nodejs_eventloop_lag_max_seconds (\S+)/m.exec(text)?.[1] ?? 0))
 }
