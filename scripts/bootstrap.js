@@ -71,7 +71,7 @@ function installNpmPackages () {
     process.exit(1)
   }
   // without a registry, what npm has kept from another time may do, and npm says at once when it does not
-  const ci = ['ci', '--no-audit', '--no-fund', '--loglevel=error']
+  const ci = ['ci', '--no-audit', '--no-fund']
   const { status, error } = refusal === undefined ? npm(ci, 'inherit') : npm([...ci, '--offline'], 'ignore')
   if (status === 0) return
   console.error(`\n${sentenceOf(error, refusal)}\n`)
@@ -91,7 +91,8 @@ function isInstalled (lockFile) {
     Object.keys(installed).every(path => path in wanted)
 }
 
-const npm = (args, stderr) => spawnSync('npm', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', stderr === 'pipe' ? 'pipe' : 'inherit', stderr] })
+// the level of the log in each call: "npm run --silent", which may have started us, hands its own down, and npm would fail without a word (seen)
+const npm = (args, stderr) => spawnSync('npm', [...args, '--loglevel=error'], { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', stderr === 'pipe' ? 'pipe' : 'inherit', stderr] })
 
 /**
  * One question, asked once: npm itself asks again and again for each of its packages, in silence (measured with npm 9.2: over a minute where the

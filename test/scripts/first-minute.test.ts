@@ -63,11 +63,13 @@ t.test('an option that there is not: the usage, and nothing starts', async t => 
   }
 })
 
-t.test('a registry of npm that cannot be reached', async t => {
-  for (const [registry, cause] of [['http://127.0.0.1:9/', /ECONNREFUSED/], ['http://registry.invalid/', /ENOTFOUND|EAI_AGAIN/]] as const) {
-    await t.test(registry, async t => {
+t.test('a registry of npm that cannot be reached: the cause is said, also to who runs it by "npm run --silent"', async t => {
+  for (const [registry, cause, loglevel] of [
+    ['http://127.0.0.1:9/', /ECONNREFUSED/, 'notice'], ['http://127.0.0.1:9/', /ECONNREFUSED/, 'silent'], ['http://registry.invalid/', /ENOTFOUND|EAI_AGAIN/, 'silent']
+  ] as const) {
+    await t.test(`${registry}, log level ${loglevel}`, async t => {
       const folder = clone(t)
-      const result = await run(t, folder, ['scripts/bootstrap.js', 'demo'], { env: { npm_config_registry: registry } })
+      const result = await run(t, folder, ['scripts/bootstrap.js', 'demo'], { env: { npm_config_registry: registry, npm_config_loglevel: loglevel } })
       said(t, result, /The npm packages could not be installed: npm's registry does not answer \(.*\)\. Is there a network, and is a proxy needed/)
       t.match(result.stderr, cause)
       t.notOk(existsSync(join(folder, 'node_modules/fastify')))
