@@ -1,7 +1,7 @@
 /** echoscu: C-ECHO, "are you there, and do you know me?" (PS3.4 A). */
 import { MkisoError } from '../errors.ts'
 import { endpointArguments, throughTunnel } from './tunnel.ts'
-import { associationFaultOf, lastLines, networkArguments, type AssociationFault, type Peer, type ToolContext } from './peer.ts'
+import { ASKING_ENVIRONMENT, associationFaultOf, lastLines, networkArguments, type AssociationFault, type Peer, type ToolContext } from './peer.ts'
 
 /** @returns undefined when the peer answered, else why it did not */
 export async function echoscu (context: ToolContext, peer: Peer, callingAeTitle: string, signal?: AbortSignal): Promise<AssociationFault | undefined> {
@@ -11,7 +11,7 @@ export async function echoscu (context: ToolContext, peer: Peer, callingAeTitle:
   })
   if (!Array.isArray(endpoint)) return endpoint
   const args = ['-v', '-aet', callingAeTitle, '-aec', peer.aeTitle, ...networkArguments(peer, peer.connectTimeoutMs), ...endpoint]
-  const result = await context.programs.run(context.dcmtk.echoscu, args, { signal, timeoutMs: 2 * peer.connectTimeoutMs })
+  const result = await context.programs.run(context.dcmtk.echoscu, args, { signal, timeoutMs: 2 * peer.connectTimeoutMs, env: ASKING_ENVIRONMENT })
   context.onOperation?.({ name: 'C-ECHO', peer: peer.aeTitle, durationMs: result.durationMs, ok: result.exitCode === 0 })
   if (result.exitCode === 0) return undefined
   if (result.stopCause === 'timeout') return { kind: 'unreachable', reason: 'no answer in time' }

@@ -8,7 +8,7 @@ import { readObject } from '../dicom/part10.ts'
 import { Distinct, NotWellFormedError, readAnswers, TooManyWantedError, trimmed, ValueTooLongError, type Answer } from './answers.ts'
 import { endpointArguments, throughTunnel } from './tunnel.ts'
 import {
-  lastLines, associationFaultOf, isUnanswered, networkArguments, type AssociationFault, type Peer, type ToolContext
+  ASKING_ENVIRONMENT, associationFaultOf, isUnanswered, lastLines, networkArguments, type AssociationFault, type Peer, type ToolContext
 } from './peer.ts'
 
 export type { Answer } from './answers.ts'
@@ -149,6 +149,7 @@ async function ask (context: ToolContext, peer: Peer, query: Query, folder: stri
     timeoutMs: timeoutMs + peer.connectTimeoutMs,
     // findscu refuses to start where it may not write its working directory, whatever -od and -Xs say: the root of a container (measured)
     cwd: folder,
+    env: ASKING_ENVIRONMENT,
     limits: { fileBytes: largestBytes },
     onLine
   }).catch((error: unknown) => {

@@ -1,5 +1,5 @@
 /** movescu: C-MOVE in the Study Root model by unique keys only (PS3.4 C.4.2.1.4), with the sub-operation counts as they come. */
-import { networkArguments, type Peer, type ToolContext } from './peer.ts'
+import { ASKING_ENVIRONMENT, networkArguments, type Peer, type ToolContext } from './peer.ts'
 import { endpointArguments } from './tunnel.ts'
 import { fetchResultOf, followResponses, partKeys, type FetchResult, type SubOperations } from './fetch.ts'
 import type { FetchPart } from '../dicom/study.ts'
@@ -26,7 +26,9 @@ export async function movescu (context: ToolContext, peer: Peer, request: MoveRe
   const args = ['-d', '-S', '-xi', '-aet', request.callingAeTitle, '-aec', peer.aeTitle, '-aem', request.destinationAeTitle,
     ...networkArguments(peer, request.timeoutMs), '-dhl', '--no-port', ...partKeys(request.part), ...await endpointArguments(context, peer)]
   const responses = followResponses(request.onSubOperations)
-  const result = await context.programs.run(context.dcmtk.movescu, args, { signal: request.signal, timeoutMs: request.timeoutMs + peer.connectTimeoutMs, onLine: responses.onLine })
+  const result = await context.programs.run(context.dcmtk.movescu, args, {
+    signal: request.signal, timeoutMs: request.timeoutMs + peer.connectTimeoutMs, env: ASKING_ENVIRONMENT, onLine: responses.onLine
+  })
   context.log.debug({ pacs: peer.aeTitle, duration_ms: result.durationMs, exit_code: result.exitCode }, 'movescu ended')
   const fetched = fetchResultOf(result, responses.status(), responses.counts)
   context.onOperation?.({ name: 'C-MOVE', peer: peer.aeTitle, durationMs: result.durationMs, ok: fetched.kind === 'answered' && fetched.status === 0 })

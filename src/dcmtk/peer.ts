@@ -1,4 +1,5 @@
 /** What every DCMTK tool that opens an association shares: the peer, the context it runs in, and what a failed association means. */
+import { delimiter, join } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Log, Programs, RunResult } from '../process.ts'
@@ -77,6 +78,11 @@ export function seconds (ms: number): string {
 export function networkArguments (peer: Peer, dimseTimeoutMs: number): string[] {
   return ['-to', seconds(peer.connectTimeoutMs), '-ta', seconds(peer.connectTimeoutMs), '-td', seconds(dimseTimeoutMs), '-pdu', '131072']
 }
+
+const DICTIONARY = join(import.meta.dirname, 'queries.dic')
+
+/** For the tools that ask, and carry no object: a dictionary of what they ask for. DCMTK takes a list of paths, and knows no escape in it. */
+export const ASKING_ENVIRONMENT: Readonly<Record<string, string>> = DICTIONARY.includes(delimiter) ? {} : { DCMDICTPATH: DICTIONARY }
 
 /** Why an association did not come about or broke. */
 export type AssociationFault =

@@ -80,19 +80,23 @@ function swap (bytes: Buffer, size: 1 | 2 | 4 | 8): void {
   else if (size === 8) whole.swap64()
 }
 
-/** One element by itself. @param value padded as its VR asks (PS3.5 6.2) */
+/** One element by itself. @param value padded as its VR asks (PS3.5 6.2); text in latin1 */
 export function element (tag: number, vr: string, value: Buffer | string): Buffer {
-  const text = typeof value === 'string' ? Buffer.from(value, 'latin1') : value
-  const bytes = text.length % 2 === 0 ? text : Buffer.concat([text, Buffer.from([paddingOf(vr)])])
-  const long = hasLongLength(vr)
-  const header = Buffer.alloc(long ? 12 : 8)
-  header.writeUInt16LE(tag >>> 16, 0)
-  header.writeUInt16LE(tag & 0xFFFF, 2)
-  header[4] = vr.charCodeAt(0)
-  header[5] = vr.charCodeAt(1)
-  if (long) header.writeUInt32LE(bytes.length, 8)
-  else header.writeUInt16LE(bytes.length, 6)
-  return Buffer.concat([header, bytes])
+  const { length } = value
+  const valueAt = hasLongLength(vr) ? 12 : 8
+  // in one piece: a disc of 600 images has some ten thousand of them
+  const bytes = Buffer.allocUnsafe(valueAt + length + length % 2)
+  bytes.writeUInt16LE(tag >>> 16, 0)
+  bytes.writeUInt16LE(tag & 0xFFFF, 2)
+  bytes[4] = vr.charCodeAt(0)
+  bytes[5] = vr.charCodeAt(1)
+  const valueBytes = bytes.length - valueAt
+  if (valueAt === 12) bytes.writeUInt32LE(valueBytes, bytes.writeUInt16LE(0, 6))
+  else bytes.writeUInt16LE(valueBytes, 6)
+  if (typeof value === 'string') bytes.write(value, valueAt, 'latin1')
+  else value.copy(bytes, valueAt)
+  if (length % 2 === 1) bytes[bytes.length - 1] = paddingOf(vr)
+  return bytes
 }
 
 export function uint16 (value: number): Buffer {

@@ -43,9 +43,11 @@ const FLOODS: ReadonlyArray<{ name: string, flood: Flood, detail: RegExp }> = [
   { name: '90000 images of which none can be moved', flood: flooded('IMAGE', 90_000), detail: /./ },
   {
     name: '30000 answers of 10 kB each',
-    flood: flooded('IMAGE', 30_000, withMore([[0x00204000, 'x'.repeat(10_000)]])),
-    detail: /C-FIND at IMAGE level: \d+ answers have more than 262144 KiB, which is more than is read; .*Series Instance UID.*answer with the attributes only/
+    flood: flooded('SERIES', 30_000, withMore([[0x0008103E, 'x'.repeat(10_000)]])),
+    detail: /C-FIND at SERIES level: \d+ answers have more than 262144 KiB, which is more than is read; .*Study Instance UID.*answer with the attributes only/
   },
+  // it does not even reach the disk; the images cannot be moved
+  { name: '30000 answers with 10 kB each that nobody asked for', flood: flooded('IMAGE', 30_000, withMore([[0x00204000, 'x'.repeat(10_000)]])), detail: /does not offer the service/ },
   {
     name: 'an answer with a value of 20 MB',
     flood: flooded('STUDY', 1, withMore([[0x00081030, 'x'.repeat(20_000_000)]])),

@@ -26,8 +26,12 @@ const EXPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2.1'
 /** Ours; made once from a UUID (PS3.5 B.2). */
 const IMPLEMENTATION_CLASS_UID = '2.25.39241523165663433627993883919750080093'
 const PREAMBLE = Buffer.concat([Buffer.alloc(128), Buffer.from('DICM')])
-/** Item tag and length, (0004,1400), (0004,1410), (0004,1420). */
-const OFFSETS_BYTES = 8 + 12 + 10 + 12
+/** The beginning of each record, to which the offsets are added. */
+const NO_OFFSETS = Buffer.concat([element(0x00041400, 'UL', uint32(0)), element(0x00041410, 'US', uint16(0xFFFF)), element(0x00041420, 'UL', uint32(0))])
+/** With the tag and the length of the item. */
+const OFFSETS_BYTES = 8 + NO_OFFSETS.length
+const NEXT_AT = 8 + 8
+const LOWER_AT = OFFSETS_BYTES - 4
 
 /**
  * @param fileSetId at most 16 characters (PS3.3 F.3.2.1)
@@ -146,11 +150,12 @@ function encode (nodes: readonly DirectoryNode[], start: number): Buffer[] {
 }
 
 function offsets (bodyBytes: number, next: number, lower: number): Buffer {
-  const item = Buffer.alloc(8)
-  item.writeUInt16LE(0xFFFE, 0)
-  item.writeUInt16LE(0xE000, 2)
-  item.writeUInt32LE(OFFSETS_BYTES - item.length + bodyBytes, 4)
-  return Buffer.concat([
-    item, element(0x00041400, 'UL', uint32(next)), element(0x00041410, 'US', uint16(0xFFFF)), element(0x00041420, 'UL', uint32(lower))
-  ])
+  const bytes = Buffer.alloc(OFFSETS_BYTES)
+  bytes.writeUInt16LE(0xFFFE, 0)
+  bytes.writeUInt16LE(0xE000, 2)
+  bytes.writeUInt32LE(OFFSETS_BYTES - 8 + bodyBytes, 4)
+  NO_OFFSETS.copy(bytes, 8)
+  bytes.writeUInt32LE(next, NEXT_AT)
+  bytes.writeUInt32LE(lower, LOWER_AT)
+  return bytes
 }

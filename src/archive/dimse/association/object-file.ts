@@ -1,14 +1,16 @@
 /**
- * The file that an object is written into while it arrives: a DICOM file (PS3.10 7) whose data set is, byte for byte, what came. Writes are
- * gathered and done by the thread pool, so that a slow disk never stops the event loop, and the sender is not read while too much waits, so that
- * memory does not grow with the object. Most senders wait for our answer before they send the next object; so what can be done before the last byte
- * has come, or beside its writing, is: the file is created, full pieces are written, headers are read from memory.
+ * The file that an object is written into while it arrives: a DICOM file (PS3.10 7) whose data set is, byte for byte, what came. Writes are gathered,
+ * and the sender is not read while too much waits, so that memory does not grow with the object. Most senders wait for our answer before they send the
+ * next object; so what can be done before the last byte has come, or beside its writing, is: the file is created, full pieces are written, headers are
+ * read from memory.
  */
-import { close, open, unlink, writev } from 'node:fs'
+import { unlink } from 'node:fs'
 import { promisify } from 'node:util'
 import { readBeginning, readObject, type DicomObject } from '../../../dicom/part10.ts'
+import { element, uint32 } from '../../../dicom/element-writer.ts'
 import { isNoSpace } from '../../../disk.ts'
 import { IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME } from './pdu.ts'
+import { PromptDisk } from './prompt-disk.ts'
 
 /** The socket that the bytes come from. */
 export interface Flow {
@@ -26,8 +28,10 @@ const sparePieces: Buffer[] = []
 /** From here on the sender waits for the disk. */
 const MOST_PENDING_BYTES = 4 * 1024 ** 2
 
-const openFile = promisify(open)
-const closeFile = promisify(close)
+const PREAMBLE = Buffer.concat([Buffer.alloc(128), Buffer.from('DICM', 'latin1')])
+const VERSION = Buffer.from([0, 1])
+
+const disk = new PromptDisk()
 const unlinkFile = promisify(unlink)
 
 export class ObjectFile {
@@ -117,7 +121,7 @@ export class ObjectFile {
     this.#descriptor = undefined
     if (descriptor === undefined) return
     givePieceBack(this.#first)
-    await closeFile(descriptor)
+    await disk.close(descriptor)
   }
 
   get #pendingBytes (): number { return (this.#full.length + this.#writing) * PIECE_BYTES + this.#filledBytes }
@@ -141,7 +145,7 @@ export class ObjectFile {
 
   async #write (): Promise<void> {
     // a name that is taken is a fault of ours: nothing that arrived is ever written over
-    this.#descriptor ??= await openFile(this.path, 'wx', 0o600)
+    this.#descriptor ??= await disk.create(this.path)
     while (this.#full.length > 0 || (this.#closing && this.#filledBytes > 0)) {
       const pieces = this.#full.splice(0, MOST_WRITTEN_PIECES)
       this.#writing = pieces.length
@@ -167,7 +171,7 @@ export class ObjectFile {
 
   async #writeAll (descriptor: number, buffers: Buffer[]): Promise<void> {
     for (let left = buffers; left.length > 0;) {
-      const written = await writeSome(descriptor, left, this.#writtenBytes)
+      const written = await disk.write(descriptor, left, this.#writtenBytes)
       this.#writtenBytes += written
       // a disk that is nearly full takes a part, and says why with the next write
       left = without(left, written)
@@ -181,15 +185,6 @@ function takePiece (): Buffer {
 
 function givePieceBack (piece: Buffer): void {
   if (sparePieces.length < MOST_SPARE_PIECES) sparePieces.push(piece)
-}
-
-async function writeSome (descriptor: number, buffers: readonly Buffer[], position: number): Promise<number> {
-  return await new Promise((resolve, reject) => {
-    writev(descriptor, buffers, position, (error, written) => {
-      if (error === null) resolve(written)
-      else reject(error)
-    })
-  })
 }
 
 function without (buffers: readonly Buffer[], bytes: number): Buffer[] {
@@ -216,30 +211,13 @@ export async function removeFile (path: string): Promise<void> {
 /** What stands before the data set: preamble, prefix and file meta information (PS3.10 7.1). */
 export function fileHeader (meta: { sopClassUid: string, sopInstanceUid: string, transferSyntax: string, sourceAeTitle: string }): Buffer {
   const elements = Buffer.concat([
-    element(0x0001, 'OB', Buffer.from([0, 1])),
-    element(0x0002, 'UI', padded(meta.sopClassUid, '\0')),
-    element(0x0003, 'UI', padded(meta.sopInstanceUid, '\0')),
-    element(0x0010, 'UI', padded(meta.transferSyntax, '\0')),
-    element(0x0012, 'UI', padded(IMPLEMENTATION_CLASS_UID, '\0')),
-    element(0x0013, 'SH', padded(IMPLEMENTATION_VERSION_NAME, ' ')),
-    ...meta.sourceAeTitle === '' ? [] : [element(0x0016, 'AE', padded(meta.sourceAeTitle, ' '))]
+    element(0x00020001, 'OB', VERSION),
+    element(0x00020002, 'UI', meta.sopClassUid),
+    element(0x00020003, 'UI', meta.sopInstanceUid),
+    element(0x00020010, 'UI', meta.transferSyntax),
+    element(0x00020012, 'UI', IMPLEMENTATION_CLASS_UID),
+    element(0x00020013, 'SH', IMPLEMENTATION_VERSION_NAME),
+    ...meta.sourceAeTitle === '' ? [] : [element(0x00020016, 'AE', meta.sourceAeTitle)]
   ])
-  const length = Buffer.alloc(4)
-  length.writeUInt32LE(elements.length)
-  return Buffer.concat([Buffer.alloc(128), Buffer.from('DICM', 'latin1'), element(0x0000, 'UL', length), elements])
-}
-
-function element (number: number, vr: string, value: Buffer): Buffer {
-  const long = vr === 'OB'
-  const head = Buffer.alloc(long ? 12 : 8)
-  head.writeUInt16LE(0x0002)
-  head.writeUInt16LE(number, 2)
-  head.write(vr, 4, 'latin1')
-  if (long) head.writeUInt32LE(value.length, 8)
-  else head.writeUInt16LE(value.length, 6)
-  return Buffer.concat([head, value])
-}
-
-function padded (text: string, padding: string): Buffer {
-  return Buffer.from(text.length % 2 === 0 ? text : text + padding, 'latin1')
+  return Buffer.concat([PREAMBLE, element(0x00020000, 'UL', uint32(elements.length)), elements])
 }
