@@ -69,8 +69,9 @@ export function createFetch (studyStore: Pick<StudyStore, 'hold'>): FetchStudies
     try {
       const studies = await holding.complete(signal)
       if (studies.missing !== 0) {
-        const missing = studies.missing ?? 'an unknown number of'
-        throw new MkisoError('INCOMPLETE_RETRIEVAL', `${missing} images are missing; a print is never made of an incomplete study`)
+        const images = `images of accession number ${accessionNumbers.join(', ')}`
+        const lack = studies.missing === undefined ? `nobody can tell whether all ${images} have come` : `${images} are missing: ${studies.missing}`
+        throw new MkisoError('INCOMPLETE_RETRIEVAL', `${lack}; a print is never made of an incomplete study`)
       }
       return { manifest: manifestOf(studies), files: filesOfStudies(studies), release: () => { holding.release() } }
     } catch (error) {

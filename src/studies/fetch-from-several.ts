@@ -63,7 +63,7 @@ export async function fetchFromSeveral (held: HeldStudy, options: FetchFromSever
   const fault = first.fault ?? new MkisoError('INCOMPLETE_RETRIEVAL', `${first.name}: not all that it lists has come`)
   if (!options.allowIncomplete || lacking.some(({ fault }) => fault?.code !== 'INCOMPLETE_RETRIEVAL') || held.files.size === 0) throw fault
   options.log.warn({ study: held.studyInstanceUid, received: held.files.size, detail: fault.detail },
-    'images are missing; the disc is made all the same, as disc.allow_incomplete says')
+    'images are missing; a disc may be made all the same, as disc.allow_incomplete says, a print may not')
   const missing = lacking.map(share => share.missing)
   return { missing: missing.some(one => one === undefined) ? undefined : missing.reduce<number>((sum, one) => sum + (one ?? 0), 0) }
 }

@@ -296,7 +296,7 @@ async function giveUp (held: HeldStudy, outcomes: readonly FetchOutcome[], optio
   if (options.allowIncomplete) await held.drop(verdict.foreign)
   if (fault.code !== 'INCOMPLETE_RETRIEVAL' || !options.allowIncomplete || held.files.size === 0) throw fault
   options.log.warn({ study: held.studyInstanceUid, received: held.files.size, detail: fault.detail },
-    'images are missing; the disc is made all the same, as disc.allow_incomplete says')
+    'images are missing; a disc may be made all the same, as disc.allow_incomplete says, a print may not')
   return { missing: verdict.kind === 'missing' || verdict.kind === 'contradiction' ? Math.max(1, verdict.expected - verdict.received) : undefined }
 }
 

@@ -236,9 +236,11 @@ export class StoredStudy {
     this.#finished = true
     const { received, bytes } = this.held.progress
     const durationMs = performance.now() - startedAtMs
+    const isWhole = this.#missing === 0
     this.#context.log.info({
-      accession: this.held.study.accessionNumber, study: this.studyInstanceUid, instances: received, size_bytes: bytes, duration_ms: Math.round(durationMs)
-    }, 'study complete')
+      accession: this.held.study.accessionNumber, study: this.studyInstanceUid, instances: received, size_bytes: bytes, duration_ms: Math.round(durationMs),
+      ...isWhole ? {} : { missing: this.#missing ?? 'unknown' }
+    }, isWhole ? 'study complete' : 'study incomplete')
     onFetched({ instances: Math.max(0, received - instancesBefore), bytes: Math.max(0, bytes - bytesBefore), durationMs })
   }
 
