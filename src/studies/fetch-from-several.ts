@@ -8,7 +8,7 @@ import { identityKey, type FetchPart, type InstanceIdentity, type Study } from '
 import { MkisoError, withName, type ErrorCode } from '../errors.ts'
 import type { Log } from '../process.ts'
 import type { HeldFile } from './complete-studies.ts'
-import { judge } from './completeness.ts'
+import { judge, type Verdict } from './completeness.ts'
 import { fetchStudy, firstParts, UIDS_PER_PART, type Fetched, type FetchLimits } from './fetch-study.ts'
 import type { HeldStudy } from './held-study.ts'
 
@@ -64,8 +64,18 @@ export async function fetchFromSeveral (held: HeldStudy, options: FetchFromSever
   if (!options.allowIncomplete || lacking.some(({ fault }) => fault?.code !== 'INCOMPLETE_RETRIEVAL') || held.files.size === 0) throw fault
   options.log.warn({ study: held.studyInstanceUid, received: held.files.size, detail: fault.detail },
     'images are missing; a disc may be made all the same, as disc.allow_incomplete says, a print may not')
-  const missing = lacking.map(share => share.missing)
-  return { missing: missing.some(one => one === undefined) ? undefined : missing.reduce<number>((sum, one) => sum + (one ?? 0), 0) }
+  return { missing: missingOf(held, lacking) }
+}
+
+/** An image that several archives list, and none of them sends, is one. @returns undefined where nobody can tell: what one only counts may be what another lists */
+function missingOf (held: HeldStudy, lacking: readonly Share[]): number | undefined {
+  const verdicts = lacking.flatMap(({ verdict }) => verdict.kind === 'missing' || verdict.kind === 'contradiction' ? [verdict] : [])
+  if (verdicts.length < lacking.length) return undefined
+  const [only, ...others] = verdicts
+  if (only !== undefined && others.length === 0) return Math.max(1, only.expected - only.received)
+  if (verdicts.some(({ instances, expected, received }) => instances.length === 0 || instances.length < expected - received)) return undefined
+  const missing = new Set(verdicts.flatMap(({ instances }) => instances.map(identityKey)).filter(key => !held.files.has(key)))
+  return Math.max(1, missing.size)
 }
 
 /** As they are preferred; before them one that has all that the others list. */
@@ -122,12 +132,9 @@ class Share {
   get vouched (): HeldFile[] { return this.fault === undefined ? this.own : this.own.filter(file => this.held.isMarked(file)) }
 
   /** By the one judge, who hears nothing but what this archive says. */
-  get isComplete (): boolean { return judge(this.held.evidence(true)).kind === 'complete' }
+  get verdict (): Verdict { return judge(this.held.evidence(true)) }
 
-  get missing (): number | undefined {
-    const verdict = judge(this.held.evidence(true))
-    return verdict.kind === 'missing' || verdict.kind === 'contradiction' ? Math.max(1, verdict.expected - verdict.received) : undefined
-  }
+  get isComplete (): boolean { return this.verdict.kind === 'complete' }
 
   /** Takes what others have sent and this archive names too. */
   adoptFrom (others: readonly Share[]): void {
@@ -152,7 +159,7 @@ class Share {
 
   /** Leaves out what is not this archive's. */
   async settle (): Promise<void> {
-    await this.held.drop(judge(this.held.evidence(true)).foreign)
+    await this.held.drop(this.verdict.foreign)
   }
 
   /** Series of which nothing is here as a whole, of the others what is not here; the whole series where the list does not name everything. */

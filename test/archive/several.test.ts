@@ -1,5 +1,5 @@
 /** Several archives as one: real PACS that hold different parts of a study, that die, that disagree. */
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { startOrthanc } from '../../demo/orthanc.ts'
@@ -8,6 +8,7 @@ import { writeStudy, type PhantomInstance, type PhantomStudy } from '../../demo/
 import { freePort } from '../../demo/ports.ts'
 import type { Programs } from '../../src/process.ts'
 import { faultStudy, linkTo, nothingRemains, PATIENT, rightAnswer } from '../faults/harness.ts'
+import { startLyingPacs } from '../faults/lying-pacs.ts'
 import { Proxy } from '../faults/proxy.ts'
 import { startRobot } from '../print/robot.ts'
 import { programsOf, readDisc, serviceOf, temporaryFolder, type Overrides, type Service } from '../world.ts'
@@ -237,4 +238,106 @@ t.test('archives that disagree', async t => {
     await rightAnswer(t, places.programs, await mkiso.get(linkTo('CORRECTED')), { codes: ['INCOMPLETE_RETRIEVAL'], detail: /two different objects|different objects under SOP Instance UID/ }, [])
   })
   await nothingRemains(t, mkiso)
+})
+
+t.test('disc.allow_incomplete: what no archive sends', async t => {
+  const places = await Places.start(t, ['dcmqrscp', 'dcmqrscp'])
+  const robot = await startRobot(t)
+  const mkiso = await places.service([], { disc: { web_content: 'none', allow_incomplete: true }, cd_publisher: { host: '127.0.0.1', port: robot.port } })
+  // over C-GET: a receiver has one owner
+  const strict = await places.service([{ retrieve: 'get' }, { retrieve: 'get' }])
+  /** They are listed by the archive, and it has lost them. */
+  const lose = async (index: number, images: readonly (PhantomInstance | undefined)[]): Promise<void> => {
+    for (const image of images) rmSync(await places.all[index]?.pacs.pathOf(image?.sopInstanceUid ?? '') ?? 'none')
+  }
+  const given = async (t: Test, accessionNumber: string, missing: string | undefined, images: readonly PhantomInstance[]): Promise<void> => {
+    const answer = await mkiso.get(linkTo(accessionNumber))
+    await rightAnswer(t, places.programs, answer, 'disc', images)
+    t.equal(answer.headers['x-mkiso-missing'], missing)
+    const readme = readFileSync(join((await readDisc(t, answer.body, places.programs)).root, 'README.TXT'), 'utf8').replace(/\s+/g, ' ')
+    if (missing === undefined) t.notMatch(readme, /NOT COMPLETE/)
+    else t.match(readme, `THIS DISC IS NOT COMPLETE: ${missing} image(s) could not be fetched`)
+  }
+  const refused = async (t: Test, accessionNumber: string, detail: RegExp): Promise<void> => {
+    const wrong = { codes: ['INCOMPLETE_RETRIEVAL'], detail } as const
+    await rightAnswer(t, places.programs, await strict.get(linkTo(accessionNumber)), wrong, [])
+    const print = await mkiso.get(`/api/iso/print?accession_number=${accessionNumber}`)
+    await rightAnswer(t, places.programs, print, { codes: ['INCOMPLETE_RETRIEVAL'], detail: /a print is never made of an incomplete study/ }, [])
+    t.equal(robot.images(), 0)
+  }
+
+  await t.test('both list an image that neither has: it is one that is missing', async t => {
+    const images = await places.write(faultStudy('NEITHER', { images: 4 }))
+    for (const index of [0, 1]) {
+      await places.store(index, images)
+      await lose(index, [images[2]])
+    }
+    await given(t, 'NEITHER', '1', images.filter(image => image !== images[2]))
+    await refused(t, 'NEITHER', /^a: 3 of 4 images/)
+  })
+
+  await t.test('each has lost one that only it lists', async t => {
+    const images = await places.write(faultStudy('EACH', { images: 6 }))
+    await places.store(0, images.slice(0, 4))
+    await places.store(1, images.slice(2))
+    await lose(0, [images[0]])
+    await lose(1, [images[5]])
+    await given(t, 'EACH', '2', images.slice(1, 5))
+    await refused(t, 'EACH', /^a: 3 of 4 images/)
+  })
+
+  await t.test('one has lost what the other sends: nothing is missing', async t => {
+    const images = await places.write(faultStudy('OTHER', { images: 4 }))
+    for (const index of [0, 1]) await places.store(index, images)
+    await lose(0, [images[1]])
+    await lose(1, [images[3]])
+    await given(t, 'OTHER', undefined, images)
+  })
+
+  await t.test('one has nothing left of what it lists, which is more than an image: no disc', async t => {
+    const images = await places.write(faultStudy('NOTHING', { images: 4 }))
+    await places.store(0, images.slice(0, 2))
+    await places.store(1, images.slice(2))
+    await lose(1, images.slice(2))
+    await rightAnswer(t, places.programs, await mkiso.get(linkTo('NOTHING')), { codes: ['PACS_REFUSED_MOVE'], detail: /^b: / }, [])
+  })
+  await nothingRemains(t, mkiso)
+  await nothingRemains(t, strict)
+})
+
+t.test('disc.allow_incomplete: of one archive nobody can tell whether it has sent all', async t => {
+  const places = await Places.start(t, ['dcmqrscp'])
+  const liar = await startLyingPacs(places.receiverPort)
+  t.teardown(async () => { await liar.close() })
+  const images = await places.write(faultStudy('UNKNOWN', { images: 4 }))
+  await places.store(0, images.slice(0, 2))
+  liar.add(PATIENT, images.slice(2), {
+    find: (level, answers) => level === 'IMAGE' ? { answers: [], status: 0xA900 } : { answers },
+    move: async move => { await move.send(move.wanted); move.final(0) }
+  })
+  // the other counts three, and sends two: whether the third is the one that the first has lost, nobody knows
+  const counted = await places.write(faultStudy('COUNTED', { images: 4 }))
+  await places.store(0, counted.slice(0, 2))
+  rmSync(await places.all[0]?.pacs.pathOf(counted[0]?.sopInstanceUid ?? '') ?? 'none')
+  liar.add(PATIENT, counted.slice(2), {
+    find: (level, answers) => level === 'IMAGE' ? { answers: [], status: 0xA900 } : { answers: answers.map(one => level === 'SERIES' ? { ...one, NumberOfSeriesRelatedInstances: '3' } : one) }
+  })
+  const [real] = places.all
+  const archives = [{ name: 'a', ae_title: real?.pacs.aeTitle, host: '127.0.0.1', port: real?.pacs.port, ...LIMITS }, { name: 'b', ae_title: liar.aeTitle, host: liar.host, port: liar.port, ...LIMITS }]
+  await t.test('a disc that says so', async t => {
+    const mkiso = await serviceOf(t, { archives }, places.receiverPort, { disc: { web_content: 'none', allow_incomplete: true } })
+    const answer = await mkiso.get(linkTo('UNKNOWN'))
+    await rightAnswer(t, places.programs, answer, 'disc', images)
+    t.equal(answer.headers['x-mkiso-missing'], 'unknown')
+    t.match(readFileSync(join((await readDisc(t, answer.body, places.programs)).root, 'README.TXT'), 'utf8').replace(/\s+/g, ' '), /MAY NOT BE COMPLETE/)
+    const both = await mkiso.get(linkTo('COUNTED'))
+    await rightAnswer(t, places.programs, both, 'disc', counted.slice(1))
+    t.equal(both.headers['x-mkiso-missing'], 'unknown')
+    await nothingRemains(t, mkiso)
+  })
+  await t.test('by default none', async t => {
+    const mkiso = await serviceOf(t, { archives }, places.receiverPort, { disc: { web_content: 'none' } })
+    await rightAnswer(t, places.programs, await mkiso.get(linkTo('UNKNOWN')), { codes: ['INCOMPLETE_RETRIEVAL'], detail: /^b: .*nobody can tell/ }, [])
+    await nothingRemains(t, mkiso)
+  })
 })
