@@ -30,8 +30,14 @@ const several: fc.Arbitrary<Several> = fc.record({
   shared: fc.boolean()
 })
 
-/** What a disc would hold, or why there is none. */
-async function fetched ({ archives: generated, titlesKnown, shared }: Several): Promise<Set<string> | MkisoError> {
+interface Result {
+  /** What a disc would hold. */
+  disc: Set<string>
+  missing: number | undefined
+}
+
+/** @returns what comes of it, or why nothing does */
+async function fetched ({ archives: generated, titlesKnown, shared }: Several, allowIncomplete = false): Promise<Result | MkisoError> {
   const clock = new VirtualClock()
   const contents = new Map<string, string>()
   const one: Receiver = { sink: undefined, asked: undefined }
@@ -59,11 +65,12 @@ async function fetched ({ archives: generated, titlesKnown, shared }: Several): 
     const archive = archives.at(name)
     return { archive, limits: LIMITS, marks: marks.get(archive.name) ?? { known: false }, open: async () => await archive.open(asking) }
   }
+  let missing: number | undefined
   try {
-    const common = { allowIncomplete: false, isDiskFull: async () => false, signal, log: silentLog }
+    const common = { allowIncomplete, isDiskFull: async () => false, signal, log: silentLog }
     await clock.run((async () => {
       held.list(await archives.listInstances(study, asking))
-      await fetchFromSeveral(held, { ...common, sourceOf: ({ archive }) => sourceOf(archive) })
+      ;({ missing } = await fetchFromSeveral(held, { ...common, sourceOf: ({ archive }) => sourceOf(archive) }))
     })())
   } catch (error) {
     if (error instanceof MkisoError) return error
@@ -71,7 +78,17 @@ async function fetched ({ archives: generated, titlesKnown, shared }: Several): 
   }
   // what comes after the verdict must change nothing
   await clock.pass(1_000)
-  return new Set([...held.files.values()].map(({ path, object }) => `${object.seriesInstanceUid} ${object.sopInstanceUid} ${(contents.get(path) ?? '').replace(/^.* content/, 'content')}`))
+  const disc = new Set([...held.files.values()].map(({ path, object }) => `${object.seriesInstanceUid} ${object.sopInstanceUid} ${(contents.get(path) ?? '').replace(/^.* content/, 'content')}`))
+  return { disc, missing }
+}
+
+/** As it would be if every list named everything, nobody counted otherwise, and no stranger disputed it: what is missing has a name. @param lost SOP Instance UID */
+function naming (archive: GeneratedArchive, lost: string): GeneratedArchive {
+  const images = (all: GeneratedArchive['series'][number]['images']) => all.map(image => image.sopInstanceUid === lost ? { ...image, lost: Infinity } : image)
+  return {
+    ...archive, series: archive.series.map(one => ({ ...one, images: images(one.images), listing: 'whole', count: 'right' })), seriesListing: 'whole', seriesCount: 'right', instanceCount: 'right', claims: 'right',
+    answers: 'after', stranger: undefined
+  }
 }
 
 /** An image stands under another series in its file than in the list: whether it is the one that another archive lists there cannot be told without both files. */
@@ -111,10 +128,48 @@ t.test('never a disc that differs from what they hold together', { timeout: 300_
     tally.discs++
     if (!archives.every(couldBeTold) || archives.some(moved)) return
     tally.told++
-    const differs = differences(new Set(archives.flatMap(archive => [...truthOf(archive)])), result)
+    const differs = differences(new Set(archives.flatMap(archive => [...truthOf(archive)])), result.disc)
     if (differs.length > 0) throw new Error(`a wrong disc: ${differs.join('; ')}`)
   }), { ...options, examples: [[STRANGER_FOR_ONE_THAT_IS_LOST]] })
   t.comment(`${RUNS} of several archives: ${tally.discs} discs, of which ${tally.required} had to be and ${tally.told} could be told, ${tally.errors} errors`)
   t.ok(tally.told > RUNS / 50, 'enough of them can be told')
   t.ok(tally.required > RUNS / 200, 'enough of them are as they should be')
+})
+
+t.test('where a disc may lack images (disc.allow_incomplete): nobody else\'s stands on it, and one that lacks some says so', { timeout: 300_000 }, async t => {
+  let [whole, incomplete] = [0, 0]
+  await fc.assert(fc.asyncProperty(several, async generated => {
+    const { archives } = generated
+    const result = await fetched(generated, true)
+    if (result instanceof MkisoError || !archives.every(couldBeTold) || archives.some(moved)) return
+    const truth = new Set(archives.flatMap(archive => [...truthOf(archive)]))
+    if (result.missing === 0) {
+      whole++
+      const differs = differences(truth, result.disc)
+      if (differs.length > 0) throw new Error(`it is said to be whole: ${differs.join('; ')}`)
+      return
+    }
+    incomplete++
+    const strange = [...result.disc].filter(one => !truth.has(one))
+    if (archives.every(({ provenance }) => provenance === 'ours') && strange.length > 0) throw new Error(`it holds ${strange.join(', ')}`)
+  }), options)
+  t.comment(`${whole} whole, ${incomplete} that lack some`)
+  t.ok(whole > RUNS / 100, 'some are whole')
+  t.ok(incomplete > RUNS / 100, 'some are not')
+})
+
+t.test('where every list names everything, the number of missing images is right', { timeout: 300_000 }, async t => {
+  let numbered = 0
+  // whoever has this one has lost it
+  const all = fc.tuple(several, fc.constantFrom('9.1', '9.2')).map(([one, lost]) => ({ ...one, archives: one.archives.map(archive => naming(archive, lost)) }))
+  await fc.assert(fc.asyncProperty(all, async generated => {
+    const result = await fetched(generated, true)
+    if (result instanceof MkisoError || result.missing === 0 || generated.archives.some(moved)) return
+    numbered++
+    const truth = new Set(generated.archives.flatMap(archive => [...truthOf(archive)]))
+    const lacks = [...truth].filter(one => !result.disc.has(one)).length
+    if (result.missing !== lacks) throw new Error(`it lacks ${lacks}, and says ${result.missing ?? 'nothing'}`)
+  }), { ...options, numRuns: RUNS / 2 })
+  t.comment(`${numbered} lack some`)
+  t.ok(numbered > RUNS / 200, 'enough of them lack some')
 })
