@@ -1,11 +1,13 @@
 /** What a request holds of the studies that it asked for. */
 import { createHash } from 'node:crypto'
 import { abortable } from '../abort.ts'
-import { leftOutPrior } from './priors.ts'
 import { samePersonReassigned } from '../dicom/person.ts'
-import type { Manifest } from '../dicom/study.ts'
+import type { Manifest, Study } from '../dicom/study.ts'
+import { MkisoError } from '../errors.ts'
+import type { Log } from '../process.ts'
 import type { CompleteStudies, HeldFile } from './complete-studies.ts'
 import type { Progress } from './held-study.ts'
+import { leftOutPrior, PRIOR_LEFT_OUT } from './priors.ts'
 import type { StoredStudy } from './stored-study.ts'
 
 /** Held from the moment in which its studies are known; it must be released, which ends what nobody else waits for. */
@@ -36,7 +38,8 @@ export interface Holding {
   release (): void
 }
 
-export function createHolding (manifest: Manifest, stored: readonly StoredStudy[], again: () => (() => void) | undefined, release: () => void): Holding {
+/** @param log of whoever holds it */
+export function createHolding (manifest: Manifest, stored: readonly StoredStudy[], log: Log, again: () => (() => void) | undefined, release: () => void): Holding {
   const studyIds = stored.map(({ id }) => id).sort()
   return {
     manifest,
@@ -44,7 +47,7 @@ export function createHolding (manifest: Manifest, stored: readonly StoredStudy[
     // a description that was corrected at the archive makes another disc of the same files
     identity: createHash('sha256').update(JSON.stringify([studyIds, manifest])).digest('hex'),
     complete: async signal => {
-      const failed = await abortable(failedPriors(stored, manifest), signal)
+      const failed = await abortable(failedPriors(stored, manifest, log), signal)
       const came = stored.filter(one => !failed.includes(one))
       const descriptions = new Map(manifest.studies.map(study => [study.studyInstanceUid, study]))
       const missing = came.map(one => one.missing)
@@ -76,7 +79,7 @@ export function createHolding (manifest: Manifest, stored: readonly StoredStudy[
  * Waits until all have come. An earlier study that does not come is left out and named; it does not spoil what was asked for.
  * @throws what a study that was asked for rejects with
  */
-async function failedPriors (stored: readonly StoredStudy[], { studies }: Manifest): Promise<StoredStudy[]> {
+async function failedPriors (stored: readonly StoredStudy[], { studies }: Manifest, log: Log): Promise<StoredStudy[]> {
   const isPrior = new Map(studies.map(({ studyInstanceUid, prior }) => [studyInstanceUid, prior === true]))
   const asked = studies.filter(({ prior }) => prior !== true)
   const failed = await Promise.all(stored.map(async one => {
@@ -84,11 +87,24 @@ async function failedPriors (stored: readonly StoredStudy[], { studies }: Manife
       await one.done
       return undefined
     }
-    const isHere = await one.done.then(() => true, () => false)
-    const isSamePerson = [...one.held.files.values()].every(({ object }) => asked.every(({ patient }) => samePersonReassigned(patient, object.patient).same))
-    return isHere && isSamePerson && one.whole ? undefined : one
+    const why = await faultOfPrior(one, asked)
+    if (why === undefined) return undefined
+    const { accessionNumber: prior, studyInstanceUid: study } = one.held.study
+    log.warn({ accession: asked[0]?.accessionNumber, prior, study, err: why }, PRIOR_LEFT_OUT)
+    return one
   }))
   return failed.filter(one => one !== undefined)
+}
+
+/** Why an earlier study cannot stand beside the asked ones; undefined where it is whole and of the same person. */
+async function faultOfPrior (stored: StoredStudy, asked: readonly Study[]): Promise<unknown> {
+  try {
+    await stored.done
+  } catch (error) { return error }
+  const files = [...stored.held.files.values()]
+  const isSamePerson = files.every(({ object }) => asked.every(({ patient }) => samePersonReassigned(patient, object.patient).same))
+  if (!isSamePerson) return new MkisoError('DIFFERENT_PATIENTS', 'files of an earlier study')
+  return stored.whole ? undefined : new MkisoError('INCOMPLETE_RETRIEVAL', `${files.length} images of an earlier study arrived, and not all`)
 }
 
 /**

@@ -11,6 +11,9 @@ export interface Priors {
   leftOut: readonly LeftOutPrior[]
 }
 
+/** In the log, for whatever reason. */
+export const PRIOR_LEFT_OUT = 'an earlier study is left out, and the disc says so'
+
 const NOT_KNOWN_WHICH: LeftOutPrior = { studyDate: '', studyDescription: '', accessionNumber: '' }
 
 /**
@@ -90,7 +93,7 @@ async function describe (prior: FoundStudy, asked: Study, archives: Archives, as
   } catch (error) {
     asking.signal.throwIfAborted()
     if (!(error instanceof MkisoError)) throw error
-    asking.log.warn({ ...fields, err: error }, 'an earlier study is left out, and the disc says so')
+    asking.log.warn({ ...fields, err: error }, PRIOR_LEFT_OUT)
     return undefined
   }
 }

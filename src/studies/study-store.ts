@@ -125,7 +125,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
       watch?.onManifest(manifest)
       follow()
       const all = [...held]
-      return createHolding(manifest, all, () => this.#again(all), release)
+      return createHolding(manifest, all, options.log, () => this.#again(all), release)
     } catch (error) {
       release()
       throw error
@@ -148,7 +148,7 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
     const held = [...kept]
     const manifest = { ...found, studies }
     options.watch?.onManifest(manifest)
-    return createHolding(manifest, kept, () => this.#again(kept), () => { for (const stored of held.splice(0)) this.#release(stored) })
+    return createHolding(manifest, kept, options.log, () => this.#again(kept), () => { for (const stored of held.splice(0)) this.#release(stored) })
   }
 
   async #findWithPriors (accessionNumbers: readonly string[], options: HoldOptions): Promise<Manifest> {

@@ -227,7 +227,9 @@ function answersOf ({ patient, instances }: Held, level: Level, keys: Record<str
   const [first] = instances
   if (first === undefined) return []
   if (level === 'STUDY') {
-    if (keys['AccessionNumber'] !== first.accessionNumber) return []
+    // by accession number, or by a person's number where that is all
+    const asked = keys['AccessionNumber'] ?? ''
+    if (asked === '' ? keys['PatientID'] !== patient.patientId : asked !== first.accessionNumber) return []
     return [{
       QueryRetrieveLevel: level, SpecificCharacterSet: 'ISO_IR 192', StudyInstanceUID: first.studyInstanceUid, AccessionNumber: first.accessionNumber, PatientName: patient.patientName,
       PatientID: patient.patientId, PatientBirthDate: patient.birthDate, PatientSex: patient.sex, StudyDate: '20240501', StudyTime: '101010', StudyDescription: 'Lies', StudyID: '1'
