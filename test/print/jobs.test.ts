@@ -9,7 +9,8 @@ import { nothingLeft, service, world, type Service } from '../world.ts'
 import { startRobot } from './robot.ts'
 
 const PRINT = '/api/iso/print?accession_number='
-const NUMBERS = ['JOB.1', 'JOB.2', 'JOB.3', 'JOB.4', 'JOB.5', 'JOB.6', 'JOB.7', 'JOB.8', 'JOB.9']
+/** Each test has its own, so that it can run alone. */
+const NUMBERS = ['JOB.1', 'JOB.2', 'JOB.3', 'JOB.4', 'JOB.5', 'JOB.6', 'JOB.7', 'JOB.8', 'AGAIN.1', 'OLD.1', 'ENDED.1']
 const ASYNC = { prefer: 'respond-async' }
 
 async function ask (mkiso: Service, method: 'GET' | 'POST' | 'DELETE', path: string, headers: Record<string, string> = {}) {
@@ -36,6 +37,10 @@ t.test('prints over HTTP', async t => {
     return state
   }
 
+  const print = async (accessionNumber: string): Promise<void> => {
+    t.match((await ask(mkiso, 'POST', `${PRINT}${accessionNumber}`, KEY)).json(), { status: 'success', files_sent: 3 }, 'printed before')
+  }
+
   await t.test('202 with the link of the job, its state and its events', async t => {
     const answer = await ask(mkiso, 'POST', `${PRINT}JOB.1`, { ...KEY, ...ASYNC })
     t.equal(answer.status, 202)
@@ -50,30 +55,32 @@ t.test('prints over HTTP', async t => {
     t.match(states.at(-1), { state: 'sent', sent_images: 3, images_expected: 3, patient_name: 'FAULT PROVOKED' })
     t.strictSame(await ended(location), states.at(-1))
     t.equal(discs('JOB.1'), 1)
-    t.ok(await eventually(() => mkiso.app.activities.finished.length > 0), 'the activity ends after the job')
-    t.match(mkiso.app.activities.finished[0], { id: job['id'], kind: 'print', outcome: { kind: 'success' }, sentImages: 3 })
+    t.ok(await eventually(() => mkiso.app.activities.finished.some(({ id }) => id === job['id'])), 'the activity ends after the job')
+    t.match(mkiso.app.activities.finished.find(({ id }) => id === job['id']), { kind: 'print', outcome: { kind: 'success' }, sentImages: 3 })
     t.match((await ask(mkiso, 'GET', '/api/iso/print/jobs?accession_number=JOB.1', KEY)).json(), { jobs: [{ id: job['id'], state: 'sent' }] })
     t.strictSame(await nothingLeft(mkiso), [])
   })
 
   await t.test('again: a program gets 409 with the job, and says again=true', async t => {
+    await print('AGAIN.1')
     for (const [method, headers] of [['GET', {}], ['POST', {}], ['POST', ASYNC]] as const) {
-      const answer = await ask(mkiso, method, `${PRINT}JOB.1`, { ...KEY, ...headers })
+      const answer = await ask(mkiso, method, `${PRINT}AGAIN.1`, { ...KEY, ...headers })
       t.equal(answer.status, 409)
       t.match(answer.json(), { code: 'PRINTED_ALREADY', detail: /^sent at .* by api_key, 3 images/, job: { state: 'sent', sent_images: 3, asked_by: { key: 'api_key' } } })
     }
-    t.equal(discs('JOB.1'), 1)
-    t.match((await ask(mkiso, 'GET', `${PRINT}JOB.1&again=true`, KEY)).json(), { status: 'success', files_sent: 3 })
-    t.equal(discs('JOB.1'), 2)
+    t.equal(discs('AGAIN.1'), 1)
+    t.match((await ask(mkiso, 'GET', `${PRINT}AGAIN.1&again=true`, KEY)).json(), { status: 'success', files_sent: 3 })
+    t.equal(discs('AGAIN.1'), 2)
   })
 
   await t.test('a person with the old link is asked', async t => {
-    const page = await ask(mkiso, 'GET', `${PRINT}JOB.1&lang=en`, { ...KEY, accept: 'text/html' })
+    await print('OLD.1')
+    const page = await ask(mkiso, 'GET', `${PRINT}OLD.1&lang=en`, { ...KEY, accept: 'text/html' })
     t.equal(page.status, 409)
     t.match(page.text, /Send these studies once more\?[\s\S]*by api_key: 3 images/)
-    t.match(page.text, /action="\/api\/iso\/print\?accession_number=JOB\.1&amp;lang=en&amp;again=true"/)
-    t.match(page.text, /href="\/print\?accession_number=JOB.1&amp;lang=id"/, 'the other language is not the old link')
-    t.equal(discs('JOB.1'), 2)
+    t.match(page.text, /action="\/api\/iso\/print\?accession_number=OLD\.1&amp;lang=en&amp;again=true"/)
+    t.match(page.text, /href="\/print\?accession_number=OLD.1&amp;lang=id"/, 'the other language is not the old link')
+    t.equal(discs('OLD.1'), 1)
   })
 
   await t.test('Idempotency-Key', async t => {
@@ -152,7 +159,8 @@ t.test('prints over HTTP', async t => {
   })
 
   await t.test('nothing to acknowledge, nothing to find', async t => {
-    const id = mkiso.app.prints.jobs[0]?.id ?? ''
+    await print('ENDED.1')
+    const id = mkiso.app.prints.jobs.find(({ record }) => record.accessionNumbers.includes('ENDED.1'))?.id ?? ''
     t.equal((await ask(mkiso, 'POST', `/api/iso/print/jobs/${id}/acknowledge`, KEY)).status, 404)
     t.equal((await ask(mkiso, 'GET', '/api/iso/print/jobs/3f0c1f9e-6f5b-4d0e-9a52-2b7a4f1d1c11', KEY)).status, 404)
     t.equal((await ask(mkiso, 'GET', `/api/iso/print/jobs/${id}`)).status, 401)
