@@ -289,6 +289,7 @@ async function main () {
   if (navigation?.type === 'navigate') earlier = store.get('id') ?? undefined
   do {
     busy = undefined
+    anew = false
     try {
       await follow(address, { onState, onLost: () => { write($('phase'), say('connection_lost')) } })
     } catch (error) {
