@@ -4,11 +4,11 @@
  * passed and failed; before it stand the ten files that took longest, and what failed.
  */
 import './node-version.js'
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { bootstrap } from './bootstrap.js'
 import { namedFiles } from './named-files.js'
-import { runTap, tellEnd } from './run-tap.js'
+import { runFiles, tellEnd } from './run-tap.js'
 import { MOST_LINES } from './tap-log.js'
 import { isThorough, testFiles } from './test-files.js'
 
@@ -25,25 +25,33 @@ await bootstrap('test')
 let passed = 0
 /** As {@link TapLog.failures}. */
 const failed = []
-const check = (name, program, programArgs) => {
+const check = async (name, program, programArgs) => {
   // both streams on one: what it says is told again at the end
-  const { status, stdout } = spawnSync('sh', ['-c', 'exec "$@" 2>&1', 'sh', program, ...programArgs], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8', maxBuffer: Infinity })
-  if (stdout.trim() !== '') console.log(stdout.trimEnd())
+  const child = spawn('sh', ['-c', 'exec "$@" 2>&1', 'sh', program, ...programArgs], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
+  child.stdout.setEncoding('utf8')
+  let said = ''
+  child.stdout.on('data', text => { said += text })
+  const status = await new Promise(resolve => { child.on('close', resolve) })
+  if (said.trim() !== '') console.log(said.trimEnd())
   console.log(`${status === 0 ? 'ok' : 'not ok'} - ${name}`)
   if (status === 0) passed++
-  else failed.push({ file: name, path: [], line: `not ok - ${name}`, detail: stdout.trimEnd().split('\n').slice(-MOST_LINES), seeds: [] })
+  else failed.push({ file: name, path: [], line: `not ok - ${name}`, detail: said.trimEnd().split('\n').slice(-MOST_LINES), seeds: [] })
 }
-check('eslint', bin('eslint'), ['.'])
-check('directions of imports', 'npm', ['run', '--silent', 'directions'])
-check('tsc', bin('tsc'), ['--noEmit'])
-check('packages run on the Node that is promised', process.execPath, ['scripts/check-engines.js'])
-check('the drawing of the folders is current', process.execPath, ['scripts/architecture.js', '--check'])
+
+async function checkAll () {
+  await check('eslint', bin('eslint'), ['.'])
+  await check('directions of imports', 'npm', ['run', '--silent', 'directions'])
+  await check('tsc', bin('tsc'), ['--noEmit'])
+  await check('packages run on the Node that is promised', process.execPath, ['scripts/check-engines.js'])
+  await check('the drawing of the folders is current', process.execPath, ['scripts/architecture.js', '--check'])
+}
 
 const files = named.length > 0 ? named : testFiles(ROOT).filter(file => all || !isThorough(file))
-const log = await runTap(files, { cwd: ROOT })
+// beside the tests, which wait for their programs a third of their time
+const [log] = await Promise.all([runFiles(files, { cwd: ROOT }), checkAll()])
 if (all && named.length === 0) {
-  check('the service is built', 'npm', ['run', '--silent', 'build'])
-  check('two minutes of soak', process.execPath, ['--import', 'tsx', 'test/soak/main.ts', '--minutes', '2'])
+  await check('the service is built', 'npm', ['run', '--silent', 'build'])
+  await check('two minutes of soak', process.execPath, ['--import', 'tsx', 'test/soak/main.ts', '--minutes', '2'])
 }
 log.passed += passed
 log.failed += failed.length

@@ -7,7 +7,7 @@ import { temporaryFolder } from '../world.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 
-/** Runs them in a project of their own: a tap within a tap would share its folder. */
+/** Runs them in a project of their own. */
 function endOf (folder: string, files: Record<string, string>): { end: string, exitCode: number | null } {
   writeFileSync(join(folder, 'package.json'), '{"type": "module"}')
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
@@ -47,6 +47,18 @@ t.test('one', async t => { t.pass(); setTimeout(() => { throw new Error('after t
   t.match(end, /crash\.test\.ts\n {2}not ok [^]*after the end/, 'what crashes after its end says so on standard error')
   t.notMatch(end, /left out|it is/, 'and nothing else')
   t.ok(end.split('\n').length < 150, `${end.split('\n').length} lines`)
+})
+
+t.test('a file that tests nothing, and one that cannot be loaded', async t => {
+  const { end, exitCode } = endOf(temporaryFolder(t, 'log'), {
+    'good.test.ts': 'import t from \'tap\'\nt.test(\'one\', async t => { t.pass(\'it is\') })',
+    'lost.test.ts': 'import t from \'tap\'\nimport \'./nowhere.ts\'\nt.pass(\'it is not\')',
+    'nothing.test.ts': 'import t from \'tap\'\nif (process.argv.length > 99) t.pass(\'never\')'
+  })
+  t.equal(exitCode, 1)
+  t.match(end, /nothing\.test\.ts\n {2}not ok [^]*it has tested nothing/)
+  t.match(end, /lost\.test\.ts\n {2}not ok [^]*nowhere\.ts/)
+  t.match(end, /\n1 passed, 2 failed\n$/)
 })
 
 t.test('nothing failed', async t => {

@@ -1,6 +1,9 @@
 /** Writing at once while the disk is quick, and by the thread pool once it was slow. */
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { closeSync, existsSync, open, openSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { PromptDisk } from '../../../src/archive/dimse/association/prompt-disk.ts'
 import { temporaryFolder } from '../../world.ts'
@@ -24,10 +27,29 @@ function clock (): { nowMs: () => number, step: (ms: number) => void, slowNext: 
   }
 }
 
-/** Whether a file was there when the call returned, before anybody waited for it. */
-async function isAtOnce (disk: PromptDisk, path: string): Promise<boolean> {
+const openFile = promisify(open)
+const POOL_THREADS = Number(process.env['UV_THREADPOOL_SIZE'] ?? 4)
+
+/** Keeps every thread of the pool waiting for somebody who writes into a pipe. @returns what lets them go */
+function blockPool (folder: string): () => Promise<void> {
+  const pipes = Array.from({ length: POOL_THREADS }, () => join(folder, `pipe-${randomUUID()}`))
+  execFileSync('mkfifo', pipes)
+  const opened = pipes.map(async pipe => { closeSync(await openFile(pipe, 'r')) })
+  return async () => {
+    // one that has not begun to wait yet finds a writer too
+    const writers = pipes.map(pipe => openSync(pipe, 'r+'))
+    await Promise.all(opened)
+    writers.forEach(closeSync)
+  }
+}
+
+/** Whether the disk creates a file while the pool does nothing. */
+async function isAtOnce (disk: PromptDisk, folder: string): Promise<boolean> {
+  const path = join(folder, randomUUID())
+  const release = blockPool(folder)
   const created = disk.create(path)
   const isThere = existsSync(path)
+  await release()
   await disk.close(await created)
   return isThere
 }
@@ -36,17 +58,17 @@ t.test('at once; after an operation that took long by the pool for ten seconds; 
   const folder = temporaryFolder(t)
   const { nowMs, step, slowNext } = clock()
   const disk = new PromptDisk(nowMs)
-  t.equal(await isAtOnce(disk, join(folder, '1')), true)
+  t.equal(await isAtOnce(disk, folder), true)
   slowNext(19)
-  t.equal(await isAtOnce(disk, join(folder, '2')), true)
-  t.equal(await isAtOnce(disk, join(folder, '3')), true, '19 ms are nothing')
+  t.equal(await isAtOnce(disk, folder), true)
+  t.equal(await isAtOnce(disk, folder), true, '19 ms are nothing')
   slowNext(50)
-  await isAtOnce(disk, join(folder, '4'))
-  t.equal(await isAtOnce(disk, join(folder, '5')), false)
+  await isAtOnce(disk, folder)
+  t.equal(await isAtOnce(disk, folder), false)
   step(9_000)
-  t.equal(await isAtOnce(disk, join(folder, '6')), false)
+  t.equal(await isAtOnce(disk, folder), false)
   step(2_000)
-  t.equal(await isAtOnce(disk, join(folder, '7')), true)
+  t.equal(await isAtOnce(disk, folder), true)
 })
 
 t.test('a disk that stays slow is not tried at once again: what the pool did slowly counts too', async t => {
@@ -54,11 +76,11 @@ t.test('a disk that stays slow is not tried at once again: what the pool did slo
   const { nowMs, step, slowNext } = clock()
   const disk = new PromptDisk(nowMs)
   slowNext(50)
-  await isAtOnce(disk, join(folder, '1'))
+  await isAtOnce(disk, folder)
   for (let n = 2; n < 6; n++) {
     step(9_000)
     slowNext(50)
-    t.equal(await isAtOnce(disk, join(folder, String(n))), false)
+    t.equal(await isAtOnce(disk, folder), false)
   }
 })
 
