@@ -12,6 +12,8 @@ export const options: FastifyHelmetOptions = {
     useDefaults: false,
     directives: {
       defaultSrc: NONE, scriptSrc: SELF, fontSrc: SELF, connectSrc: SELF, formAction: SELF, baseUri: NONE, frameAncestors: SELF,
+      // the form of a ZIP with a password is sent from a frame (download.js)
+      frameSrc: SELF,
       styleSrc: [...SELF, request => request.url?.startsWith('/docs') === true ? SWAGGER_STYLE : "'self'"],
       // Swagger UI draws with pictures in its style sheet
       imgSrc: [...SELF, 'data:']

@@ -55,6 +55,9 @@ export interface Preparation {
 /** So many that were cancelled are remembered, and so long, in milliseconds: a browser may try to go on after a night. */
 const REMEMBERED = 10_000
 const REMEMBERED_MS = 7 * 24 * 3_600_000
+/** So many that have gone out are remembered (as many activities as are anyway), and so long, in milliseconds. */
+const GONE_OUT = 50
+const GONE_OUT_MS = 600_000
 
 interface Entry {
   activity: Activity
@@ -75,16 +78,17 @@ export class Preparations {
   readonly #entries = new Map<string, Entry>()
   /** Ids of those that somebody has cancelled. */
   readonly #cancelled = new LRUCache<string, true>({ max: REMEMBERED, ttl: REMEMBERED_MS })
+  /** A page whose connection broke before it was told that its disc has gone out is told so: it had a second one made, and said that it waits (seen). */
+  readonly #goneOut = new LRUCache<string, Entry>({ max: GONE_OUT, ttl: GONE_OUT_MS })
 
   constructor (options: PreparationsOptions) {
     this.#options = options
     options.activities.on('ended', activity => { this.#onEnded(activity) })
   }
 
-  /** The page's own, by the id that it was given, or a new one. */
+  /** The page's own, by the id that it was given, which may have gone out meanwhile; or a new one. */
   join (id: string | undefined, request: PreparationRequest): Preparation {
-    const own = this.#find(id, request)
-    return own ?? this.#begin(request)
+    return this.#find(id, request) ?? this.#find(id, request, this.#goneOut) ?? this.#begin(request)
   }
 
   /** Ends it, as far as nobody else waits for the studies. @returns false when there is nothing to end */
@@ -120,8 +124,8 @@ export class Preparations {
     for (const { activity } of this.#entries.values()) activity.abort(new MkisoError('SHUTTING_DOWN'))
   }
 
-  #find (id: string | undefined, { accessionNumbers, disc, choice, format }: Asked): Entry | undefined {
-    const entry = id === undefined ? undefined : this.#entries.get(id)
+  #find (id: string | undefined, { accessionNumbers, disc, choice, format }: Asked, among: Pick<Map<string, Entry>, 'get'> = this.#entries): Entry | undefined {
+    const entry = id === undefined ? undefined : among.get(id)
     const isAsked = entry !== undefined && entry.disc === disc && entry.format === format && choiceKey(entry.choice) === choiceKey(choice) &&
       same(entry.activity.accessionNumbers, accessionNumbers)
     return isAsked ? entry : undefined
@@ -185,7 +189,9 @@ export class Preparations {
     if (entry === undefined) return
     clearTimeout(entry.timer)
     entry.opened?.close()
+    entry.opened = undefined
     this.#entries.delete(activity.id)
+    if (activity.outcome?.kind === 'success') this.#goneOut.set(activity.id, entry)
     if (activity.stopped) this.#cancelled.set(activity.id, true)
   }
 }

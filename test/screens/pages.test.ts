@@ -128,6 +128,24 @@ t.test('a disc for a page', async t => {
     t.notOk(preparations.cancel(activity.id, ['A']), 'nothing is left to cancel')
   })
 
+  t.test('a page whose connection broke while its disc went out is told so, and has no second one made', async t => {
+    const { activities, preparations } = make(made)
+    const { activity, follow } = preparations.join(undefined, settings)
+    const leave = follow()
+    t.ok(await eventually(() => activity.phase === 'ready'))
+    preparations.take(activity.id, { accessionNumbers: ['A'], disc: undefined, format: 'iso' })
+    leave()
+    activity.end({ kind: 'success' })
+    t.equal(preparations.join(activity.id, settings).activity, activity)
+    t.equal(activities.running.length, 0)
+    t.not(preparations.join(activity.id, { ...settings, format: 'zip' }).activity, activity, 'not for another form')
+    t.not(preparations.join(undefined, settings).activity, activity, 'nor for who comes anew')
+    const left = preparations.join(undefined, settings)
+    left.activity.leave()
+    t.not(preparations.join(left.activity.id, settings).activity, left.activity, 'what was given up begins anew')
+    preparations.close()
+  })
+
   t.test('the service ends', async t => {
     const { activities, preparations } = make(never)
     const { activity } = preparations.join(undefined, settings)

@@ -15,7 +15,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     schema: {
       tags: ['disc'],
       summary: 'Makes a disc ready for its download, and tells how far it is',
-      description: 'Server-Sent Events, each the whole state. With the disc ready there is a link, which downloads it. Who comes back with the id of an earlier event joins; who stays away for ten seconds gives the disc up.',
+      description: 'Server-Sent Events, each the whole state. With the disc ready there is a link, which downloads it. Who comes back with the id of an earlier event joins, or is told that the disc has gone out; who stays away for ten seconds gives the disc up.',
       security: [{ apiKey: [] }],
       querystring: Type.Object({
         accession_number: AccessionNumberList, format: DiscFormatQuery, disc: DiscNumber, set: DiscSet, id: PreparationId, ...CHOICE_QUERY, ...SIGNED_LINK_QUERY

@@ -7,11 +7,20 @@ import { $, announce, date, element, megabytes, number, say, time, write } from 
 const screen = $('screen')
 const { progress, key, format } = screen.dataset
 const isProtected = 'protected' in screen.dataset
-const store = { get: name => sessionStorage.getItem(`mkiso ${name} ${key}`), set: (name, value) => { sessionStorage.setItem(`mkiso ${name} ${key}`, value) } }
+const store = {
+  get: name => sessionStorage.getItem(`mkiso ${name} ${key}`),
+  set: (name, value) => { sessionStorage.setItem(`mkiso ${name} ${key}`, value) },
+  remove: name => { sessionStorage.removeItem(`mkiso ${name} ${key}`) }
+}
 let started = false
+/** The password has gone out, and so the one that is shown opens the file. */
+let posted = false
 let cancelled = false
 /** Why the service could not begin; the page goes on by itself. */
 let busy
+/** Of a page that was opened, not loaded again: what was begun before it. When that has gone out meanwhile, another one is wanted. */
+let earlier
+let anew = false
 
 /** 80 bits in letters and digits that nobody mixes up, in four groups. Made here, and shown here: the service keeps it no longer than it encrypts. */
 function makePassword () {
@@ -115,7 +124,15 @@ function showSet (set) {
 
 function onState (state) {
   if (cancelled) return true
+  anew = state.outcome === 'success' && state.id === earlier
+  if (anew) {
+    store.remove('id')
+    return true
+  }
+  earlier = undefined
   store.set('id', state.id)
+  // loaded again while the file goes out, which has the password that was shown before
+  if (isProtected && !posted && (state.phase === 'streaming' || state.outcome === 'success')) $('password-card').hidden = true
   showProgress(state)
   if (state.outcome === undefined) {
     if (state.link !== undefined) startDownload(state)
@@ -129,6 +146,7 @@ function onState (state) {
     return true
   }
   if (state.outcome === 'success') {
+    store.remove('id')
     store.set('done', 'yes')
     keepSaved(state)
     showSaved()
@@ -152,10 +170,35 @@ function address () {
   return url
 }
 
+/**
+ * In a frame of its own: Firefox and WebKit break all connections of a page whose form is sent to another address, the one that tells its progress too,
+ * though what comes is a download and the page stays (measured: Firefox 153, WebKitGTK 2.50; by script and by a person's click, the first form and any other;
+ * neither Chromium nor a link with `download` does so).
+ */
+function postPassword () {
+  const frame = element('iframe')
+  frame.name = `saving-${document.querySelectorAll('iframe').length}`
+  frame.hidden = true
+  document.body.append(frame)
+  // a download is no page: what is loaded says why there is none
+  frame.addEventListener('load', () => {
+    const page = frame.contentDocument
+    // each frame begins with an empty page
+    if (page?.URL === 'about:blank') return
+    const { code, request } = page?.querySelector('[data-code]')?.dataset ?? {}
+    cancelled = true
+    showProblem(code === undefined ? { error: say('connection_lost') } : { code, request_id: request })
+    $('finished').hidden = true
+  })
+  posted = true
+  $('password-form').target = frame.name
+  $('password-form').submit()
+}
+
 $('download').addEventListener('click', event => {
   if (!isProtected) return
   event.preventDefault()
-  $('password-form').submit()
+  postPassword()
 })
 
 $('cancel').addEventListener('click', async () => {
@@ -243,8 +286,10 @@ async function main () {
   }
   store.set('done', 'no')
   if (isProtected) write($('password'), makePassword())
+  if (navigation?.type === 'navigate') earlier = store.get('id') ?? undefined
   do {
     busy = undefined
+    anew = false
     try {
       await follow(address, { onState, onLost: () => { write($('phase'), say('connection_lost')) } })
     } catch (error) {
@@ -252,7 +297,7 @@ async function main () {
       if (isBusy(error.body)) busy = error.body
       else showProblem(problemOf(error))
     }
-  } while (busy !== undefined && await pause(busy))
+  } while (anew || (busy !== undefined && await pause(busy)))
   if (busy !== undefined) finish(say('cancelled'), say('cancelled_text'), say('start_again'))
 }
 
