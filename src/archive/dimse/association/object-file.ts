@@ -31,12 +31,13 @@ const MOST_PENDING_BYTES = 4 * 1024 ** 2
 const PREAMBLE = Buffer.concat([Buffer.alloc(128), Buffer.from('DICM', 'latin1')])
 const VERSION = Buffer.from([0, 1])
 
-const disk = new PromptDisk()
+const ourDisk = new PromptDisk()
 const unlinkFile = promisify(unlink)
 
 export class ObjectFile {
   readonly path: string
   readonly #flow: Flow
+  readonly #disk: PromptDisk
   /** Full, and to be written. */
   readonly #full: Buffer[] = []
   /** Kept until the headers have been read. */
@@ -53,8 +54,9 @@ export class ObjectFile {
   #work: Promise<void> | undefined
 
   /** @param path of a file that does not exist yet */
-  constructor (path: string, header: Buffer, flow: Flow) {
+  constructor (path: string, header: Buffer, flow: Flow, disk = ourDisk) {
     this.path = path
+    this.#disk = disk
     this.#flow = flow
     this.#first = this.#filling = takePiece()
     this.#sizeBytes = this.#filledBytes = header.copy(this.#filling)
@@ -121,7 +123,7 @@ export class ObjectFile {
     this.#descriptor = undefined
     if (descriptor === undefined) return
     givePieceBack(this.#first)
-    await disk.close(descriptor)
+    await this.#disk.close(descriptor)
   }
 
   get #pendingBytes (): number { return (this.#full.length + this.#writing) * PIECE_BYTES + this.#filledBytes }
@@ -145,7 +147,7 @@ export class ObjectFile {
 
   async #write (): Promise<void> {
     // a name that is taken is a fault of ours: nothing that arrived is ever written over
-    this.#descriptor ??= await disk.create(this.path)
+    this.#descriptor ??= await this.#disk.create(this.path)
     while (this.#full.length > 0 || (this.#closing && this.#filledBytes > 0)) {
       const pieces = this.#full.splice(0, MOST_WRITTEN_PIECES)
       this.#writing = pieces.length
@@ -171,7 +173,7 @@ export class ObjectFile {
 
   async #writeAll (descriptor: number, buffers: Buffer[]): Promise<void> {
     for (let left = buffers; left.length > 0;) {
-      const written = await disk.write(descriptor, left, this.#writtenBytes)
+      const written = await this.#disk.write(descriptor, left, this.#writtenBytes)
       this.#writtenBytes += written
       // a disk that is nearly full takes a part, and says why with the next write
       left = without(left, written)
