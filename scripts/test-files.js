@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 /**
  * What takes long: each is the thorough form of what `npm test` tries too, which is named beside it. CI runs them all. A path that ends in / is a folder.
- * The daily ones take about 410 s together, two at a time, on two quiet cores.
+ * The daily ones take about four minutes together, two at a time, on two cores, lint and types beside them.
  */
 const THOROUGH = {
   // daily: an error of each kind (e2e/errors.test.ts), the judge and its properties (studies/), a program that dies (process.test.ts)
