@@ -86,10 +86,17 @@ export async function startService ({ programs, root, folder, pacs, receiverPort
 function newestImageMs (work: string): number {
   let newest = 0
   for (const owner of readdirSync(work)) {
-    for (const name of readdirSync(join(work, owner)).filter(name => name.startsWith('study_'))) {
-      const folder = join(work, owner, name)
-      for (const file of readdirSync(folder)) newest = Math.max(newest, statSync(join(folder, file)).mtimeMs)
-    }
+    for (const name of readdirSync(join(work, owner)).filter(name => name.startsWith('study_'))) newest = Math.max(newest, newestFileMs(join(work, owner, name)))
   }
   return newest
+}
+
+/** 0 for a folder that goes just now: with several downloads at once the study of another one. */
+function newestFileMs (folder: string): number {
+  try {
+    return readdirSync(folder).reduce((newest, file) => Math.max(newest, statSync(join(folder, file)).mtimeMs), 0)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return 0
+    throw error
+  }
 }
