@@ -50,13 +50,8 @@ async function runFile (file, cwd) {
   const child = spawn(process.execPath, ['--import', 'tsx', file], { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TAP: '1', TAP_TIMEOUT: String(TIMEOUT_S) } })
   running.add(child)
   const lines = []
-  const stderr = []
   eachLine(child.stdout, line => { lines.push(line) })
-  eachLine(child.stderr, line => {
-    console.error(line)
-    stderr.push(line)
-    if (stderr.length > MOST_STDERR_LINES) stderr.shift()
-  })
+  const stderr = passOn(child.stderr)
   const timer = setTimeout(() => { child.kill('SIGKILL') }, (TIMEOUT_S + GRACE_S) * 1_000)
   const [code, signal] = await new Promise(resolve => { child.on('close', (...end) => { resolve(end) }) })
   clearTimeout(timer)
@@ -79,23 +74,29 @@ export async function runTap (files, { cwd, options }) {
   const log = new TapLog()
   const tap = spawn(TAP, [...options, `--timeout=${TIMEOUT_S}`, '--reporter=tap', ...files], { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
   running.add(tap)
-  let stderr = []
-  eachLine(tap.stderr, line => {
-    console.error(line)
-    stderr.push(line)
-    if (stderr.length > MOST_STDERR_LINES) stderr.shift()
-  })
+  const stderr = passOn(tap.stderr)
   eachLine(tap.stdout, line => {
     const ended = log.add(line)
     if (ended === undefined) return
     tell(ended, stderr, log, files.length)
-    stderr = []
+    stderr.length = 0
   })
   const code = await new Promise(resolve => { tap.on('close', resolve) })
   running.delete(tap)
   // tap itself failed
   if (code !== 0 && log.failed === 0) log.failed += 1
   return log
+}
+
+/** @returns its last lines, as they come */
+function passOn (stream) {
+  const last = []
+  eachLine(stream, line => {
+    console.error(line)
+    last.push(line)
+    if (last.length > MOST_STDERR_LINES) last.shift()
+  })
+  return last
 }
 
 /** A file has ended. */

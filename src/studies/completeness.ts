@@ -55,6 +55,11 @@ export type Verdict = { /** Of somebody else; not on a disc, whatever it is. */ 
   | { kind: 'unprovable', received: number, why: string, waiting: boolean }
 )
 
+/** @returns how many images are missing, at least one; undefined where nobody can tell. Of a study that is not complete. */
+export function missingOf (verdict: Verdict): number | undefined {
+  return verdict.kind === 'missing' || verdict.kind === 'contradiction' ? Math.max(1, verdict.expected - verdict.received) : undefined
+}
+
 /** @returns the verdict; never throws */
 export function judge (evidence: Evidence): Verdict {
   const { study, contested, quiet } = evidence

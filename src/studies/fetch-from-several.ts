@@ -8,7 +8,7 @@ import { identityKey, type FetchPart, type InstanceIdentity, type Study } from '
 import { MkisoError, withName, type ErrorCode } from '../errors.ts'
 import type { Log } from '../process.ts'
 import type { HeldFile } from './complete-studies.ts'
-import { judge, type Verdict } from './completeness.ts'
+import { judge, missingOf, type Verdict } from './completeness.ts'
 import { fetchStudy, firstParts, UIDS_PER_PART, type Fetched, type FetchLimits } from './fetch-study.ts'
 import type { HeldStudy } from './held-study.ts'
 
@@ -64,15 +64,15 @@ export async function fetchFromSeveral (held: HeldStudy, options: FetchFromSever
   if (!options.allowIncomplete || lacking.some(({ fault }) => fault?.code !== 'INCOMPLETE_RETRIEVAL') || held.files.size === 0) throw fault
   options.log.warn({ study: held.studyInstanceUid, received: held.files.size, detail: fault.detail },
     'images are missing; a disc may be made all the same, as disc.allow_incomplete says, a print may not')
-  return { missing: missingOf(held, lacking) }
+  return { missing: missingOfAll(held, lacking) }
 }
 
 /** An image that several archives list, and none of them sends, is one. @returns undefined where nobody can tell: what one only counts may be what another lists */
-function missingOf (held: HeldStudy, lacking: readonly Share[]): number | undefined {
+function missingOfAll (held: HeldStudy, lacking: readonly Share[]): number | undefined {
   const verdicts = lacking.flatMap(({ verdict }) => verdict.kind === 'missing' || verdict.kind === 'contradiction' ? [verdict] : [])
   if (verdicts.length < lacking.length) return undefined
   const [only, ...others] = verdicts
-  if (only !== undefined && others.length === 0) return Math.max(1, only.expected - only.received)
+  if (only !== undefined && others.length === 0) return missingOf(only)
   if (verdicts.some(({ instances, expected, received }) => instances.length === 0 || instances.length < expected - received)) return undefined
   const missing = new Set(verdicts.flatMap(({ instances }) => instances.map(identityKey)).filter(key => !held.files.has(key)))
   return Math.max(1, missing.size)

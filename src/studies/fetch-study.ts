@@ -8,7 +8,7 @@ import type { Archive, FetchOutcome, FetchSession } from '../archive/archive.ts'
 import type { FetchPart, Study } from '../dicom/study.ts'
 import { MkisoError } from '../errors.ts'
 import type { Log } from '../process.ts'
-import { judge, type Verdict } from './completeness.ts'
+import { judge, missingOf, type Verdict } from './completeness.ts'
 import type { HeldStudy } from './held-study.ts'
 
 export interface FetchLimits {
@@ -297,7 +297,7 @@ async function giveUp (held: HeldStudy, outcomes: readonly FetchOutcome[], optio
   if (fault.code !== 'INCOMPLETE_RETRIEVAL' || !options.allowIncomplete || held.files.size === 0) throw fault
   options.log.warn({ study: held.studyInstanceUid, received: held.files.size, detail: fault.detail },
     'images are missing; a disc may be made all the same, as disc.allow_incomplete says, a print may not')
-  return { missing: verdict.kind === 'missing' || verdict.kind === 'contradiction' ? Math.max(1, verdict.expected - verdict.received) : undefined }
+  return { missing: missingOf(verdict) }
 }
 
 async function faultOf (held: HeldStudy, verdict: Verdict, outcomes: readonly FetchOutcome[], { session, archive, isDiskFull }: FetchStudyOptions): Promise<MkisoError> {

@@ -5,6 +5,7 @@ import type { DiscContents, DiscFile, DiscPatient, DiscSeries, DiscStudy } from 
 import { Attributes } from '../../dicom/attributes.ts'
 import { PATIENT, SERIES, STUDY, TAGS } from '../../dicom/directory-record-types.ts'
 import { element, uint16, uint32 } from '../../dicom/element-writer.ts'
+import { fileBeginning } from '../../dicom/file-meta.ts'
 import { encodeRecord, recordOf } from './records.ts'
 
 /** A file that is on the disc though the DICOMDIR cannot list it. */
@@ -25,7 +26,6 @@ const MEDIA_STORAGE_DIRECTORY = '1.2.840.10008.1.3.10'
 const EXPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2.1'
 /** Ours; made once from a UUID (PS3.5 B.2). */
 const IMPLEMENTATION_CLASS_UID = '2.25.39241523165663433627993883919750080093'
-const PREAMBLE = Buffer.concat([Buffer.alloc(128), Buffer.from('DICM')])
 /** The beginning of each record, to which the offsets are added. */
 const NO_OFFSETS = Buffer.concat([element(0x00041400, 'UL', uint32(0)), element(0x00041410, 'US', uint16(0xFFFF)), element(0x00041420, 'UL', uint32(0))])
 /** With the tag and the length of the item. */
@@ -48,24 +48,23 @@ export function buildDicomdir (contents: DiscContents, fileSetId: string): { byt
     element(0x00041212, 'US', uint16(0)),
     sequenceHeader(0x00041220, recordBytes)
   ])
-  const start = PREAMBLE.length + meta('').length + head(0, 0, 0).length
+  const start = beginning('').length + head(0, 0, 0).length
   const body = Buffer.concat(encode(roots, start))
   const last = start + roots.slice(0, -1).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   const dataSet = roots.length === 0 ? head(0, 0, 0) : head(start, last, body.length)
-  return { bytes: Buffer.concat([PREAMBLE, meta(uidOf(dataSet, body)), dataSet, body]), notListed }
+  return { bytes: Buffer.concat([beginning(uidOf(dataSet, body)), dataSet, body]), notListed }
 }
 
-/** The file meta information (PS3.10 7.1); its length does not depend on the UID. */
-function meta (sopInstanceUid: string): Buffer {
-  const elements = Buffer.concat([
-    element(0x00020001, 'OB', Buffer.from([0, 1])),
-    element(0x00020002, 'UI', MEDIA_STORAGE_DIRECTORY),
-    element(0x00020003, 'UI', Buffer.from(sopInstanceUid.padEnd(64, '\0'), 'latin1')),
-    element(0x00020010, 'UI', EXPLICIT_LITTLE_ENDIAN),
-    element(0x00020012, 'UI', IMPLEMENTATION_CLASS_UID),
-    element(0x00020013, 'SH', `MKISO_${PRODUCT.version.replaceAll('.', '')}`.slice(0, 16))
-  ])
-  return Buffer.concat([element(0x00020000, 'UL', uint32(elements.length)), elements])
+/** Its length does not depend on the UID. */
+function beginning (sopInstanceUid: string): Buffer {
+  return fileBeginning({
+    sopClassUid: MEDIA_STORAGE_DIRECTORY,
+    sopInstanceUid: Buffer.from(sopInstanceUid.padEnd(64, '\0'), 'latin1'),
+    transferSyntaxUid: EXPLICIT_LITTLE_ENDIAN,
+    implementationClassUid: IMPLEMENTATION_CLASS_UID,
+    implementationVersionName: `MKISO_${PRODUCT.version.replaceAll('.', '')}`.slice(0, 16),
+    sourceAeTitle: ''
+  })
 }
 
 /** A UID from the content (PS3.5 B.2): the same disc has the same. */

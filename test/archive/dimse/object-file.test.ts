@@ -10,7 +10,7 @@ import { readObject } from '../../../src/dicom/part10.ts'
 import { temporaryFolder } from '../../world.ts'
 import { CT, dataSetOf, EXPLICIT } from './sender.ts'
 
-const HEADER = fileHeader({ sopClassUid: CT, sopInstanceUid: '2.25.1.1', transferSyntax: EXPLICIT, sourceAeTitle: 'SENDER' })
+const HEADER = fileHeader({ sopClassUid: CT, sopInstanceUid: '2.25.1.1', transferSyntaxUid: EXPLICIT, sourceAeTitle: 'SENDER' })
 /** Of the pieces that are gathered: what lies about its edges is tried. */
 const PIECE_BYTES = 256 * 1024
 const FLOW = { pause () {}, resume () {} }

@@ -226,7 +226,7 @@ export class IncomingObjects {
 
   #newFile ({ command: { sopClassUid, sopInstanceUid }, transferSyntax }: Incoming): ObjectFile {
     const { folder, callingAeTitle, flow } = this.#options
-    return new ObjectFile(join(folder, `object_${randomUUID()}`), fileHeader({ sopClassUid, sopInstanceUid, transferSyntax, sourceAeTitle: callingAeTitle }), flow)
+    return new ObjectFile(join(folder, `object_${randomUUID()}`), fileHeader({ sopClassUid, sopInstanceUid, transferSyntaxUid: transferSyntax, sourceAeTitle: callingAeTitle }), flow)
   }
 
   /** Holds the object against the limit of what nobody asked for. */

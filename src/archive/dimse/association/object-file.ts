@@ -6,8 +6,8 @@
  */
 import { unlink } from 'node:fs'
 import { promisify } from 'node:util'
+import { fileBeginning } from '../../../dicom/file-meta.ts'
 import { readBeginning, readObject, type DicomObject } from '../../../dicom/part10.ts'
-import { element, uint32 } from '../../../dicom/element-writer.ts'
 import { isNoSpace } from '../../../disk.ts'
 import { IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME } from './pdu.ts'
 import { PromptDisk } from './prompt-disk.ts'
@@ -27,9 +27,6 @@ const MOST_SPARE_PIECES = 32
 const sparePieces: Buffer[] = []
 /** From here on the sender waits for the disk. */
 const MOST_PENDING_BYTES = 4 * 1024 ** 2
-
-const PREAMBLE = Buffer.concat([Buffer.alloc(128), Buffer.from('DICM', 'latin1')])
-const VERSION = Buffer.from([0, 1])
 
 const ourDisk = new PromptDisk()
 const unlinkFile = promisify(unlink)
@@ -210,16 +207,7 @@ export async function removeFile (path: string): Promise<void> {
   await unlinkFile(path).catch(() => {})
 }
 
-/** What stands before the data set: preamble, prefix and file meta information (PS3.10 7.1). */
-export function fileHeader (meta: { sopClassUid: string, sopInstanceUid: string, transferSyntax: string, sourceAeTitle: string }): Buffer {
-  const elements = Buffer.concat([
-    element(0x00020001, 'OB', VERSION),
-    element(0x00020002, 'UI', meta.sopClassUid),
-    element(0x00020003, 'UI', meta.sopInstanceUid),
-    element(0x00020010, 'UI', meta.transferSyntax),
-    element(0x00020012, 'UI', IMPLEMENTATION_CLASS_UID),
-    element(0x00020013, 'SH', IMPLEMENTATION_VERSION_NAME),
-    ...meta.sourceAeTitle === '' ? [] : [element(0x00020016, 'AE', meta.sourceAeTitle)]
-  ])
-  return Buffer.concat([PREAMBLE, element(0x00020000, 'UL', uint32(elements.length)), elements])
+/** What stands before the data set of an object that we receive. */
+export function fileHeader (meta: { sopClassUid: string, sopInstanceUid: string, transferSyntaxUid: string, sourceAeTitle: string }): Buffer {
+  return fileBeginning({ ...meta, implementationClassUid: IMPLEMENTATION_CLASS_UID, implementationVersionName: IMPLEMENTATION_VERSION_NAME })
 }

@@ -12,6 +12,7 @@ const SLOW_MS = 20
 const DISTRUST_MS = 10_000
 
 const openFile = promisify(open)
+const writeBuffers = promisify(writev)
 const closeFile = promisify(close)
 
 export class PromptDisk {
@@ -34,7 +35,7 @@ export class PromptDisk {
 
   /** @returns the bytes that the disk took, which may be fewer: what is left is written again, and told why it cannot be */
   async write (descriptor: number, buffers: readonly Buffer[], position: number): Promise<number> {
-    return await this.#do(() => writevSync(descriptor, buffers, position), async () => await writeByPool(descriptor, buffers, position))
+    return await this.#do(() => writevSync(descriptor, buffers, position), async () => (await writeBuffers(descriptor, buffers, position)).bytesWritten)
   }
 
   /** @throws what the file system throws: one on the network tells only now that it is full */
@@ -51,13 +52,4 @@ export class PromptDisk {
       if (endedMs - startedMs > SLOW_MS) this.#distrustedUntilMs = endedMs + DISTRUST_MS
     }
   }
-}
-
-async function writeByPool (descriptor: number, buffers: readonly Buffer[], position: number): Promise<number> {
-  return await new Promise((resolve, reject) => {
-    writev(descriptor, buffers, position, (error, written) => {
-      if (error === null) resolve(written)
-      else reject(error)
-    })
-  })
 }
