@@ -3,7 +3,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import type { Test } from 'tap'
 
 export interface Gate {
-  /** Lets so many bytes through, then nothing until it is opened again. */
+  /** Lets so many bytes through, to the byte: an image that is larger stands half way. Then nothing until it is opened again. */
   allow (bytes: number): void
   /** Lets everything through. */
   open (): void
@@ -20,11 +20,13 @@ export async function startGate (t: Pick<Test, 'teardown'>, port: number, target
       sockets.add(socket)
       socket.once('close', () => { sockets.delete(socket) })
     }
-    from.on('data', chunk => {
-      budget -= chunk.length
-      to.write(chunk)
+    from.on('data', (chunk: Buffer) => {
+      const passed = Math.min(chunk.length, budget)
+      budget -= passed
+      to.write(chunk.subarray(0, passed))
       if (budget > 0) return
       from.pause()
+      if (passed < chunk.length) from.unshift(chunk.subarray(passed))
       paused.add(from)
     })
     to.on('data', chunk => { from.write(chunk) })
