@@ -93,6 +93,10 @@ function namesAllOf (source: Study, other: Study): boolean {
   return identitiesOf(other).every(identity => names.has(identityKey(identity)))
 }
 
+function saysHowMany ({ series, instanceCount }: Study): boolean {
+  return instanceCount !== undefined || series.every(one => one.listing === 'whole' || one.instanceCount !== undefined)
+}
+
 function identitiesOf ({ studyInstanceUid, series }: Study): InstanceIdentity[] {
   return series.flatMap(({ seriesInstanceUid, instances }) => instances.map(({ sopInstanceUid }) => ({ studyInstanceUid, seriesInstanceUid, sopInstanceUid })))
 }
@@ -107,6 +111,8 @@ class Share {
   fault: MkisoError | undefined
   /** Who has sent objects of it, as Delivery.from. */
   readonly senders = new Set<string>()
+  /** It was asked to the end, and has sent all that is its. */
+  #hasSent = false
   readonly #options: FetchFromSeveralOptions
   readonly #source: StudySource
 
@@ -134,7 +140,11 @@ class Share {
   /** By the one judge, who hears nothing but what this archive says. */
   get verdict (): Verdict { return judge(this.held.evidence(true)) }
 
-  get isComplete (): boolean { return this.verdict.kind === 'complete' }
+  /**
+   * What others have sent can satisfy it without its being asked only where it says of every series how many images there are. A list that ends well and
+   * names nothing is no such word: where the archive sends them, its images come.
+   */
+  get isComplete (): boolean { return this.verdict.kind === 'complete' && (this.#hasSent || saysHowMany(this.held.study)) }
 
   /** Takes what others have sent and this archive names too. */
   adoptFrom (others: readonly Share[]): void {
@@ -149,6 +159,7 @@ class Share {
     try {
       const session = keepingApart(await open(signal), this.held.study, earlier, this.senders)
       await fetchStudy(this.held, { archive, session, limits, allowIncomplete: false, listing: Promise.resolve(), first: this.#firstParts(), isDiskFull, signal, log })
+      this.#hasSent = true
     } catch (error) {
       signal.throwIfAborted()
       if (!(error instanceof MkisoError) || !OF_ONE_ARCHIVE.has(error.code)) throw error

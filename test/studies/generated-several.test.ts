@@ -112,7 +112,18 @@ const STRANGER_FOR_ONE_THAT_IS_LOST: readonly Several[] = (() => {
   return [archives, archives.toReversed()].map(archives => ({ archives, titlesKnown: false, shared: false }))
 })()
 
-const examples = STRANGER_FOR_ONE_THAT_IS_LOST.map((one): [Several] => [one])
+/** A second archive names nothing of a series that it has, in a list that ends well, and does not count it: that the first has all it names proves nothing of the rest. */
+const AN_EMPTY_LIST_OF_ANOTHER_SERIES: Several = (() => {
+  const image = (sopInstanceUid: string, seriesInFile: string): GeneratedArchive['series'][number]['images'][number] => ({ sopInstanceUid, seriesInFile, lost: 0, cut: false, twice: false })
+  const first: GeneratedArchive = {
+    series: [{ uid: '5.1', images: [image('9.6', '5.1')], listing: 'whole', count: 'right', refused: 0 }],
+    seriesListing: 'cut', seriesCount: 'right', instanceCount: 'right', claims: 'right', answers: 'after', breaks: false, provenance: 'ours', stranger: undefined
+  }
+  const second = { ...first, series: [...first.series, { uid: '5.2', images: [image('9.1', '5.2')], listing: 'empty' as const, count: 'absent' as const, refused: 0 }], seriesListing: 'whole' as const, instanceCount: 'absent' as const }
+  return { archives: [first, second], titlesKnown: false, shared: false }
+})()
+
+const examples = [...STRANGER_FOR_ONE_THAT_IS_LOST, AN_EMPTY_LIST_OF_ANOTHER_SERIES].map((one): [Several] => [one])
 const tally = { discs: 0, errors: 0, required: 0, told: 0 }
 const options = { numRuns: RUNS, ...(process.env['MKISO_SEED'] === undefined ? {} : { seed: Number(process.env['MKISO_SEED']) }) }
 
