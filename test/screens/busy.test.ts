@@ -8,6 +8,7 @@ import { startBrowser } from '../../demo/browser.ts'
 import { listening } from '../../demo/pacs.ts'
 import { freePort } from '../../demo/ports.ts'
 import { eventually } from '../eventually.ts'
+import { heldProgram } from '../held-program.ts'
 import { faultStudy } from '../faults/harness.ts'
 import { startRobot } from '../print/robot.ts'
 import { readDisc, service, world, type Overrides } from '../world.ts'
@@ -130,7 +131,10 @@ t.test('a busy service, and an archive that sends nothing', async t => {
     mkdirSync(folder)
     await listening(programs.start('storescp', ['-od', folder, String(elsewhere)], { cwd: folder }), elsewhere, 'storescp')
     const lost = await world(t, 'dcmqrscp', { studies: [faultStudy('LOST.1')], receiverPort: elsewhere })
-    const mkiso = await service(t, lost.pacs, receiverPort, settings({ pacs: { settle_timeout: '4s' } }))
+    const movescu = heldProgram(t, 'movescu')
+    const mkiso = await service(t, lost.pacs, receiverPort, settings({ dcmtk: { movescu: movescu.path } }))
+    // nothing comes of the first question, and the second one is asked for as long as somebody looks
+    movescu.hold(2)
     const page = await open(`${mkiso.url}/download?accession_number=LOST.1`)
     const operator = await open(`${mkiso.url}/status`)
     const sentence = `ABPACS sends nothing to CDRECORD at 127.0.0.1:${receiverPort}.`
@@ -139,6 +143,7 @@ t.test('a busy service, and an archive that sends nothing', async t => {
     t.match((await mkiso.get('/status/state')).json(), { running: [{ stuck: { archive: 'ABPACS', ae_title: 'CDRECORD', address: `127.0.0.1:${receiverPort}` } }] })
     await operator.getByText(sentence).waitFor()
     t.equal(mkiso.app.activities.running.length, 1, 'while it is still tried')
+    movescu.letGo()
     await page.getByRole('heading', { name: 'refuses to send the images' }).waitFor()
     t.equal(mkiso.app.activities.finished[0]?.stuck, undefined)
     await leave()
