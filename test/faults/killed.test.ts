@@ -95,10 +95,13 @@ t.test('tools of a request', async t => {
       const answer = mkiso.get(linkTo('KILL.1'))
       let ended = false
       void answer.finally(() => { ended = true }).catch(() => {})
-      const before = restarts()
-      const killer = setInterval(() => { fell(receiverPort) }, 200)
-      const hasFallen = await eventually(() => ended && restarts() > before + 2).finally(() => { clearInterval(killer) })
-      t.ok(hasFallen, `it falls as long as anybody tries: ${restarts() - before} times`)
+      let falls = 0
+      // one that nobody has connected to cannot fall
+      t.ok(await eventually(() => {
+        if (fell(receiverPort)) falls++
+        return ended
+      }, 200), 'it falls as long as anybody tries')
+      t.ok(falls >= 2, `${falls} times`)
       await right(t, answer, { codes: ['RECEIVER_DOWN', 'INCOMPLETE_RETRIEVAL', 'PACS_REFUSED_MOVE'] })
       t.ok(await eventually(() => mkiso.app.receiverFault() === undefined), 'it comes back')
       toReceiver.fault = undefined
