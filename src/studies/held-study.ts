@@ -70,7 +70,7 @@ export class HeldStudy implements StudySink {
   /** A file that has come does not count any more. */
   readonly onGone: Listeners<HeldFile>
   /** What the archive has been asked for of it. */
-  readonly questions = { running: 0, ended: 0 }
+  readonly questions = { running: 0, paused: 0, ended: 0 }
   readonly #options: Required<Omit<HeldStudyOptions, 'archive'>> & Pick<HeldStudyOptions, 'archive'>
   readonly #files = new Map<string, Entry>()
   /** By identity: the highest provenance of those that differ. */
@@ -188,6 +188,16 @@ export class HeldStudy implements StudySink {
   ended (): void {
     this.questions.running--
     this.questions.ended++
+  }
+
+  /** The archive, asked for it, is busy, and left alone for a while. @returns called when it is asked again */
+  paused (): () => void {
+    this.activity()
+    this.questions.paused++
+    return () => {
+      this.activity()
+      this.questions.paused--
+    }
   }
 
   /** What the archive said when it had been asked for a part. */
