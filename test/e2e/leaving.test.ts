@@ -5,7 +5,7 @@ import t from 'tap'
 import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { freePort } from '../../demo/ports.ts'
 import { eventually } from '../eventually.ts'
-import { startGate, startNarrowWay } from '../screens/gate.ts'
+import { PATIENT_ORTHANC, startGate, startNarrowWay } from '../screens/gate.ts'
 import { nothingLeft, service, world, type PacsKind } from '../world.ts'
 
 const STUDIES = demoStudies().filter(({ accessionNumber }) => /^(CT\.2024\.200|CR\.2024\.010)/.test(accessionNumber))
@@ -17,7 +17,7 @@ for (const kind of ['dcmqrscp', 'orthanc'] as const satisfies PacsKind[]) {
   t.test(kind, async t => {
     const [toReceiver, toPacs, receiverPort] = [await freePort(), await freePort(), await freePort()]
     const gate = await startGate(t, toReceiver, receiverPort)
-    const here = await world(t, kind, { studies: STUDIES, receiverPort: toReceiver })
+    const here = await world(t, kind, { studies: STUDIES, receiverPort: toReceiver, orthanc: PATIENT_ORTHANC })
     // for C-GET: the images come as answers
     const way = await startNarrowWay(t, toPacs, here.pacs.port, SOME_BYTES)
 

@@ -8,6 +8,7 @@ import { startPublisher } from '../../demo/publisher.ts'
 import { freePort } from '../../demo/ports.ts'
 import { listeningSockets, processesOfGroup } from '../../src/process.ts'
 import { eventually } from '../eventually.ts'
+import { PATIENT_ORTHANC } from '../screens/gate.ts'
 import { serve } from '../served.ts'
 import { descendants, nameOf } from '../soak/troubles.ts'
 import { service, temporaryFolder, world, type Answer, type Overrides, type Service } from '../world.ts'
@@ -41,7 +42,7 @@ t.test('tools of a request', async t => {
   const receiverPort = await freePort()
   const toReceiver = await Proxy.start(receiverPort)
   t.teardown(async () => { await toReceiver.close() })
-  const here = await world(t, 'orthanc', { studies: [STUDY], receiverPort: toReceiver.port })
+  const here = await world(t, 'orthanc', { studies: [STUDY], receiverPort: toReceiver.port, orthanc: PATIENT_ORTHANC })
   const toPacs = await Proxy.start(here.pacs.port)
   t.teardown(async () => { await toPacs.close() })
   const start = async (t: Test, overrides: Overrides = {}): Promise<Service> =>
@@ -117,11 +118,12 @@ t.test('tools of a request', async t => {
     })
     await t.test('findscu', async t => {
       faults++
-      // it waits for the answer of the PACS as long as it lives
+      // it waits for the PACS as long as it lives
       const patient = await start(t, { pacs: { retrieve: 'get', connect_timeout: '60s', find_timeout: '60s' } })
-      toPacs.fault = { kind: 'hold', afterBytes: 500 }
+      // within its A-ASSOCIATE-RQ: no query is short enough to be answered all the same
+      toPacs.fault = { kind: 'hold', afterBytes: 100 }
       const answer = patient.get(linkTo('KILL.1'))
-      t.ok(await eventually(() => toPacs.bytes >= 500 && kill(process.pid, 'findscu') > 0))
+      t.ok(await eventually(() => toPacs.bytes >= 100 && kill(process.pid, 'findscu') > 0))
       await right(t, answer, { codes: ['PACS_UNREACHABLE'] })
       toPacs.fault = undefined
       await nothingRemains(t, patient)
@@ -200,7 +202,7 @@ t.test('the service, in the middle of 8 downloads', async t => {
   const receiverPort = await freePort()
   const toReceiver = await Proxy.start(receiverPort)
   t.teardown(async () => { await toReceiver.close() })
-  const here = await world(t, 'orthanc', { studies, receiverPort: toReceiver.port })
+  const here = await world(t, 'orthanc', { studies, receiverPort: toReceiver.port, orthanc: PATIENT_ORTHANC })
   const folder = temporaryFolder(t, 'killed')
   const beside = await serve(here.programs, folder, here.pacs, await freePort(), { pacs: { ae_title: here.pacs.aeTitle, host: here.pacs.host, port: here.pacs.port, retrieve: 'move' } })
   const first = await serve(here.programs, folder, here.pacs, receiverPort)

@@ -12,7 +12,7 @@ import { heldProgram } from '../held-program.ts'
 import { faultStudy } from '../faults/harness.ts'
 import { startRobot } from '../print/robot.ts'
 import { readDisc, service, world, type Overrides } from '../world.ts'
-import { startGate } from './gate.ts'
+import { PATIENT_ORTHANC, startGate } from './gate.ts'
 
 /** What a service says where it says nothing else, and a little more. */
 const WAIT_MS = 31_000
@@ -24,7 +24,7 @@ t.test('a busy service, and an archive that sends nothing', async t => {
   const gate = await startGate(t, gatePort, receiverPort)
   const large = { ...faultStudy('LARGE.1'), series: [{ kind: 'CR', count: 4, rows: 1024, columns: 1024 } as const] }
   // dcmqrscp answers no query while it sends
-  const here = await world(t, 'orthanc', { studies: [large, faultStudy('SECOND.1'), faultStudy('THIRD.1')], receiverPort: gatePort })
+  const here = await world(t, 'orthanc', { studies: [large, faultStudy('SECOND.1'), faultStudy('THIRD.1')], receiverPort: gatePort, orthanc: PATIENT_ORTHANC })
   const robot = await startRobot(t)
   const violations = async (page: Page): Promise<string[]> => {
     await page.evaluate(axe.source)

@@ -15,7 +15,7 @@ import { heldProgram } from '../held-program.ts'
 import { startNginx } from '../nginx/nginx.ts'
 import { startRobot } from '../print/robot.ts'
 import { service, temporaryFolder, world, type Overrides } from '../world.ts'
-import { startGate } from './gate.ts'
+import { PATIENT_ORTHANC, startGate } from './gate.ts'
 import { BROWSERS, visitor } from './visitor.ts'
 
 const KEY = 'the-key-of-the-site'
@@ -31,7 +31,7 @@ t.test('pages in every state', async t => {
   const large = { ...faultStudy('LARGE.1'), series: [{ kind: 'CR', count: 4, rows: 1024, columns: 1024 } as const] }
   // dcmqrscp answers no query while it sends
   const here = await world(t, 'orthanc', {
-    studies: [large, ...NUMBERS.map(number => faultStudy(number))], receiverPort: gatePort,
+    studies: [large, ...NUMBERS.map(number => faultStudy(number))], receiverPort: gatePort, orthanc: PATIENT_ORTHANC,
     destinations: [{ aeTitle: 'BUSY', host: '127.0.0.1', port: busyGatePort }, { aeTitle: 'LOST', host: '127.0.0.1', port: elsewhere }]
   })
   const swallowed = join(here.folder, 'elsewhere')
