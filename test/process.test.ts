@@ -36,7 +36,7 @@ t.test('timeout, abort and stop end the whole group, also what does not want to'
   t.strictSame(processesOfGroup(timedOut.pid), [])
   const controller = new AbortController()
   const child = programs.start('sh', stubborn, { signal: controller.signal })
-  await eventually(() => processesOfGroup(child.pid).length === 3)
+  t.ok(await eventually(() => processesOfGroup(child.pid).length === 3), 'three processes')
   controller.abort(new Error('gone'))
   t.match(await child.ended, { stopCause: 'aborted', exitCode: -1 })
   t.strictSame(processesOfGroup(child.pid), [])

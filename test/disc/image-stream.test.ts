@@ -84,8 +84,11 @@ t.test('read chunk by chunk, from any byte to any byte', async t => {
 
 t.test('a client that leaves leaves no file open', async t => {
   const folder = t.testdir()
-  const { image: wanted } = image(folder)
-  const { server, url } = await serve(wanted)
+  // more than the buffers of both ends take: it cannot be through
+  const [path, lengthBytes] = [join(folder, 'large'), 256 * MIB]
+  writeFileSync(path, '')
+  truncateSync(path, lengthBytes)
+  const { server, url } = await serve({ sizeBytes: lengthBytes, segments: [{ path, offset: 0, lengthBytes, fileOffset: 0 }] })
   t.teardown(() => server.close())
   const leaving = new AbortController()
   const answer = await fetch(url, { signal: leaving.signal })

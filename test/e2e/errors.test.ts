@@ -9,6 +9,7 @@ import { startPublisher } from '../../demo/publisher.ts'
 import { freePort, freePortRange } from '../../demo/ports.ts'
 import { processesOfGroup } from '../../src/process.ts'
 import { eventually } from '../eventually.ts'
+import { startGate } from '../screens/gate.ts'
 import { nothingLeft, patientApi, service, temporaryFolder, world, type Answer, type Service } from '../world.ts'
 
 const STUDIES = demoStudies().filter(({ accessionNumber }) => /^(CT\.2024\.200|CR\.2024\.01[01])/.test(accessionNumber))
@@ -21,7 +22,8 @@ async function answers (t: Test, mkiso: Service, answer: Answer, status: number,
 }
 
 t.test('the table', async t => {
-  const here = await world(t, 'dcmqrscp', { studies: STUDIES })
+  const toReceiver = await freePort()
+  const here = await world(t, 'dcmqrscp', { studies: STUDIES, destinations: [{ aeTitle: 'GATED', host: '127.0.0.1', port: toReceiver }] })
   const { pacs, receiverPort, programs } = here
   const CR = '/api/iso/download?accession_number=CR.2024.010'
 
@@ -84,10 +86,14 @@ t.test('the table', async t => {
   })
 
   t.test('504: the PACS hangs in the move', async t => {
-    const mkiso = await service(t, pacs, receiverPort, { pacs: { idle_timeout: '1s' } })
+    const gate = await startGate(t, toReceiver, receiverPort)
+    const mkiso = await service(t, pacs, receiverPort, { pacs: { idle_timeout: '1s' }, our_ae: { ae_title: 'GATED' } })
+    // it must not be through before it hangs
+    gate.allow(1_000_000)
     const answer = mkiso.get('/api/iso/download?accession_number=CT.2024.200')
-    await eventually(() => mkiso.log.some(({ msg }) => msg === 'running movescu'), 1)
+    t.ok(await eventually(() => mkiso.log.some(({ msg }) => msg === 'running movescu'), 1))
     const paused = pause(pacs.pid)
+    gate.open()
     try {
       await answers(t, mkiso, await answer, 504, 'PACS_TIMEOUT', { error: 'PACS move timed out', detail: /pacs.idle_timeout/ })
     } finally { paused.resume() }
@@ -140,7 +146,7 @@ t.test('the table', async t => {
 
   t.test('the patient API', async t => {
     const api = await patientApi(t, { 'CR.2024.010': 'BUDI SANTOSO', 'CR.2024.011': 'BUDI SANTOSO' })
-    const settings = { patient_api: { required: true, base_url: api.baseUrl, timeout: '400ms', retries: 1, slow_after: '100ms' } }
+    const settings = { patient_api: { required: true, base_url: api.baseUrl, retries: 1, slow_after: '100ms' } }
     const mkiso = await service(t, pacs, receiverPort, settings)
     const path = '/api/iso/download-multiple?accession_numbers=CR.2024.010,CR.2024.011'
     t.equal((await mkiso.get(path)).headers['content-disposition'], 'attachment; filename="BUDI SANTOSO-CR.2024.010_CR.2024.011.iso"')
@@ -148,15 +154,18 @@ t.test('the table', async t => {
     t.equal((await mkiso.get(path)).status, 200)
     t.ok(mkiso.log.some(({ msg, latency_ms: ms }) => msg === 'patient API slow' && Number(ms) > 100), 'a slow answer is a warning')
     const before = mkiso.app.dcmtk.programs.started
+    // one that answers late must be waited for, one that never answers must not
+    const hasty = await service(t, pacs, await freePort(), { patient_api: { ...settings.patient_api, timeout: '400ms' }, pacs: { retrieve: 'get' } })
     for (const mode of ['error', 'hang', 'nonsense', 'another-patient'] as const) {
       api.mode = mode
       api.requests.length = 0
-      await answers(t, mkiso, await mkiso.get(path), 502, 'PATIENT_API_UNAVAILABLE', { error: 'patient API unavailable' })
+      const asked = mode === 'hang' ? hasty : mkiso
+      await answers(t, asked, await asked.get(path), 502, 'PATIENT_API_UNAVAILABLE', { error: 'patient API unavailable' })
       if (mode === 'error') t.equal(Math.max(...['CR.2024.010', 'CR.2024.011'].map(one => api.requests.filter(number => number === one).length)), 2, 'it was tried again')
     }
     api.mode = 'ok'
     await answers(t, mkiso, await mkiso.get('/api/iso/print?accession_number=CT.2024.200'), 404, 'ACCESSION_UNKNOWN', { error: 'accession_number not found' })
-    t.equal(mkiso.app.dcmtk.programs.started, before, 'the PACS was not troubled')
+    t.strictSame([mkiso.app.dcmtk.programs.started, hasty.app.dcmtk.programs.started], [before, 0], 'the PACS was not troubled')
     await api.close()
     await answers(t, mkiso, await mkiso.get(path), 502, 'PATIENT_API_UNAVAILABLE', { error: 'patient API unavailable', detail: 'connection refused' })
     const lenient = await service(t, pacs, await freePort(), { ...settings, patient_api: { ...settings.patient_api, required: false }, pacs: { retrieve: 'get' } })

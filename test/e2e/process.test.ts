@@ -6,6 +6,7 @@ import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { freePort } from '../../demo/ports.ts'
 import { listeningSockets, type Child, type Programs, type RunResult } from '../../src/process.ts'
 import { eventually } from '../eventually.ts'
+import { startGate } from '../screens/gate.ts'
 import { descendants, nameOf } from '../soak/troubles.ts'
 import { programsOf, temporaryFolder, world } from '../world.ts'
 
@@ -90,23 +91,27 @@ t.test('SIGTERM while a disc is on its way; and a second signal', async t => {
 })
 
 t.test('kill -9: the children go too, and the next start sweeps', async t => {
-  const here = await world(t, 'dcmqrscp', { studies: demoStudies().filter(({ accessionNumber }) => accessionNumber === 'MR.2024.001') })
-  const first = await start(t, here.programs, here.pacs.port, here.receiverPort)
-  t.ok(await eventually(() => listeningSockets(here.receiverPort).length > 0), 'the receiver listens')
+  const [toReceiver, receiverPort] = [await freePort(), await freePort()]
+  const gate = await startGate(t, toReceiver, receiverPort)
+  const here = await world(t, 'dcmqrscp', { studies: demoStudies().filter(({ accessionNumber }) => accessionNumber === 'MR.2024.001'), receiverPort: toReceiver })
+  const first = await start(t, here.programs, here.pacs.port, receiverPort)
+  t.ok(await eventually(() => listeningSockets(receiverPort).length > 0), 'the receiver listens')
+  gate.allow(0)
   const answer = fetch(`${first.url}/api/iso/download?accession_number=MR.2024.001`).then(() => 'answered', () => 'cut off')
   const running = (): number[] => descendants(first.child.pid)
-  t.ok(await eventually(() => running().length > 0, 1), 'a program works for a request')
+  t.ok(await eventually(() => running().some(pid => nameOf(pid) === 'movescu')), 'a program works for a request, which cannot be answered yet')
   const family = running()
   process.kill(first.child.pid, 'SIGKILL')
   await first.child.ended
   t.equal(await answer, 'cut off')
   t.ok(await eventually(() => family.every(pid => nameOf(pid) === '')), 'no program is left')
-  t.ok(await eventually(() => listeningSockets(here.receiverPort).length === 0), 'nor the receiver')
+  t.ok(await eventually(() => listeningSockets(receiverPort).length === 0), 'nor the receiver')
+  gate.open()
   const stale = readdirSync(first.tempDir).filter(name => name.startsWith('dicomdir_'))
   t.equal(stale.length, 1, 'its folder is left')
   const child = here.programs.start(process.execPath, ['--import', 'tsx', join(ROOT, 'src/main.ts'), '--config', join(first.tempDir, 'mkiso.yaml')], { cwd: ROOT })
   t.ok(await eventually(() => readdirSync(first.tempDir).every(name => !stale.includes(name))), 'the next start removes it')
-  await eventually(async () => await fetch(`${first.url}/api/health/live`).then(answer => answer.ok, () => false), 50)
+  t.ok(await eventually(async () => await fetch(`${first.url}/api/health/live`).then(answer => answer.ok, () => false), 50), 'and it answers')
   const next = await fetch(`${first.url}/api/iso/download?accession_number=MR.2024.001`)
   t.equal(next.status, 200, 'and the next disc is right')
   await next.arrayBuffer()

@@ -6,6 +6,7 @@ import { demoStudies } from '../../demo/phantoms/studies.ts'
 import { writeStudy, type PhantomInstance } from '../../demo/phantoms/catalogue.ts'
 import { freePortRange } from '../../demo/ports.ts'
 import { eventually } from '../eventually.ts'
+import { heldProgram } from '../held-program.ts'
 import { nothingLeft, pixelDataSha256, readDisc, service, world, type Answer, type PacsKind, type World } from '../world.ts'
 
 const STUDIES = demoStudies().filter(({ accessionNumber }) => /^(CT\.2024\.200|MR|DUP|CR\.2024\.01\d)/.test(accessionNumber))
@@ -71,14 +72,17 @@ export function retrieves (t: Test, kind: PacsKind): void {
     })
 
     t.test('two clients, one accession number: the PACS is asked once; one leaves, the other gets its disc', async t => {
-      const mkiso = await service(t, pacs, receiverPort)
+      const movescu = heldProgram(t, 'movescu')
+      const mkiso = await service(t, pacs, receiverPort, { dcmtk: { movescu: movescu.path } })
       const before = pacs.moves()
+      movescu.hold()
       const leaving = new AbortController()
       const left = fetch(`${mkiso.url}/api/iso/download?accession_number=CT.2024.200`, { signal: leaving.signal }).catch((error: Error) => error.name)
       const stays = mkiso.get('/api/iso/download?accession_number=CT.2024.200')
       t.ok(await eventually(() => mkiso.log.some(({ msg }) => String(msg).includes('joins'))))
       leaving.abort()
       t.equal(await left, 'AbortError')
+      movescu.letGo()
       await holds(t, await stays, here.of('CT.2024.200'), here)
       t.equal(pacs.moves() - before, 2, 'one C-MOVE for each of the two series')
       t.strictSame(await nothingLeft(mkiso), [])

@@ -5,8 +5,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '../../demo/ports.ts'
 
 export interface NetworkFault {
-  /** `refuse`: a connection that ends at once. `cut`: one that ends after `afterBytes`. `stall`: one on which nothing moves any more after them. `slow`: only slow. */
-  kind: 'refuse' | 'cut' | 'stall' | 'slow'
+  /**
+   * `refuse`: a connection that ends at once. `cut`: one that ends after `afterBytes`. `stall`: one on which nothing moves any more after them, ever. `hold`: one
+   * that stands still after them until there is another fault or none: the middle, for as long as a test wants. `slow`: only slow.
+   */
+  kind: 'refuse' | 'cut' | 'stall' | 'hold' | 'slow'
   /** Bytes towards the target. */
   afterBytes?: number
   /** Before each chunk, in milliseconds. */
@@ -25,6 +28,8 @@ export class Proxy {
   bytes = 0
   #fault: NetworkFault | undefined
   readonly #sockets = new Set<Socket>()
+  #letGo: () => void = () => {}
+  #held: Promise<void> = Promise.resolve()
   readonly #server: Server
 
   private constructor (port: number, targetPort: number) {
@@ -49,19 +54,22 @@ export class Proxy {
 
   /** For connections from now on; undefined for a network that is well. */
   set fault (fault: NetworkFault | undefined) {
+    this.#letGo()
+    this.#held = new Promise(resolve => { this.#letGo = resolve })
     this.#fault = fault
     this.hits = 0
     this.bytes = 0
   }
 
   async close (): Promise<void> {
+    this.#letGo()
     for (const socket of this.#sockets) socket.destroy()
     await new Promise(resolve => { this.#server.close(resolve) })
   }
 
   async #serve (client: Socket, targetPort: number): Promise<void> {
     // the fault of this moment: one that is over must not hit who was there before
-    const now = this.#fault
+    const [now, held] = [this.#fault, this.#held]
     const first = now?.only === undefined ? undefined : await firstChunk(client)
     const fault = this.#hit(now, first)
     if (fault?.kind === 'refuse') { client.resetAndDestroy(); return }
@@ -76,7 +84,7 @@ export class Proxy {
         other.destroy()
       })
     }
-    await Promise.all([this.#up(client, target, fault, first), down(target, client, fault)])
+    await Promise.all([this.#up(client, target, fault, held, first), down(target, client, fault)])
   }
 
   #hit (fault: NetworkFault | undefined, first: Buffer | undefined): NetworkFault | undefined {
@@ -86,7 +94,7 @@ export class Proxy {
     return fault
   }
 
-  async #up (client: Socket, target: Socket, fault: NetworkFault | undefined, first: Buffer | undefined): Promise<void> {
+  async #up (client: Socket, target: Socket, fault: NetworkFault | undefined, held: Promise<void>, first: Buffer | undefined): Promise<void> {
     let left = fault?.afterBytes ?? Infinity
     const send = async (chunk: Buffer): Promise<void> => {
       if (fault?.delayMs !== undefined) await delay(fault.delayMs)
@@ -96,8 +104,13 @@ export class Proxy {
       if (part.length > 0 && target.writable && !target.write(part)) await writable(target)
       // with a stall the rest is swallowed: so the end of the connection is noticed
       if (left === 0 && fault?.kind === 'cut') client.resetAndDestroy()
+      if (left > 0 || fault?.kind !== 'hold') return
+      await held
+      left = Infinity
+      const rest = chunk.subarray(part.length)
+      if (rest.length > 0 && target.writable && !target.write(rest)) await writable(target)
     }
-    if (left === 0) client.resetAndDestroy()
+    if (left === 0 && fault?.kind !== 'hold') client.resetAndDestroy()
     if (first !== undefined) await send(first)
     await pump(client, target, send)
   }

@@ -86,7 +86,7 @@ function answer (pacs: FloodingPacs, socket: Socket): void {
         const written = socket.write(Buffer.concat(waiting))
         pacs.sent += waiting.length
         waiting = []
-        if (!written && !socket.destroyed) await Promise.race([once(socket, 'drain'), once(socket, 'close')])
+        if (!written && !socket.destroyed) await drained(socket)
       }
       for (const one of pacs.flood(levelOf(keys), keys)) {
         if (socket.destroyed) return
@@ -97,6 +97,14 @@ function answer (pacs: FloodingPacs, socket: Socket): void {
     },
     ended: () => {}
   }, silentLog)
+}
+
+/** Waits until it can take more, or nothing any more; leaves no listener behind. */
+async function drained (socket: Socket): Promise<void> {
+  const waiting = new AbortController()
+  try {
+    await Promise.race(['drain', 'close'].map(async event => await once(socket, event, { signal: waiting.signal })))
+  } finally { waiting.abort() }
 }
 
 function levelOf (keys: ReadonlyMap<number, string>): Level {

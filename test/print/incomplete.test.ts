@@ -6,6 +6,7 @@ import { request } from 'undici'
 import { freePort } from '../../demo/ports.ts'
 import { writeStudy } from '../../demo/phantoms/catalogue.ts'
 import { eventually } from '../eventually.ts'
+import { heldProgram } from '../held-program.ts'
 import { faultStudy, linkTo, nothingRemains, PATIENT } from '../faults/harness.ts'
 import { startLyingPacs } from '../faults/lying-pacs.ts'
 import { programsOf, service, temporaryFolder, world } from '../world.ts'
@@ -19,7 +20,8 @@ const LACKS_ONE = 'images of accession number HALF are missing: 1; a print is ne
 t.test('a study of which the archive has lost an image', async t => {
   const here = await world(t, 'dcmqrscp', { studies: [faultStudy('HALF'), faultStudy('WHOLE')] })
   const robot = await startRobot(t)
-  const mkiso = await service(t, here.pacs, here.receiverPort, { cd_publisher: { host: '127.0.0.1', port: robot.port }, disc: DISC })
+  const movescu = heldProgram(t, 'movescu')
+  const mkiso = await service(t, here.pacs, here.receiverPort, { cd_publisher: { host: '127.0.0.1', port: robot.port }, disc: DISC, dcmtk: { movescu: movescu.path } })
   const lost = await here.pacs.pathOf(here.of('HALF')[1]?.sopInstanceUid ?? '') ?? ''
   const elsewhere = join(here.folder, 'lost.dcm')
   renameSync(lost, elsewhere)
@@ -56,10 +58,13 @@ t.test('a study of which the archive has lost an image', async t => {
 
   await t.test('that a download is taking as it is: the print that joins it is refused all the same', async t => {
     const before = mkiso.log.length
+    movescu.hold()
     const disc = mkiso.get(linkTo('HALF'))
-    await eventually(() => mkiso.app.studyStore.running === 1, 5)
-    const print = await mkiso.get(`${PRINT}HALF`)
-    t.ok(mkiso.log.slice(before).some(({ msg }) => msg === 'the study is being fetched already; this request joins'))
+    t.ok(await eventually(() => mkiso.app.studyStore.running === 1, 5))
+    const joining = mkiso.get(`${PRINT}HALF`)
+    t.ok(await eventually(() => mkiso.log.slice(before).some(({ msg }) => msg === 'the study is being fetched already; this request joins')))
+    movescu.letGo()
+    const print = await joining
     t.match(print.json(), { code: 'INCOMPLETE_RETRIEVAL', detail: LACKS_ONE })
     t.match(await disc, { status: 200, headers: { 'x-mkiso-missing': '1' } }, 'a disc is allowed, and says so')
   })

@@ -132,13 +132,13 @@ t.test('prints over HTTP', async t => {
   })
 
   await t.test('while images go out it cannot be cancelled', async t => {
-    robot.delayMs = 300
+    robot.hold()
     const { headers } = await ask(mkiso, 'POST', `${PRINT}JOB.6`, { ...KEY, ...ASYNC })
     t.ok(await eventually(() => discs('JOB.6') === 1, 5))
     const refused = await ask(mkiso, 'DELETE', String(headers['location']), KEY)
     t.equal(refused.status, 409)
     t.match(refused.json(), { code: 'PRINT_UNDER_WAY' })
-    robot.delayMs = 0
+    robot.letGo()
     t.match(await ended(String(headers['location'])), { state: 'sent', sent_images: 3 })
   })
 
@@ -222,7 +222,7 @@ async function unknownPrint (t: Test): Promise<void> {
   const { temporaryFolder } = await import('../world.ts')
   const here = await world(t, 'dcmqrscp', { studies: [faultStudy('JOB.1')] })
   const robot = await startRobot(t)
-  robot.delayMs = 60_000
+  robot.hold()
   const folder = temporaryFolder(t, 'unknown')
   const settings = { cd_publisher: { host: '127.0.0.1', port: robot.port } }
   const first = await serve(here.programs, folder, here.pacs, here.receiverPort, settings)
@@ -230,7 +230,7 @@ async function unknownPrint (t: Test): Promise<void> {
   t.ok(await eventually(() => robot.images() === 1, 5))
   process.kill(first.pid, 'SIGKILL')
   t.equal(await lost, 'TypeError')
-  robot.delayMs = 0
+  robot.letGo()
   const second = await serve(here.programs, folder, here.pacs, here.receiverPort, settings)
   const json = async (path: string, method = 'GET'): Promise<Record<string, unknown>> => await (await fetch(second.url + path, { method })).json() as Record<string, unknown>
   const { jobs } = await json('/api/iso/print/jobs?accession_number=JOB.1') as { jobs: PrintState[] }

@@ -28,6 +28,10 @@ export interface Robot {
   images (): number
   /** Before the answer to each image, in milliseconds. */
   delayMs: number
+  /** It has images from now on, and answers none of them: a print is in the middle for as long as a test wants. */
+  hold (): void
+  /** It answers what it held, and everything else. */
+  letGo (): void
   /** Answers the next images with this status instead of success, as long as it is set. */
   status: number
   /** As when the plug is pulled. */
@@ -40,6 +44,8 @@ export async function startRobot (t: Pick<Test, 'teardown'>, quietMs = 3_000): P
   log.setLevel('silent')
   const port = await freePort()
   const sockets = new Set<Socket>()
+  const held: Array<() => void> = []
+  let isHeld = false
   const discs: Array<{ studyInstanceUid: string, images: Set<string>, lastMs: number }> = []
   let images = 0
 
@@ -88,7 +94,14 @@ export async function startRobot (t: Pick<Test, 'teardown'>, quietMs = 3_000): P
       response.setStatus(robot.status)
       // it has the image before it says so
       if (robot.status === 0) take(elements['StudyInstanceUID'] ?? '', request.getAffectedSopInstanceUid())
-      void delay(robot.delayMs, undefined, { ref: false }).then(() => { if (!this.connection.destroyed) callback(response) })
+      void delay(robot.delayMs, undefined, { ref: false }).then(async () => {
+        if (isHeld) await new Promise<void>(resolve => { held.push(resolve) })
+        if (this.connection.destroyed) return
+        // whoever waits for an answer is not quiet
+        const open = discs.findLast(disc => disc.studyInstanceUid === elements['StudyInstanceUID'])
+        if (open !== undefined) open.lastMs = performance.now()
+        callback(response)
+      })
     }
   }
 
@@ -100,6 +113,11 @@ export async function startRobot (t: Pick<Test, 'teardown'>, quietMs = 3_000): P
     images: () => images,
     delayMs: 0,
     status: 0,
+    hold: () => { isHeld = true },
+    letGo: () => {
+      isHeld = false
+      for (const answer of held.splice(0)) answer()
+    },
     off: async () => {
       server?.close()
       server = undefined

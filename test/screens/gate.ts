@@ -2,6 +2,9 @@
 import { connect, createServer, type Socket } from 'node:net'
 import type { Test } from 'tap'
 
+/** Settings of an Orthanc that is held up: by default it gives a C-STORE up after 10 s, and an association with it after 30 s. */
+export const PATIENT_ORTHANC = { DicomScuTimeout: 600, DicomScpTimeout: 600 } as const
+
 export interface Gate {
   /** Lets so many bytes through, to the byte: an image that is larger stands half way. Then nothing until it is opened again. */
   allow (bytes: number): void

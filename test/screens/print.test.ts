@@ -52,7 +52,7 @@ t.test('a print in Chromium', async t => {
   }
 
   await t.test('a reload while the images go out, and after', async t => {
-    robot.delayMs = 250
+    robot.hold()
     const page = await open('/print?accession_number=RELOAD.1')
     await page.getByRole('button', SEND).click()
     t.ok(await begun('RELOAD.1'))
@@ -60,6 +60,7 @@ t.test('a print in Chromium', async t => {
     await page.locator('#phase', { hasText: 'Sending to the disc robot' }).waitFor()
     t.ok(await page.locator('#cancel').isDisabled(), 'it cannot be cancelled any more')
     t.strictSame(await violations(page), [])
+    robot.letGo()
     await page.getByRole('heading', HAS_ALL).waitFor()
     await page.reload()
     await page.getByRole('heading', HAS_ALL).waitFor()
@@ -69,28 +70,32 @@ t.test('a print in Chromium', async t => {
   })
 
   await t.test('back', async t => {
+    robot.hold()
     const page = await open('/print?accession_number=BACK.1')
     await page.getByRole('button', SEND).click()
     t.ok(await begun('BACK.1'))
     await page.goto(`${nginx.url}/download?accession_number=BACK.1`)
     await page.goBack()
+    await page.locator('#phase', { hasText: 'Sending to the disc robot' }).waitFor()
+    robot.letGo()
     await page.getByRole('heading', HAS_ALL).waitFor()
     t.strictSame(discs('BACK.1'), [IMAGES])
     await page.close()
   })
 
   await t.test('a second tab', async t => {
+    robot.hold()
     const page = await open('/print?accession_number=TAB.1')
     await page.getByRole('button', SEND).click()
     t.ok(await begun('TAB.1'))
     const second = await open('/print?accession_number=TAB.1')
     await second.locator('#phase', { hasText: 'Sending to the disc robot' }).waitFor()
+    robot.letGo()
     for (const one of [page, second]) await one.getByRole('heading', HAS_ALL).waitFor()
     t.strictSame(discs('TAB.1'), [IMAGES])
     for (const one of [page, second]) await one.close()
   })
 
-  robot.delayMs = 0
   await t.test('a double click, and two tabs at once', async t => {
     const [page, second] = [await open('/print?accession_number=DOUBLE.1'), await open('/print?accession_number=DOUBLE.1')]
     await Promise.all([page, second].map(async one => { await one.getByRole('button', SEND).dblclick({ noWaitAfter: true }).catch(() => {}) }))
@@ -115,7 +120,7 @@ t.test('a print in Chromium', async t => {
   })
 
   await t.test('F5 on the old link, while it prints and after', async t => {
-    robot.delayMs = 1_500
+    robot.hold()
     const old = `${nginx.url}/send_rimage_multiple.php?accession_number=OLD.1`
     const page = await context.newPage()
     const opening = page.goto(old).catch(() => {})
@@ -125,7 +130,7 @@ t.test('a print in Chromium', async t => {
     await opening
     const joining = page.goto(old)
     t.ok(await eventually(() => [...mkiso.app.prints.jobs[0]?.audience ?? []].length === 2, 20), 'it joins what is under way')
-    robot.delayMs = 0
+    robot.letGo()
     await joining
     await page.getByRole('heading', HAS_ALL).waitFor()
     await page.reload()

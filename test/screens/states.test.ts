@@ -11,10 +11,11 @@ import { signatureOf } from '../../src/auth/signed-links.ts'
 import { ERRORS } from '../../src/errors.ts'
 import { eventually } from '../eventually.ts'
 import { faultStudy } from '../faults/harness.ts'
+import { heldProgram } from '../held-program.ts'
 import { startNginx } from '../nginx/nginx.ts'
 import { startRobot } from '../print/robot.ts'
 import { service, temporaryFolder, world, type Overrides } from '../world.ts'
-import { startGate } from './gate.ts'
+import { PATIENT_ORTHANC, startGate } from './gate.ts'
 import { BROWSERS, visitor } from './visitor.ts'
 
 const KEY = 'the-key-of-the-site'
@@ -30,7 +31,7 @@ t.test('pages in every state', async t => {
   const large = { ...faultStudy('LARGE.1'), series: [{ kind: 'CR', count: 4, rows: 1024, columns: 1024 } as const] }
   // dcmqrscp answers no query while it sends
   const here = await world(t, 'orthanc', {
-    studies: [large, ...NUMBERS.map(number => faultStudy(number))], receiverPort: gatePort,
+    studies: [large, ...NUMBERS.map(number => faultStudy(number))], receiverPort: gatePort, orthanc: PATIENT_ORTHANC,
     destinations: [{ aeTitle: 'BUSY', host: '127.0.0.1', port: busyGatePort }, { aeTitle: 'LOST', host: '127.0.0.1', port: elsewhere }]
   })
   const swallowed = join(here.folder, 'elsewhere')
@@ -48,7 +49,8 @@ t.test('pages in every state', async t => {
   })
   const mkiso = await service(t, here.pacs, receiverPort, settings({ pacs: { max_moves: 1 }, iso: { keep_for: '10m' }, relay: { state_dir: stateDir } }))
   const full = await service(t, here.pacs, busyPort, settings({ our_ae: { ae_title: 'BUSY', port_range: 1 } }))
-  const lost = await service(t, here.pacs, await freePort(), settings({ our_ae: { ae_title: 'LOST' }, pacs: { settle_timeout: '4s' } }))
+  const movescu = heldProgram(t, 'movescu')
+  const lost = await service(t, here.pacs, await freePort(), settings({ our_ae: { ae_title: 'LOST' }, dcmtk: { movescu: movescu.path } }))
   const behind = async (url: string, key: string | undefined = KEY): Promise<string> => {
     const nginx = await startNginx(t, { upstreams: [new URL(url).host], ...(key === undefined ? {} : { key }) })
     // the desk for a site that knows its people by something else than a password
@@ -140,12 +142,15 @@ t.test('pages in every state', async t => {
       })
 
       await t.test('stuck: who sends nothing to whom', async t => {
+        // it is said once nothing has come of the first question, and as long as the second one is asked
+        movescu.hold(2)
         await open('/download?accession_number=LOST.1', lostSite)
         await seen(t, '/sends nothing to LOST at 127\\.0\\.0\\.1:\\d+/.test(document.getElementById("stuck").textContent)', 'it is said while it is tried')
         await clean(t, 'stuck')
         await click('#cancel')
         await heading(t, 'Cancelled')
         await idle(t)
+        movescu.letGo()
       })
 
       await t.test('every error: a sentence, an advice, its news; "Try again" only where that helps', async t => {
@@ -206,13 +211,13 @@ t.test('pages in every state', async t => {
         await asked(t)
         await clean(t, 'the question')
         t.equal(robot.discsOf(here.of(number)[0]?.studyInstanceUid ?? '').length, 0, 'nothing is sent by it')
-        robot.delayMs = 700
+        robot.hold()
         await click('#send')
         await seen(t, 'document.getElementById("phase").textContent === "Sending to the disc robot"', 'it is being sent')
         await clean(t, 'sending')
         await reload()
-        await seen(t, '["Sending to the disc robot", ""].includes(document.getElementById("phase").textContent) || !document.getElementById("finished").hidden', 'F5 finds it again')
-        robot.delayMs = 0
+        await seen(t, 'document.getElementById("phase").textContent === "Sending to the disc robot"', 'F5 finds it again')
+        robot.letGo()
         await heading(t, 'The disc robot has all images')
         await isNews(t, 'The disc robot has all images')
         t.match(await text('#finished'), /FAULT PROVOKED[\s\S]*3 images were sent to the robot in the radiology office/)
@@ -285,7 +290,8 @@ t.test('pages in every state', async t => {
         const path = `/download?accession_number=A3.${name}&format=zip&protected=true`
         const posts = (): number => mkiso.log.filter(({ msg, method, route, status }) => msg === 'request ended' && method === 'POST' && route === '/api/iso/download' && status === 200).length
         const before = posts()
-        gate.allow(100_000)
+        // it must not be ready before the code is shown
+        gate.allow(0)
         await open(path)
         // who shows the code does not want it here meanwhile
         await click('#phone summary')

@@ -269,8 +269,20 @@ t.test('an object that is cut off', async t => {
   })
 })
 
-t.test('connections that say nothing, and too many that say something', async t => {
-  const { port, wanted } = await receiving(t, { associationTimeoutMs: 300, mostAssociations: 3, idleTimeoutMs: 1_000 })
+t.test('connections that say nothing, and associations that say nothing more', async t => {
+  const { port } = await receiving(t, { associationTimeoutMs: 300, idleTimeoutMs: 300 })
+  const silent = Array.from({ length: 20 }, () => new Sender(port))
+  await Promise.all(silent.map(async one => { await one.end() }))
+  t.ok(silent.every(({ closed }) => closed), 'closed without an A-ASSOCIATE-RQ')
+  const { port: patient } = await receiving(t, { associationTimeoutMs: 60_000, idleTimeoutMs: 300 })
+  const associated = new Sender(patient)
+  t.equal(await associated.associate(), PDU.ASSOCIATE_AC)
+  await associated.end()
+  t.ok(associated.closed, 'an association that is silent is aborted')
+})
+
+t.test('too many connections', async t => {
+  const { port, wanted, scp } = await receiving(t, { associationTimeoutMs: 60_000, mostAssociations: 3, idleTimeoutMs: 60_000 })
   wanted.add('1.2', new KeepingSink())
   const silent = Array.from({ length: 20 }, () => new Sender(port))
   const speaking = [new Sender(port), new Sender(port), new Sender(port)]
@@ -282,13 +294,13 @@ t.test('connections that say nothing, and too many that say something', async t 
   for (const one of [speaking[1], speaking[2], fourth]) t.equal(await one?.store({ sopInstanceUid: '1.2.3', dataSet: dataSetOf({ studyInstanceUid: '1.2', sopInstanceUid: '1.2.3' }) }), 0)
   const more = new Sender(port)
   t.equal(await more.associate(), PDU.ASSOCIATE_RJ, 'those that bring what is wanted stay')
-  await Promise.all(silent.map(async one => { await one.end() }))
-  t.ok(silent.every(({ closed }) => closed), 'closed without an A-ASSOCIATE-RQ')
-  await Promise.all([...speaking, fourth].map(async one => { await one.end() }))
-  t.ok([...speaking, fourth].every(({ closed }) => closed), 'an association that is silent is aborted')
+  await fourth.release()
+  await fourth.end()
   const fifth = new Sender(port)
-  t.equal(await fifth.associate(), PDU.ASSOCIATE_AC, 'their places are free again')
+  t.ok(await eventually(() => scp.echo(2_000).then(fault => fault === undefined)), 'a place is free again')
+  t.equal(await fifth.associate(), PDU.ASSOCIATE_AC)
   await fifth.release()
+  for (const one of [...silent, ...speaking]) one.socket.destroy()
 })
 
 t.test('connections that never come to the end of their TLS handshake keep nobody out', async t => {
@@ -358,7 +370,10 @@ t.test('a port that is taken', async t => {
 t.test('rubbish ends in an abort and a closed connection, and leaves nothing', async t => {
   const { port, wanted, left, scp, log } = await receiving(t, { associationTimeoutMs: 200, idleTimeoutMs: 250 })
   wanted.add(STUDY, new KeepingSink())
-  const recorded = new Sender(port)
+  // at one that has patience
+  const patient = await receiving(t)
+  patient.wanted.add(STUDY, new KeepingSink())
+  const recorded = new Sender(patient.port)
   await recorded.associate()
   await recorded.store({ sopInstanceUid: '1.1', dataSet: dataSetOf({ studyInstanceUid: STUDY, sopInstanceUid: '1.1', pixels: Buffer.alloc(20_000) }) })
   await recorded.release()

@@ -9,7 +9,7 @@ import { freePort } from '../../../demo/ports.ts'
 import { demoStudies, oddStudies } from '../../../demo/phantoms/studies.ts'
 import { eventually } from '../../eventually.ts'
 import { nothingLeft, pixelDataSha256, readDisc, readZip, service, temporaryFolder, world, type Disc, type World } from '../../world.ts'
-import { startGate } from '../../screens/gate.ts'
+import { PATIENT_ORTHANC, startGate } from '../../screens/gate.ts'
 
 const PASSWORD = 'Merapi-2930 m'
 const ZIP = (accessionNumber: string, rest = ''): string => `/api/iso/download?accession_number=${accessionNumber}&format=zip${rest}`
@@ -91,7 +91,7 @@ t.test('the same file-set as the image has', async t => {
 
 t.test('while images come', async t => {
   const target = await freePort()
-  const here = await world(t, 'orthanc', { studies: demo(/^CT/), receiverPort: await freePort() })
+  const here = await world(t, 'orthanc', { studies: demo(/^CT/), receiverPort: await freePort(), orthanc: PATIENT_ORTHANC })
   const gate = await startGate(t, here.receiverPort, target)
   const audit = join(temporaryFolder(t), 'audit.jsonl')
   const mkiso = await service(t, here.pacs, target, { iso: { keep_for: '1m' }, audit: { file: audit } })
@@ -152,7 +152,7 @@ async function readInto (pieces: Buffer[], body: AsyncIterable<Buffer>, onBytes:
 /** A gate that holds the second half of a study back, a client that has read from the first, and what becomes of it. */
 async function halfWay (t: Test, overrides: Record<string, Record<string, unknown>> = {}) {
   const target = await freePort()
-  const here = await world(t, 'orthanc', { studies: demo(/^CT/), receiverPort: await freePort() })
+  const here = await world(t, 'orthanc', { studies: demo(/^CT/), receiverPort: await freePort(), orthanc: PATIENT_ORTHANC })
   const gate = await startGate(t, here.receiverPort, target)
   const audit = join(temporaryFolder(t), 'audit.jsonl')
   const mkiso = await service(t, here.pacs, target, { audit: { file: audit }, ...overrides })
