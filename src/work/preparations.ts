@@ -27,6 +27,8 @@ export interface PreparationsOptions {
 
 export interface PreparationRequest {
   format: DiscFormat
+  /** As DiscRequest.whole: the way to the page is the way of its download. */
+  whole?: boolean | undefined
   requestId: string
   caller: Caller
   accessionNumbers: readonly string[]
@@ -131,7 +133,8 @@ export class Preparations {
     return isAsked ? entry : undefined
   }
 
-  #begin ({ format, requestId, caller, accessionNumbers, disc, choice, set, linkOf, log }: PreparationRequest): Entry {
+  #begin (request: PreparationRequest): Entry {
+    const { format, requestId, caller, accessionNumbers, disc, choice } = request
     const activity = this.#options.activities.begin({ requestId, kind: 'download', accessionNumbers, caller })
     const entry: Entry = {
       activity, format, disc, choice, discs: undefined, error: undefined, followers: 0, taken: false, opened: undefined, timer: undefined,
@@ -145,17 +148,17 @@ export class Preparations {
       }
     }
     this.#entries.set(activity.id, entry)
-    void this.#make(entry, set, linkOf, log)
+    void this.#make(entry, request)
     return entry
   }
 
-  async #make (entry: Entry, set: string | undefined, linkOf: PreparationRequest['linkOf'], log: Log): Promise<void> {
+  async #make (entry: Entry, { whole, set, linkOf, log }: PreparationRequest): Promise<void> {
     const { discs, check, toMkisoError } = this.#options
     const { activity, format, disc, choice } = entry
     const { accessionNumbers, signal } = activity
     try {
       const checkStudies = await check(accessionNumbers, signal, log)
-      const opened = await discs.open({ format, accessionNumbers, disc, choice, set, linkOf, signal, log, check: checkStudies, watch: activity })
+      const opened = await discs.open({ format, whole, accessionNumbers, disc, choice, set, linkOf, signal, log, check: checkStudies, watch: activity })
       if (activity.outcome !== undefined) { opened.close(); return }
       entry.opened = opened
       entry.discs = opened.discs

@@ -4,7 +4,7 @@ import { ACTIVITY_EXAMPLE, activityState } from '../../../src/http/activity-stat
 import { choiceOf } from '../../../src/disc/choice.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { MkisoError } from '../../../src/errors.ts'
-import { DiscFormatQuery } from '../../../src/http/disc-format.ts'
+import { DiscFormatQuery, hidesBreakingOff } from '../../../src/http/disc-format.ts'
 import { downloadPath, withQuery } from '../../../src/http/links.ts'
 import { AccessionNumberList, CHOICE_QUERY, DiscNumber, discNumber, DiscSet, errorBody, errorResponses, eventStream, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
@@ -27,6 +27,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const accessionNumbers = parseAccessionNumbers(list, app.config.server.max_accessions)
     const preparation = app.preparations.join(id, {
       format,
+      whole: hidesBreakingOff({ httpVersion: request.raw.httpVersion, headers: request.headers }),
       requestId: request.id,
       caller: request.caller,
       accessionNumbers,
