@@ -57,9 +57,9 @@ export interface Preparation {
 /** So many that were cancelled are remembered, and so long, in milliseconds: a browser may try to go on after a night. */
 const REMEMBERED = 10_000
 const REMEMBERED_MS = 7 * 24 * 3_600_000
-/** So many that have gone out are remembered (as many activities as are anyway), and so long, in milliseconds. */
-const GONE_OUT = 50
-const GONE_OUT_MS = 600_000
+/** So many that have ended are remembered (as many activities as are anyway), and so long, in milliseconds. */
+const ENDED = 50
+const ENDED_MS = 600_000
 
 interface Entry {
   activity: Activity
@@ -81,7 +81,9 @@ export class Preparations {
   /** Ids of those that somebody has cancelled. */
   readonly #cancelled = new LRUCache<string, true>({ max: REMEMBERED, ttl: REMEMBERED_MS })
   /** A page whose connection broke before it was told that its disc has gone out is told so: it had a second one made, and said that it waits (seen). */
-  readonly #goneOut = new LRUCache<string, Entry>({ max: GONE_OUT, ttl: GONE_OUT_MS })
+  readonly #goneOut = new LRUCache<string, Entry>({ max: ENDED, ttl: ENDED_MS })
+  /** Those that were cancelled, or failed for good: a page asks for another one, where its link is not too old for that. */
+  readonly #failed = new LRUCache<string, Entry>({ max: ENDED, ttl: ENDED_MS })
 
   constructor (options: PreparationsOptions) {
     this.#options = options
@@ -91,6 +93,11 @@ export class Preparations {
   /** The page's own, by the id that it was given, which may have gone out meanwhile; or a new one. */
   join (id: string | undefined, request: PreparationRequest): Preparation {
     return this.#find(id, request) ?? this.#find(id, request, this.#goneOut) ?? this.#begin(request)
+  }
+
+  /** The page's own, running or ended, and never a new one: for who may begin nothing any more. */
+  comeBack (id: string | undefined, asked: Asked): Preparation | undefined {
+    return this.#find(id, asked) ?? this.#find(id, asked, this.#goneOut) ?? this.#find(id, asked, this.#failed)
   }
 
   /** Ends it, as far as nobody else waits for the studies. @returns false when there is nothing to end */
@@ -111,6 +118,9 @@ export class Preparations {
     clearTimeout(entry.timer)
     return entry.activity
   }
+
+  /** True while it runs, and is what is asked for. */
+  isMaking (id: string | undefined, asked: Asked): boolean { return this.#find(id, asked) !== undefined }
 
   /** What the archive has told of these studies while their disc is made: dcmqrscp answers no query while it sends (measured). */
   manifestOf (id: string | undefined, accessionNumbers: readonly string[]): Manifest | undefined {
@@ -195,6 +205,8 @@ export class Preparations {
     entry.opened = undefined
     this.#entries.delete(activity.id)
     if (activity.outcome?.kind === 'success') this.#goneOut.set(activity.id, entry)
+    // what was to be tried again had not begun; one that was given up since its page was away has no end to be told of
+    else if (activity.stopped || (entry.error !== undefined && entry.error.fields.retryAfterSeconds === undefined)) this.#failed.set(activity.id, entry)
     if (activity.stopped) this.#cancelled.set(activity.id, true)
   }
 }

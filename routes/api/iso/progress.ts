@@ -25,7 +25,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   }, async (request, reply) => {
     const { accession_number: list, format = 'iso', id, disc, set } = request.query
     const accessionNumbers = parseAccessionNumbers(list, app.config.server.max_accessions)
-    const preparation = app.preparations.join(id, {
+    const asked = {
       format,
       whole: hidesBreakingOff({ httpVersion: request.raw.httpVersion, headers: request.headers }),
       requestId: request.id,
@@ -34,9 +34,12 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       disc: discNumber(disc),
       choice: choiceOf(request.query),
       set,
-      linkOf: (n, set) => withQuery('/download', request.url, { disc: String(n), set, id: undefined }),
+      linkOf: (n: number, set: string) => withQuery('/download', request.url, { disc: String(n), set, id: undefined }),
       log: request.log
-    })
+    }
+    const late = request.signedLink?.late
+    const preparation = late === undefined ? app.preparations.join(id, asked) : app.preparations.comeBack(id, asked)
+    if (preparation === undefined) throw late
     const { activity } = preparation
     // a link that was good when this began is good for taking it
     if (request.signedLink !== undefined && activity.outcome === undefined) app.linkUses.making(activity.id, request.signedLink.signature)
