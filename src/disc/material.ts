@@ -12,6 +12,7 @@ import { MkisoError } from '../errors.ts'
 import type { DiskSpace } from '../studies/disk-space.ts'
 import type { HeldFile } from '../studies/complete-studies.ts'
 import type { Holding } from '../studies/holding.ts'
+import { Beforehand } from './beforehand.ts'
 import { Checksums } from './checksums.ts'
 import { choosePart, chosenFiles, isChosen, type Choice } from './choice.ts'
 import { filesOf, type DiscContents, type Part } from './contents.ts'
@@ -52,6 +53,7 @@ export class Material {
   readonly #leftOut: ReadonlySet<string>
   readonly #ended = new AbortController()
   readonly #renderer: Renderer | undefined
+  readonly #beforehand: Beforehand
   readonly #checksums: Checksums | undefined
   readonly #decoder: Decoder | undefined
   readonly #discs = new Map<number, Promise<Disc>>()
@@ -88,6 +90,8 @@ export class Material {
       : new Renderer({ programs, dcmtk, tools: config.tools, pictures, folder: join(folder, 'pictures'), hasRoom: async () => await disk.hasRoomFor(0), log, signal }, middlesOf(holding.manifest))
     this.#checksums = config.iso.checksums ? new Checksums() : undefined
     this.#decoder = config.disc.transfer_syntax === 'uncompressed' ? new Decoder(context, config.tools, join(folder, 'uncompressed'), disk) : undefined
+    // a decoded copy is described from its own file
+    this.#beforehand = new Beforehand(viewer && this.#decoder === undefined)
     this.#holding = holding
     const stopListening = holding.onFile(file => { this.#take(file) })
     this.#received = this.#receive(holding).finally(stopListening)
@@ -152,6 +156,7 @@ export class Material {
   /** Ends what still works and removes everything. */
   async end (): Promise<void> {
     this.#ended.abort(new MkisoError('INTERNAL', 'nobody waits for this disc any more'))
+    this.#beforehand.end()
     await this.ready.catch(() => {})
     await Promise.allSettled([...this.#discs.values(), ...[...this.#zips].map(async ({ ended }) => { await ended })])
     await rm(this.#folder, { recursive: true, force: true, maxRetries: 3, retryDelay: 50 })
@@ -160,6 +165,7 @@ export class Material {
   #take (file: HeldFile): void {
     if (this.#leftOut.has(file.object.seriesInstanceUid)) return
     this.#renderer?.add(file)
+    this.#beforehand.add(file.object)
     if (this.#checksums === undefined || this.#decoder !== undefined) return
     if (this.#images) this.#checksums.add(file.path)
     else this.#unread.push(file.path)

@@ -30,8 +30,17 @@ const LONGEST: Readonly<Record<string, number>> = { SH: 16, LO: 64, PN: 64, ST: 
 const MOST_NAME_GROUPS = 3
 const TEXT_VRS: ReadonlySet<string> = new Set(Object.keys(LONGEST))
 
-/** The lowest record, which references the object. @throws never */
+/** What an object says of itself does not change: its record is made while others arrive, and found when the disc is made. */
+const made = new WeakMap<DicomObject, DirectoryRecord>()
+
+/** The lowest record, which references the object; made once. @throws never */
 export function recordOf (object: DicomObject): DirectoryRecord {
+  let record = made.get(object)
+  if (record === undefined) made.set(object, record = makeRecord(object))
+  return record
+}
+
+function makeRecord (object: DicomObject): DirectoryRecord {
   const { sopClassUid, sopInstanceUid, attributes } = object
   if (!isUid(sopInstanceUid) || !isUid(sopClassUid)) return { listed: false, reason: 'its SOP Instance UID or SOP Class UID is no UID' }
   try {

@@ -94,8 +94,23 @@ export interface DescribedFile {
  */
 export async function describeFile ({ object, sourcePath, sizeBytes, transferSyntaxUid }: DescribedFile): Promise<ImageDescription> {
   const asItCame = transferSyntaxUid === object.transferSyntaxUid && sizeBytes === object.sizeBytes
-  const saysMore = object.attributes.has(NUMBER_OF_FRAMES) || object.attributes.text(PHOTOMETRIC_INTERPRETATION) === 'PALETTE COLOR'
-  return describe(asItCame && !saysMore ? object : await readObject(sourcePath, ALL_PICTURE_TAGS))
+  return (asItCame ? describeBeforehand(object) : undefined) ?? describe(await readObject(sourcePath, ALL_PICTURE_TAGS))
+}
+
+/** What an object says of itself does not change: it is described while others arrive, and that is found when the disc is made. */
+const described = new WeakMap<DicomObject, ImageDescription>()
+
+/**
+ * From what is kept of every image; once, but for tables, of which one image may have several of 65,536 numbers.
+ * @returns undefined where the file must be read for it
+ */
+export function describeBeforehand (object: DicomObject): ImageDescription | undefined {
+  const here = described.get(object)
+  if (here !== undefined) return here
+  if (object.attributes.has(NUMBER_OF_FRAMES) || object.attributes.text(PHOTOMETRIC_INTERPRETATION) === 'PALETTE COLOR') return undefined
+  const description = describe(object)
+  if (description.modalityLut === undefined && description.frames.every(({ voiLut }) => voiLut === undefined)) described.set(object, description)
+  return description
 }
 
 /** The values of an item as what they are. */
