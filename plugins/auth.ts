@@ -19,8 +19,10 @@ export interface LinkOfRequest {
   /** Of a set. */
   disc: number
   expiresMs: number
-  /** Why it begins nothing any more: it only goes on with the image that it has begun. */
+  /** Why it begins nothing any more: it only goes on with what it has begun. */
   late: MkisoError | undefined
+  /** Though late: the disc that is made for the page that it opened in time, and may be taken with it. */
+  takes: string | undefined
 }
 
 declare module 'fastify' {
@@ -45,6 +47,8 @@ export const SIGNED_LINK = 'signed link'
 
 /** The routes that send discs. */
 const DOWNLOADS = '/api/iso/download'
+/** What a page follows its disc with. */
+const PROGRESS = '/api/iso/progress'
 const ONCE = /^[0-9a-f]{32}$/
 const USED_LINKS_FOLDER = 'used-links'
 const TIDY_MS = 3_600_000
@@ -63,26 +67,32 @@ export function createAuthorise ({ enabled, keys, signedLinks }: Config['auth'],
     checkSignedLink(signedLinks, link)
     const disc = discNumber(textOf(request, 'disc', /^[1-9][0-9]{0,2}$/)) ?? 1
     const { signature, once } = { ...link, signature: link.signature.toLowerCase() }
-    request.signedLink = { signature, once, disc, expiresMs: expiryMsOf(link), late: lateness(request, { ...link, signature }, disc, uses, used) }
+    request.signedLink = { signature, once, disc, expiresMs: expiryMsOf(link), ...lateness(request, { ...link, signature }, disc, uses, used) }
     request.credential = SIGNED_LINK
   }
 }
 
 /**
- * What was begun with a link while it was good is taken to its end: the disc that is being made for a page, and the rest of a download.
- * @returns why only a rest may be had, undefined where the link is good
+ * What was begun with a link while it was good is taken to its end: the disc that is being made for a page, how that ended, and the rest of a download.
+ * The routes see to it that it is that one which is asked for.
+ * @returns why only that may be had, undefined where the link is good
  * @throws MkisoError LINK_EXPIRED, LINK_USED where it began nothing that could go on
  */
-function lateness (request: FastifyRequest, { signature, once, expires }: SignedLink, disc: number, uses: LinkUses, used: UsedLinks): MkisoError | undefined {
+function lateness (
+  request: FastifyRequest, { signature, once, expires }: SignedLink, disc: number, uses: LinkUses, used: UsedLinks
+): Pick<LinkOfRequest, 'late' | 'takes'> {
   const isUsed = once !== undefined && used.isUsed(once, disc)
-  const fault = isUsed ? new MkisoError('LINK_USED') : expiryFault({ expires })
-  if (fault === undefined) return undefined
+  const late = isUsed ? new MkisoError('LINK_USED') : expiryFault({ expires })
+  if (late === undefined) return { late, takes: undefined }
+  const { method, headers: { range }, routeOptions: { url = '' } } = request
   // as the page and its download name it
-  const making = textOf(request, 'preparation') ?? textOf(request, 'id')
-  if (!isUsed && making !== undefined && uses.isMaking(making, signature)) return undefined
-  const isDownload = request.method === 'GET' && request.routeOptions.url?.startsWith(DOWNLOADS) === true
-  if (isDownload && request.headers.range !== undefined && uses.hasBegun(signature)) return fault
-  throw fault
+  const id = textOf(request, url === PROGRESS ? 'id' : 'preparation')
+  const isMaking = !isUsed && id !== undefined && uses.isMaking(id, signature)
+  if (url === PROGRESS && (isMaking || (id !== undefined && method === 'GET' && uses.hasMade(id, signature)))) return { late, takes: undefined }
+  const isDownload = url.startsWith(DOWNLOADS)
+  if (isDownload && isMaking) return { late, takes: id }
+  if (isDownload && method === 'GET' && range !== undefined && uses.hasBegun(signature)) return { late, takes: undefined }
+  throw late
 }
 
 /** What stands in the address, which nothing has validated yet. */

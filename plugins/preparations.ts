@@ -23,8 +23,15 @@ interface DownloadQuery extends ChoiceQuery {
 }
 
 function trackDownload (this: FastifyReply, accessionNumbers: readonly string[], query: DownloadQuery): Activity {
-  const { request, server } = this
-  const begun = request.method === 'HEAD' ? undefined : server.preparations.take(query.preparation, { accessionNumbers, disc: discNumber(query.disc), choice: choiceOf(query), format: query.format ?? 'iso' })
+  const { request, server: { preparations } } = this
+  const { preparation } = query
+  const asked = { accessionNumbers, disc: discNumber(query.disc), choice: choiceOf(query), format: query.format ?? 'iso' }
+  const link = request.signedLink
+  const isHead = request.method === 'HEAD'
+  const mayTake = link?.late === undefined || (link.takes !== undefined && link.takes === preparation)
+  const begun = isHead || !mayTake ? undefined : preparations.take(preparation, asked)
+  // a link that was good when this disc began to be made is good for taking it, and no other
+  if (link !== undefined && mayTake && (begun !== undefined || (isHead && preparations.isMaking(preparation, asked)))) request.signedLink = { ...link, late: undefined }
   return this.track('download', accessionNumbers, begun)
 }
 

@@ -28,7 +28,7 @@ export const ZIP_POST = {
 interface Asked {
   url: string
   query: { format?: DiscFormat }
-  headers: { [PASSWORD_HEADER]?: string, range?: string | undefined }
+  headers: HeadersOfWay & { [PASSWORD_HEADER]?: string, range?: string | undefined }
   /** Of a form. */
   body?: unknown
   /** As Node says it: `1.0`. */
@@ -43,8 +43,19 @@ export function formatWanted ({ url, query, headers, body, httpVersion }: Asked)
   }
   const password = headers[PASSWORD_HEADER] ?? passwordOf(body)
   if (password !== undefined && format !== 'zip') throw new MkisoError('INVALID_REQUEST', 'only a ZIP can have a password: format=zip')
-  // a part can only be told by its size; and HTTP/1.0 has no end of an answer that could be told from its breaking off
-  return { format, password, whole: headers.range !== undefined || httpVersion === '1.0' }
+  // a part can only be told by its size
+  return { format, password, whole: headers.range !== undefined || hidesBreakingOff({ httpVersion, headers }) }
+}
+
+interface HeadersOfWay { via?: string | undefined }
+
+/**
+ * True where somebody on the way speaks HTTP/1.0, in which an answer of unknown length ends as it breaks off: with the connection. A proxy ends the
+ * answer of one that broke off just so (nginx 1.22, a client of HTTP/1.0: 200, and curl finds nothing wrong). What a proxy was asked in stands in Via
+ * (RFC 9110 7.6.3); whoever makes that up waits for nothing but itself.
+ */
+export function hidesBreakingOff ({ httpVersion, headers: { via = '' } }: { httpVersion: string, headers: HeadersOfWay }): boolean {
+  return [httpVersion, ...via.split(',')].some(protocol => /^\s*(?:HTTP\/)?(?:0\.9|1\.0)(?:\s|$)/i.test(protocol))
 }
 
 function passwordOf (body: unknown): string | undefined {

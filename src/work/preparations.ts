@@ -27,6 +27,8 @@ export interface PreparationsOptions {
 
 export interface PreparationRequest {
   format: DiscFormat
+  /** As DiscRequest.whole: the way to the page is the way of its download. */
+  whole?: boolean | undefined
   requestId: string
   caller: Caller
   accessionNumbers: readonly string[]
@@ -55,9 +57,9 @@ export interface Preparation {
 /** So many that were cancelled are remembered, and so long, in milliseconds: a browser may try to go on after a night. */
 const REMEMBERED = 10_000
 const REMEMBERED_MS = 7 * 24 * 3_600_000
-/** So many that have gone out are remembered (as many activities as are anyway), and so long, in milliseconds. */
-const GONE_OUT = 50
-const GONE_OUT_MS = 600_000
+/** So many that have ended are remembered (as many activities as are anyway), and so long, in milliseconds. */
+const ENDED = 50
+const ENDED_MS = 600_000
 
 interface Entry {
   activity: Activity
@@ -79,7 +81,9 @@ export class Preparations {
   /** Ids of those that somebody has cancelled. */
   readonly #cancelled = new LRUCache<string, true>({ max: REMEMBERED, ttl: REMEMBERED_MS })
   /** A page whose connection broke before it was told that its disc has gone out is told so: it had a second one made, and said that it waits (seen). */
-  readonly #goneOut = new LRUCache<string, Entry>({ max: GONE_OUT, ttl: GONE_OUT_MS })
+  readonly #goneOut = new LRUCache<string, Entry>({ max: ENDED, ttl: ENDED_MS })
+  /** Those that were cancelled, or failed for good: a page asks for another one, where its link is not too old for that. */
+  readonly #failed = new LRUCache<string, Entry>({ max: ENDED, ttl: ENDED_MS })
 
   constructor (options: PreparationsOptions) {
     this.#options = options
@@ -89,6 +93,11 @@ export class Preparations {
   /** The page's own, by the id that it was given, which may have gone out meanwhile; or a new one. */
   join (id: string | undefined, request: PreparationRequest): Preparation {
     return this.#find(id, request) ?? this.#find(id, request, this.#goneOut) ?? this.#begin(request)
+  }
+
+  /** The page's own, running or ended, and never a new one: for who may begin nothing any more. */
+  comeBack (id: string | undefined, asked: Asked): Preparation | undefined {
+    return this.#find(id, asked) ?? this.#find(id, asked, this.#goneOut) ?? this.#find(id, asked, this.#failed)
   }
 
   /** Ends it, as far as nobody else waits for the studies. @returns false when there is nothing to end */
@@ -109,6 +118,9 @@ export class Preparations {
     clearTimeout(entry.timer)
     return entry.activity
   }
+
+  /** True while it runs, and is what is asked for. */
+  isMaking (id: string | undefined, asked: Asked): boolean { return this.#find(id, asked) !== undefined }
 
   /** What the archive has told of these studies while their disc is made: dcmqrscp answers no query while it sends (measured). */
   manifestOf (id: string | undefined, accessionNumbers: readonly string[]): Manifest | undefined {
@@ -131,7 +143,8 @@ export class Preparations {
     return isAsked ? entry : undefined
   }
 
-  #begin ({ format, requestId, caller, accessionNumbers, disc, choice, set, linkOf, log }: PreparationRequest): Entry {
+  #begin (request: PreparationRequest): Entry {
+    const { format, requestId, caller, accessionNumbers, disc, choice } = request
     const activity = this.#options.activities.begin({ requestId, kind: 'download', accessionNumbers, caller })
     const entry: Entry = {
       activity, format, disc, choice, discs: undefined, error: undefined, followers: 0, taken: false, opened: undefined, timer: undefined,
@@ -145,17 +158,17 @@ export class Preparations {
       }
     }
     this.#entries.set(activity.id, entry)
-    void this.#make(entry, set, linkOf, log)
+    void this.#make(entry, request)
     return entry
   }
 
-  async #make (entry: Entry, set: string | undefined, linkOf: PreparationRequest['linkOf'], log: Log): Promise<void> {
+  async #make (entry: Entry, { whole, set, linkOf, log }: PreparationRequest): Promise<void> {
     const { discs, check, toMkisoError } = this.#options
     const { activity, format, disc, choice } = entry
     const { accessionNumbers, signal } = activity
     try {
       const checkStudies = await check(accessionNumbers, signal, log)
-      const opened = await discs.open({ format, accessionNumbers, disc, choice, set, linkOf, signal, log, check: checkStudies, watch: activity })
+      const opened = await discs.open({ format, whole, accessionNumbers, disc, choice, set, linkOf, signal, log, check: checkStudies, watch: activity })
       if (activity.outcome !== undefined) { opened.close(); return }
       entry.opened = opened
       entry.discs = opened.discs
@@ -192,6 +205,8 @@ export class Preparations {
     entry.opened = undefined
     this.#entries.delete(activity.id)
     if (activity.outcome?.kind === 'success') this.#goneOut.set(activity.id, entry)
+    // what was to be tried again had not begun; one that was given up since its page was away has no end to be told of
+    else if (activity.stopped || (entry.error !== undefined && entry.error.fields.retryAfterSeconds === undefined)) this.#failed.set(activity.id, entry)
     if (activity.stopped) this.#cancelled.set(activity.id, true)
   }
 }

@@ -45,8 +45,10 @@ async function get (mkiso: Service, path: string, headers: Record<string, string
   return { status: answer.statusCode, headers: answer.headers, body, code }
 }
 
+interface State { id: string, link?: string, outcome?: string, error?: { code: string } }
+
 /** Follows a page's progress up to a state, which may be the last. */
-async function follow (mkiso: Service, path: string, until: (state: { id: string, link?: string }) => boolean) {
+async function follow (mkiso: Service, path: string, until: (state: State) => boolean) {
   const answer = await request(mkiso.url + path, { headers: { accept: 'text/event-stream' } })
   let rest = ''
   for await (const text of answer.body.setEncoding('utf8') as AsyncIterable<string>) {
@@ -54,7 +56,7 @@ async function follow (mkiso: Service, path: string, until: (state: { id: string
     rest = events.pop() ?? ''
     for (const event of events) {
       if (!event.startsWith('data: ')) continue
-      const state = JSON.parse(event.slice('data: '.length)) as { id: string, link?: string }
+      const state = JSON.parse(event.slice('data: '.length)) as State
       if (until(state)) return { state, leave: () => { answer.body.destroy() } }
     }
   }
@@ -87,6 +89,64 @@ t.test('signed links', async t => {
       t.match(JSON.parse(late.body.toString()), { error: 'link expired', detail: /good until 20/ })
       t.match(await get(mkiso, `/api/iso/progress${signed}`), { status: 401, code: 'LINK_EXPIRED' }, 'nothing begins with it any more')
     }
+  })
+
+  t.test('a page that has lost its connection is told how it ended, when its link has expired or is used up; and nothing else is', async t => {
+    const ends = {
+      done: { outcome: 'success' },
+      cancelled: { outcome: 'cancelled' }
+    }
+    for (const end of ['done', 'cancelled'] as const) {
+      for (const once of [undefined, randomBytes(16).toString('hex')]) {
+        const expires = inSeconds(3)
+        const signed = link('/download', MR, expires, once).replace('/download', '')
+        const { state: { id, link: taking = '' }, leave } = await follow(mkiso, `/api/iso/progress${signed}`, ({ link }) => link !== undefined)
+        leave()
+        if (end === 'done') t.equal((await get(mkiso, taking)).status, 200)
+        else t.equal((await get(mkiso, `/api/iso/progress${signed}&id=${id}`, {}, 'DELETE')).status, 204)
+        t.ok(await eventually(() => mkiso.app.activities.running.length === 0))
+        t.ok(await expired(expires))
+        const told = await follow(mkiso, `/api/iso/progress${signed}&id=${id}`, () => true)
+        t.match(told.state, { id, ...ends[end] }, `${end}, ${once === undefined ? 'expired' : 'good once'}`)
+        const another = link('/download', MR, inSeconds(-1)).replace('/download', '')
+        for (const path of [`/api/iso/progress${signed}`, `/api/iso/progress${signed}&id=${id}&format=zip`, `/api/iso/progress${another}&id=${id}`, taking, `${taking}&format=zip`]) {
+          t.match((await get(mkiso, path)).code, /^LINK_(EXPIRED|USED)$/, `nothing else: ${path.replace(/&.*?(?=&id|&preparation|&format)/, '')}`)
+        }
+      }
+    }
+    t.strictSame(mkiso.app.activities.running, [])
+  })
+
+  t.test('a page that comes back with an expired link hears of a failure, and not that it may wait for another disc', async t => {
+    const expires = inSeconds(3)
+    const signed = link('/download', `${MR},NONE`, expires).replace('/download', '')
+    const { state: { id } } = await follow(mkiso, `/api/iso/progress${signed}`, () => true)
+    t.ok(await eventually(() => mkiso.app.activities.running.length === 0))
+    t.ok(await expired(expires))
+    t.match((await follow(mkiso, `/api/iso/progress${signed}&id=${id}`, () => true)).state, { id, outcome: 'failed', error: { code: 'NO_DICOM_DATA' } })
+  })
+
+  t.test('while its disc is made an expired link is good for that disc and for nothing else', async t => {
+    const expires = inSeconds(3)
+    const signed = link('/download', MR, expires).replace('/download', '')
+    const { state: { id, link: taking = '' }, leave } = await follow(mkiso, `/api/iso/progress${signed}&format=zip`, ({ link }) => link !== undefined)
+    t.ok(await expired(expires))
+    const before = mkiso.app.activities.running.length
+    for (const path of [
+      `/api/iso/progress${signed}&id=${id}`, `/api/iso/progress${signed}&format=zip&modality=MR&id=${id}`, taking.replace('&format=zip', ''), `${taking}&modality=MR`,
+      `/look${signed}&id=${id}`, `/look${signed}&preparation=${id}`, `/api/iso/studies${signed}&id=${id}`, `/api/iso/link${signed}&id=${id}`,
+      `/api/iso/progress${link('/download', MR, inSeconds(-1)).replace('/download', '')}&format=zip&id=${id}`, taking.replace(/signature=\w+/, link('/download', MR, expires, 'a'.repeat(32)).replace(/.*(once=)/, '$1'))
+    ]) t.match(await get(mkiso, path), { status: 401, code: 'LINK_EXPIRED' }, path.replace(signed, ''))
+    t.equal(mkiso.app.activities.running.length, before, 'nothing was begun')
+    const again = await follow(mkiso, `/api/iso/progress${signed}&format=zip&id=${id}`, () => true)
+    t.equal(again.state.id, id)
+    const head = await request(mkiso.url + taking, { method: 'HEAD' })
+    t.equal(head.statusCode, 200, 'a program that asks first')
+    const zip = await request(mkiso.url + taking, { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: 'password=correct+horse+7' })
+    t.equal(zip.statusCode, 200, 'that disc, also with a password')
+    t.equal((await zip.body.arrayBuffer()).byteLength, Number(zip.headers['content-length']))
+    leave()
+    again.leave()
   })
 
   t.test('it can be cancelled after that, too', async t => {

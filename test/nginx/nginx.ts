@@ -42,9 +42,28 @@ export interface Nginx {
 /** Starts nginx in the foreground; it goes with the test. */
 export async function startNginx (t: Pick<Test, 'teardown'>, options: NginxOptions): Promise<Nginx> {
   const folder = temporaryFolder(t, 'nginx')
-  const programs = programsOf(t)
   const [port, tlsPort] = [await freePort(), await freePort()]
   install(folder, options, { port, tlsPort })
+  return await start(t, folder, { port, tlsPort })
+}
+
+/**
+ * The nginx of an administrator who knows nothing of us: one location with `proxy_pass`. It speaks HTTP/1.0 to what is behind it (`proxy_http_version`),
+ * spools answers to its disk (`proxy_buffering`) and waits a minute for the next byte (`proxy_read_timeout`).
+ * @param target `host:port`
+ * @param listen what else stands in its `listen`: `http2`
+ * @param location what else stands in its location
+ */
+export async function startPlainNginx (t: Pick<Test, 'teardown'>, target: string, { listen = '', location = '' } = {}): Promise<Nginx> {
+  const folder = temporaryFolder(t, 'nginx')
+  const [port, tlsPort] = [await freePort(), await freePort()]
+  writeFileSync(join(folder, 'mkiso.conf'), `server { listen 127.0.0.1:${port} ${listen}; access_log ${join(folder, 'mkiso.log')}; location / { proxy_pass http://${target}; ${location} } }\n`)
+  writeAround(folder)
+  return await start(t, folder, { port, tlsPort })
+}
+
+async function start (t: Pick<Test, 'teardown'>, folder: string, { port, tlsPort }: { port: number, tlsPort: number }): Promise<Nginx> {
+  const programs = programsOf(t)
   // Debian compiles the path of the error log in: -e keeps the first lines of a start out of /var/log
   const args = ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', join(folder, 'error.log')]
   const child = programs.start('nginx', args, { cwd: folder })
@@ -68,7 +87,6 @@ async function check (programs: Programs, args: readonly string[]): Promise<{ ex
 
 function install (folder: string, { upstreams, key, links = 'pages', tls, limits = false }: NginxOptions, { port, tlsPort }: { port: number, tlsPort: number }): void {
   cpSync(join(CONFIG, 'nginx'), join(folder, 'mkiso'), { recursive: true })
-  mkdirSync(join(folder, 'temp'))
   const edit = (name: string, target: string, ...changes: Array<[RegExp, string]>): void => {
     const text = changes.reduce((before, [from, to]) => {
       if (!from.test(before)) throw new Error(`${name} has no ${String(from)}`)
@@ -86,8 +104,13 @@ function install (folder: string, { upstreams, key, links = 'pages', tls, limits
   }
   if (links === 'direct') edit('nginx/locations.conf', 'mkiso/locations.conf', [/^(include mkiso\/links-pages)/m, '# $1'], [/^# (include mkiso\/links-direct)/m, '$1'])
   if (!limits) edit('nginx/http.conf', 'mkiso/http.conf', [/rate=2r\/s/, 'rate=1000r/s'])
+  writeAround(folder)
+}
+
+/** What Debian's /etc/nginx/nginx.conf has around a site, and nothing that would need root. */
+function writeAround (folder: string): void {
+  mkdirSync(join(folder, 'temp'))
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(kind => `${kind}_temp_path ${join(folder, 'temp', kind)};`).join(' ')
-  // what Debian's /etc/nginx/nginx.conf has around a site, and nothing that would need root
   writeFileSync(join(folder, 'nginx.conf'), `${process.getuid?.() === 0 ? 'user root; ' : ''}daemon off; master_process on; worker_processes 2; pid ${join(folder, 'nginx.pid')}; error_log ${join(folder, 'error.log')} notice;
 events { worker_connections 256; }
 http { ${temp} gzip on; include mkiso.conf; }

@@ -4,7 +4,7 @@ import { ACTIVITY_EXAMPLE, activityState } from '../../../src/http/activity-stat
 import { choiceOf } from '../../../src/disc/choice.ts'
 import { parseAccessionNumbers } from '../../../src/dicom/accession-number.ts'
 import { MkisoError } from '../../../src/errors.ts'
-import { DiscFormatQuery } from '../../../src/http/disc-format.ts'
+import { DiscFormatQuery, hidesBreakingOff } from '../../../src/http/disc-format.ts'
 import { downloadPath, withQuery } from '../../../src/http/links.ts'
 import { AccessionNumberList, CHOICE_QUERY, DiscNumber, discNumber, DiscSet, errorBody, errorResponses, eventStream, PreparationId, RETRIEVAL_ERRORS, SIGNED_LINK_ERRORS, SIGNED_LINK_QUERY } from '../../../src/http/schemas.ts'
 
@@ -25,17 +25,21 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   }, async (request, reply) => {
     const { accession_number: list, format = 'iso', id, disc, set } = request.query
     const accessionNumbers = parseAccessionNumbers(list, app.config.server.max_accessions)
-    const preparation = app.preparations.join(id, {
+    const asked = {
       format,
+      whole: hidesBreakingOff({ httpVersion: request.raw.httpVersion, headers: request.headers }),
       requestId: request.id,
       caller: request.caller,
       accessionNumbers,
       disc: discNumber(disc),
       choice: choiceOf(request.query),
       set,
-      linkOf: (n, set) => withQuery('/download', request.url, { disc: String(n), set, id: undefined }),
+      linkOf: (n: number, set: string) => withQuery('/download', request.url, { disc: String(n), set, id: undefined }),
       log: request.log
-    })
+    }
+    const late = request.signedLink?.late
+    const preparation = late === undefined ? app.preparations.join(id, asked) : app.preparations.comeBack(id, asked)
+    if (preparation === undefined) throw late
     const { activity } = preparation
     // a link that was good when this began is good for taking it
     if (request.signedLink !== undefined && activity.outcome === undefined) app.linkUses.making(activity.id, request.signedLink.signature)
