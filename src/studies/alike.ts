@@ -2,7 +2,7 @@
  * Which of a patient's studies are earlier ones that a reader would compare with the asked one: of a modality or of a body part that it has. Pure. What an
  * archive does not say is no likeness, and no difference either.
  */
-import type { FoundStudy } from '../archive/answered.ts'
+import type { FoundStudy } from '../archive/archive.ts'
 import { samePerson } from '../dicom/person.ts'
 import type { Series, Study } from '../dicom/study.ts'
 import { dateOf, timeOf } from '../dicom/values.ts'
