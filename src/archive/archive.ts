@@ -114,6 +114,8 @@ export interface FetchOptions extends Asking {
   onStart?: (() => void) | undefined
   /** The archive has said something. */
   onActivity?: (() => void) | undefined
+  /** The archive has said that it is busy, and is left alone for a while: its silence then is none. @returns called when it is asked again */
+  onPause?: (() => () => void) | undefined
 }
 
 /** How an archive answered when it was asked for a part. */

@@ -69,7 +69,7 @@ function createArchive (settings: ArchiveSettings, options: ReceivingOptions, sh
       listInstances: async (study, asking, only) => await listInstances({ ...questions, log: asking.log }, study, asking, only)
     },
     transport,
-    inTurn: async (ask, { signal, log, queueTimeoutMs, onStart }) => await inTurn('move', ask, { limit, pacs, signal, log, queueTimeoutMs, onStart })
+    inTurn: async (ask, { signal, log, queueTimeoutMs, onStart, onPause }) => await inTurn('move', ask, { limit, pacs, signal, log, queueTimeoutMs, onStart, onPause })
   })
   return { settings, archive: admitting(archive, { section, most }), limit, close: async () => {} }
 }

@@ -205,7 +205,8 @@ class Attempt {
             started = true
             before = this.#held.asked(part)
           },
-          onActivity: () => { this.#held.activity() }
+          onActivity: () => { this.#held.activity() },
+          onPause: () => this.#held.paused()
         }).finally(() => { if (started) this.#held.ended() })
         this.#held.answered(part, outcome, before)
         outcomes.push({ ...outcome, part })
@@ -234,7 +235,8 @@ class Attempt {
       this.#completeSinceMs ??= nowMs
       if (nowMs - this.#completeSinceMs > limits.settleTimeoutMs) this.#stop('needless')
     } else this.#completeSinceMs = undefined
-    if (held.questions.running > 0 && nowMs - held.lastActivityMs > limits.idleTimeoutMs) this.#stop('silent')
+    const { running, paused } = held.questions
+    if (running > paused && nowMs - held.lastActivityMs > limits.idleTimeoutMs) this.#stop('silent')
   }
 
   #stop (end: 'silent' | 'needless'): void {

@@ -70,7 +70,7 @@ export class HeldStudy implements StudySink {
   /** A file that has come does not count any more. */
   readonly onGone: Listeners<HeldFile>
   /** What the archive has been asked for of it. */
-  readonly questions = { running: 0, ended: 0 }
+  readonly questions = { running: 0, paused: 0, ended: 0 }
   readonly #options: Required<Omit<HeldStudyOptions, 'archive'>> & Pick<HeldStudyOptions, 'archive'>
   readonly #files = new Map<string, Entry>()
   /** By identity: the highest provenance of those that differ. */
@@ -90,6 +90,8 @@ export class HeldStudy implements StudySink {
   #bytes = 0
   #names = 0
   #asked = false
+  /** See {@link unlearnMarks}. */
+  #hadMarks = false
   #lastActivityMs: number
   #stuck: Stuck | undefined
   #sealed = false
@@ -161,7 +163,7 @@ export class HeldStudy implements StudySink {
     const entry = this.#files.get(identityKey(object))
     if (entry?.path !== path) return false
     if (entry.provenance === 'ours') return true
-    if (this.#options.marks.known) return false
+    if (this.#marksKnown) return false
     return this.#listedKeys().has(identityKey(object))
   }
 
@@ -190,17 +192,34 @@ export class HeldStudy implements StudySink {
     this.questions.ended++
   }
 
+  /** The archive, asked for it, is busy, and left alone for a while. @returns called when it is asked again */
+  paused (): () => void {
+    this.activity()
+    this.questions.paused++
+    return () => {
+      this.activity()
+      this.questions.paused--
+    }
+  }
+
   /** What the archive said when it had been asked for a part. */
   answered (part: FetchPart, { total, failed }: Pick<FetchOutcome, 'total' | 'failed'>, deliveredBefore: number): void {
     if (part.sopInstanceUids !== undefined || total === undefined) return
     this.#claims.set(part.seriesInstanceUid, { seriesInstanceUid: part.seriesInstanceUid, total, failed, deliveredBefore })
   }
 
-  /** An archive may mark no more what it sends for us: after an update, or behind a new router. The next study is taken as it comes. */
+  /**
+   * An archive may mark no more what it sends for us: after an update, or behind a new router. The next study is taken as it comes; this one is judged
+   * to its end by what was known when it came, since a stranger's object in place of one that the archive could not send has no mark either.
+   */
   unlearnMarks (): void {
     const entries = [...this.#files.values()].filter(({ adopted }) => adopted !== true)
-    if (entries.length > 0 && entries.every(({ provenance }) => provenance !== 'ours')) this.#options.marks.known = false
+    if (entries.length === 0 || entries.some(({ provenance }) => provenance === 'ours')) return
+    this.#hadMarks = this.#marksKnown
+    this.#options.marks.known = false
   }
+
+  get #marksKnown (): boolean { return this.#options.marks.known || this.#hadMarks }
 
   /** What two objects dispute is asked for anew: what comes now counts. */
   askAgain (): void {
@@ -282,7 +301,7 @@ export class HeldStudy implements StudySink {
         adopted
       })),
       contested: [...[...this.#contested.values()].map(({ instance }) => instance), ...this.#disagreements.values()],
-      marks: this.#options.marks.known,
+      marks: this.#marksKnown,
       quiet
     }
   }
@@ -363,7 +382,7 @@ export class HeldStudy implements StudySink {
       return
     }
     if (here.adopted === true) {
-      if (rank === RANK.unknown && this.#options.marks.known) return
+      if (rank === RANK.unknown && this.#marksKnown) return
       log.error({ ...fields, archive: this.#options.archive, other: here.archive }, 'two archives hold different objects under the same UIDs')
       this.#disagreements.set(key, { studyInstanceUid, seriesInstanceUid, sopInstanceUid })
       return

@@ -69,6 +69,7 @@ const FAULTS: readonly Fault[] = [
   { name: 'HTTP 404 for every search', lie: () => ({ search: always({ status: 404 }) }), expected: fails('NO_DICOM_DATA') },
   { name: 'HTTP 406 for images', lie: () => ({ retrieve: () => ({ status: 406 }) }), expected: failsWith('PACS_REFUSED_MOVE', /as they are stored/) },
   { name: 'HTTP 503 with Retry-After, then images', lie: () => ({ retrieve: ({ attempt }) => attempt === 1 ? { status: 503, headers: { 'retry-after': '1' } } : undefined }), expected: 'disc' },
+  { name: 'HTTP 503 with a Retry-After longer than pacs.idle_timeout, then images', lie: () => ({ retrieve: ({ attempt }) => attempt === 1 ? { status: 503, headers: { 'retry-after': '4' } } : undefined }), expected: 'disc' },
   { name: 'HTTP 429 to a search, then an answer', lie: () => ({ search: ({ attempt }) => attempt === 1 ? { status: 429 } : undefined }), expected: 'disc' },
   { name: 'HTTP 503 for longer than anybody waits', lie: () => ({ search: always({ status: 503, headers: { 'retry-after': '3600' } }) }), expected: fails('TOO_MANY_CONCURRENT') },
   { name: 'HTTP 500 for images, once', lie: () => ({ retrieve: ({ attempt }) => attempt === 1 ? { status: 500 } : undefined }), expected: 'disc' },
@@ -108,7 +109,7 @@ t.test('a DICOMweb server that lies', { timeout: 400_000 }, async t => {
   t.teardown(() => { elsewhere.closeAllConnections(); elsewhere.close() })
   const mkiso = await service(t, { aeTitle: 'UNUSED', host: '127.0.0.1', port: 1 }, 0, {
     pacs: {
-      retrieve: 'wado', dicomweb: { url: web.url, token: 'a-secret-token' }, connect_timeout: '3s', find_timeout: '3s', idle_timeout: '3s', move_timeout: '5s', settle_timeout: '200ms', queue_timeout: '4s', max_moves: 16, max_associations: 32
+      retrieve: 'wado', dicomweb: { url: web.url, token: 'a-secret-token' }, connect_timeout: '3s', find_timeout: '3s', idle_timeout: '3s', move_timeout: '5s', settle_timeout: '200ms', queue_timeout: '20s', max_moves: 16, max_associations: 32
     },
     our_ae: { base_port: 10_104, port_range: 100, max_unwanted: `${MOST_UNWANTED / 1024}K` },
     disc: { web_content: 'none' }

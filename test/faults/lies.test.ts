@@ -6,7 +6,7 @@ import { writeStudy, type PhantomInstance } from '../../demo/phantoms/catalogue.
 import { freePort } from '../../demo/ports.ts'
 import { programsOf, service, temporaryFolder } from '../world.ts'
 import { faultStudy, linkTo, nothingRemains, PATIENT, rightAnswer, SHORT_LIMITS, tellFaults, type Expected } from './harness.ts'
-import { BAD_TITLES, honest, later, startLyingPacs, type Elements, type Level, type Lie, type LyingPacs, type Move } from './lying-pacs.ts'
+import { BAD_TITLES, honest, later, startLyingPacs, TIRED, TIRED_MS, type Elements, type Level, type Lie, type LyingPacs, type Move } from './lying-pacs.ts'
 
 interface Lied extends Lie {
   name: string
@@ -159,5 +159,14 @@ t.test('lies', async t => {
       await nothingRemains(t, mkiso)
     })
   })))
-  tellFaults(t, table.length - 1 + Object.keys(BAD_TITLES).length + 2)
+  await t.test(`the association: ${TIRED}, for longer than pacs.idle_timeout: it answers each time, so that it is not silent`, async t => {
+    const instances = await writeStudy(faultStudy('TITLE.TIRED'), folder, programs)
+    pacs.add(PATIENT, instances)
+    const port = await freePort()
+    pacs.destinations.set('PATIENT', port)
+    const tired = await service(t, { ...pacs, aeTitle: TIRED }, port, { ...SHORT_LIMITS, pacs: { ...SHORT_LIMITS['pacs'], idle_timeout: `${TIRED_MS / 2}ms` }, our_ae: { ae_title: 'PATIENT' } })
+    await rightAnswer(t, programs, await tired.get(linkTo('TITLE.TIRED')), 'disc', instances)
+    await nothingRemains(t, tired)
+  })
+  tellFaults(t, table.length - 1 + Object.keys(BAD_TITLES).length + 3)
 })

@@ -86,6 +86,10 @@ export const BAD_TITLES = {
 /** Called AE titles that accept the association and then refuse a service, by SOP class. */
 const WITHOUT: Record<string, string> = { NOFIND: SopClass.StudyRootQueryRetrieveInformationModelFind, NOMOVE: SopClass.StudyRootQueryRetrieveInformationModelMove }
 
+/** A called AE title that rejects associations for moves for now, for {@link TIRED_MS} since the first of them. */
+export const TIRED = 'TIRED'
+export const TIRED_MS = 6_000
+
 interface Answering {
   connection: Socket
   sendAssociationReject (result: number, source: number, reason: number): void
@@ -97,6 +101,7 @@ export async function startLyingPacs (receiverPort: number): Promise<LyingPacs> 
   const held: Held[] = []
   const queries: Array<{ level: Level, keys: Record<string, string> }> = []
   const sockets = new Set<Socket>()
+  let tiredSinceMs: number | undefined
   const port = await freePort()
   const pacs = { aeTitle: 'LIAR', host: '127.0.0.1', port, destinations: new Map([['CDRECORD', receiverPort]]) }
 
@@ -116,8 +121,15 @@ export async function startLyingPacs (receiverPort: number): Promise<LyingPacs> 
         BAD_TITLES[title as keyof typeof BAD_TITLES](this)
         return
       }
-      for (const { id } of association.getPresentationContexts()) {
-        const context = association.getPresentationContext(id)
+      const contexts = association.getPresentationContexts().map(({ id }) => association.getPresentationContext(id))
+      if (title === TIRED && contexts.some(context => context.getAbstractSyntaxUid() === SopClass.StudyRootQueryRetrieveInformationModelMove)) {
+        tiredSinceMs ??= performance.now()
+        if (performance.now() - tiredSinceMs < TIRED_MS) {
+          BAD_TITLES.BUSY(this)
+          return
+        }
+      }
+      for (const context of contexts) {
         const syntaxes = context.getTransferSyntaxUids()
         if (context.getAbstractSyntaxUid() === WITHOUT[title]) context.setResult(PresentationContextResult.RejectAbstractSyntaxNotSupported)
         else context.setResult(PresentationContextResult.Accept, [TransferSyntax.ExplicitVRLittleEndian, TransferSyntax.ImplicitVRLittleEndian].find(one => syntaxes.includes(one)))

@@ -150,7 +150,7 @@ class Fetching {
   async #once (part: FetchPart, path: string, sopInstanceUid: string | undefined, options: FetchOptions): Promise<Answer> {
     const { limit, server, maxUnwantedBytes, onOperation } = this.#options
     const { connection, wanted, folder, studies } = this.#receiving
-    const { signal, log, queueTimeoutMs, onStart, onActivity } = options
+    const { signal, log, queueTimeoutMs, onStart, onPause, onActivity } = options
     const { studyInstanceUid, seriesInstanceUid } = part
     return await inTurn('move', async () => {
       log.info({ accession: studies.of(studyInstanceUid)?.accessionNumber, pacs: server.name, series: seriesInstanceUid, instance: sopInstanceUid }, 'running WADO-RS')
@@ -165,7 +165,7 @@ class Fetching {
       } finally {
         onOperation?.({ name: 'WADO-RS', peer: server.name, durationMs: Math.round(performance.now() - startedAt), ok })
       }
-    }, { limit, server, signal, log, queueTimeoutMs, onStart })
+    }, { limit, server, signal, log, queueTimeoutMs, onStart, onPause })
   }
 }
 

@@ -18,6 +18,8 @@ export interface TurnOptions {
   queueTimeoutMs: number | undefined
   /** It has its turn. */
   onStart?: (() => void) | undefined
+  /** As FetchOptions. */
+  onPause?: (() => () => void) | undefined
 }
 
 /**
@@ -33,7 +35,7 @@ export async function inTurn<T extends { kind: string }> (kind: TurnKind, ask: (
   }, signal, queueTimeoutMs)
 }
 
-async function untilFree<T extends { kind: string }> (ask: () => Promise<T | Busy>, { limit, server, signal, log, queueTimeoutMs }: TurnOptions): Promise<T> {
+async function untilFree<T extends { kind: string }> (ask: () => Promise<T | Busy>, { limit, server, signal, log, queueTimeoutMs, onPause }: TurnOptions): Promise<T> {
   const longestMs = queueTimeoutMs ?? server.queueTimeoutMs
   const startedAt = performance.now()
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
@@ -46,9 +48,12 @@ async function untilFree<T extends { kind: string }> (ask: () => Promise<T | Bus
       throw new MkisoError('TOO_MANY_CONCURRENT', detail, { retryAfterSeconds: retryAfterMs === undefined ? RETRY_AFTER_SECONDS : Math.max(1, Math.ceil(retryAfterMs / 1_000)) })
     }
     if (pauseMs === FIRST_PAUSE_MS) log.info({ pacs: server.name, reason }, 'the PACS is busy for now; it is asked again')
-    // one that says when is not asked before
-    if (retryAfterMs !== undefined && retryAfterMs > 0) await until(retryAfterMs, signal)
-    else await limit.pause(Math.min(pauseMs * (1 - Math.random() / 2), leftMs), signal)
+    const goOn = onPause?.()
+    try {
+      // one that says when is not asked before
+      if (retryAfterMs !== undefined && retryAfterMs > 0) await until(retryAfterMs, signal)
+      else await limit.pause(Math.min(pauseMs * (1 - Math.random() / 2), leftMs), signal)
+    } finally { goOn?.() }
   }
 }
 

@@ -24,6 +24,8 @@ export interface InTurnOptions {
   queueTimeoutMs: number | undefined
   /** It has its turn. */
   onStart?: (() => void) | undefined
+  /** As FetchOptions. */
+  onPause?: (() => () => void) | undefined
 }
 
 /**
@@ -40,7 +42,7 @@ export async function inTurn<R extends Ended> (kind: TurnKind, ask: () => Promis
 }
 
 async function untilAdmitted<R extends Ended> (ask: () => Promise<R>, options: InTurnOptions): Promise<R> {
-  const { limit, pacs, signal, log, queueTimeoutMs } = options
+  const { limit, pacs, signal, log, queueTimeoutMs, onPause } = options
   const longestMs = queueTimeoutMs ?? pacs.queueTimeoutMs
   let waitedMs = 0
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
@@ -55,7 +57,8 @@ async function untilAdmitted<R extends Ended> (ask: () => Promise<R>, options: I
     // one that is told its limit is still rejected now and then: a PACS counts an association for a while after it has ended
     if (pauseMs === FIRST_PAUSE_MS) log.info({ pacs: pacs.name, reason }, 'the PACS rejects associations for now; it is asked again')
     const withUs = queueTimeoutMs === undefined && limit.underWay > 1
-    await limit.pause(Math.min(pauseMs * (1 - Math.random() / 2), Math.max(1, longestMs - waitedMs)), signal)
+    const goOn = onPause?.()
+    await limit.pause(Math.min(pauseMs * (1 - Math.random() / 2), Math.max(1, longestMs - waitedMs)), signal).finally(goOn)
     if (!withUs) waitedMs += performance.now() - startedAt
   }
 }
