@@ -27,6 +27,8 @@ export interface PhantomSeries {
   kind: PhantomKind
   count: number
   description?: string
+  /** Body Part Examined, over what the kind says. */
+  bodyPart?: string
   /** Keywords of attributes to leave out. */
   omit?: ReadonlyArray<keyof typeof OMITTABLE>
   rows?: number
@@ -61,6 +63,8 @@ const OMITTABLE = {
   Modality: ['00080060'], PatientID: ['00100020'], StudyID: ['00200010'], SeriesNumber: ['00200011'], InstanceNumber: ['00200013'], WindowCenter: ['00281050', '00281051']
 } satisfies Record<string, string[]>
 
+const BODY_PART_EXAMINED = '00180015'
+
 /** Writes `<dir>/<SOP Instance UID>.dcm` for every instance. */
 export async function writeStudy (study: PhantomStudy, dir: string, programs: Programs): Promise<PhantomInstance[]> {
   mkdirSync(dir, { recursive: true })
@@ -89,7 +93,11 @@ export async function writeStudy (study: PhantomStudy, dir: string, programs: Pr
         ['00181000', 'LO', '1'], ['00181020', 'LO', '1'], ['0020000D', 'UI', studyInstanceUid], ['0020000E', 'UI', seriesInstanceUid], ['00200010', 'SH', study.accessionNumber.slice(0, 16)],
         ['00200011', 'IS', String(index + 1)], ['00200013', 'IS', String(n)], ...content
       ]
-      const kept = elements.filter(([tag]) => !left.has(tag))
+      const { bodyPart } = series
+      const kept = [
+        ...elements.filter(([tag]) => !left.has(tag) && !(bodyPart !== undefined && tag === BODY_PART_EXAMINED)),
+        ...(bodyPart === undefined ? [] : [[BODY_PART_EXAMINED, 'CS', bodyPart] as const])
+      ]
       const path = join(dir, `${sopInstanceUid}.dcm`)
       writeFileSync(path, part10(kind.sopClassUid, sopInstanceUid, kept, encode))
       const pixels = content.find(([tag]) => tag === '7FE00010')?.[2]

@@ -116,7 +116,14 @@ export function instanceList (answered: readonly Instance[], end: 'whole' | 'cut
 }
 
 export function mergedSeries (series: readonly Series[]): Series[] {
-  return merged(series, ({ seriesInstanceUid }) => seriesInstanceUid, (first, later) => ({ ...first, instanceCount: greater(first.instanceCount, later.instanceCount) }))
+  return merged(series, ({ seriesInstanceUid }) => seriesInstanceUid, (first, later) => ({
+    ...first, bodyPartExamined: first.bodyPartExamined ?? later.bodyPartExamined, instanceCount: greater(first.instanceCount, later.instanceCount)
+  }))
+}
+
+/** What an archive says of Body Part Examined (0018,0015): an empty value is none. */
+export function bodyPart (text: string | undefined): string | undefined {
+  return text === undefined || text.trim() === '' ? undefined : text.trim()
 }
 
 /** The same text for answers that name the same study of the same patient. */

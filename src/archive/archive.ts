@@ -17,6 +17,8 @@ export interface Asking {
   signal: AbortSignal
   /** The request's, whose id stands in each line. */
   log: Log
+  /** Series are to name their body part. Asked for only where somebody compares it: it is an optional key (PS3.4 C.6.2.1), and archives refuse or look up what they do not keep. */
+  bodyParts?: boolean | undefined
 }
 
 /** Studies that a search has found. */

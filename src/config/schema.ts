@@ -203,7 +203,7 @@ export const ConfigSchema = Type.Object({
     transfer_syntax: choice('as-stored', ['as-stored', 'uncompressed'], 'uncompressed: decode compressed images, for strict CD readers.'),
     capacity: choice('none', ['none', 'cd', 'dvd', 'bd'], 'Split what is larger than this medium into a set of discs.'),
     viewer_program: text('', 'Program in the viewer folder that Windows may start (AUTORUN.INF); empty for none.'),
-    priors: whole(0, 0, 10, 'So many earlier studies of the same patient and modality are put on the disc too, the last ones before the asked study; never for several accession numbers, never for a print.'),
+    priors: whole(0, 0, 10, 'So many earlier studies of the same patient, and of a modality or body part of the asked study, are put on the disc too, the last ones before it; never for several accession numbers, never for a print.'),
     allow_mixed_patients: flag(false, 'Allow studies of different patients on one disc. Think twice.'),
     allow_reassigned: flag(false, 'Allow a study whose images name another patient than the PACS does: one that was re-assigned there, such as an emergency patient who got a name later. Think twice.'),
     allow_incomplete: flag(false, 'Give a disc even if images are missing; the disc and a header say so. Think twice.')

@@ -50,6 +50,7 @@ function together (a: Series, b: Series): Series {
   const counts = greatest([a.instanceCount, b.instanceCount])
   return {
     ...a,
+    bodyPartExamined: a.bodyPartExamined ?? b.bodyPartExamined,
     instances,
     // two halves are more than the greater of them
     instanceCount: counts === undefined ? undefined : Math.max(counts, instances.length),

@@ -24,6 +24,8 @@ export interface Series {
   modality: string
   seriesNumber: number | undefined
   seriesDescription: string
+  /** Body Part Examined (0018,0015), where it was asked for and the archive names one; most leave it empty. */
+  bodyPartExamined?: string | undefined
   /** Number of Series Related Instances (0020,1209), where the archive gives it. */
   instanceCount: number | undefined
   listing: Listing

@@ -3,7 +3,8 @@ import type { Archives, Asking, FoundStudy } from '../archive/archive.ts'
 import { mergedStudies } from '../dicom/merged-study.ts'
 import { samePerson } from '../dicom/person.ts'
 import type { LeftOutPrior, Study } from '../dicom/study.ts'
-import { MkisoError } from '../errors.ts'
+import { MkisoError, type ErrorCode } from '../errors.ts'
+import { earlierThan, isAlike, likenessOf, type EarlierStudy, type Likeness, type Outlook } from './alike.ts'
 
 export interface Priors {
   /** The last first; down to their series. */
@@ -17,9 +18,18 @@ export const PRIOR_LEFT_OUT = 'an earlier study is left out, and the disc says s
 const NOT_KNOWN_WHICH: LeftOutPrior = { studyDate: '', studyDescription: '', accessionNumber: '' }
 
 /**
- * The last studies of the same patient before the asked one, of a modality that it has. Which they are must be known for certain: a patient without an ID
- * has none, and a list that is cut off may lack the last ones.
- * @param asked the studies of one accession number
+ * Studies that are asked for their series, and share nothing then. Of other modalities few: two questions each, which a clerk waits for, and a patient in
+ * intensive care has hundreds of them. Where nothing is known of the modalities more, since without them no prior would be found at all.
+ */
+const MOST_UNLIKE: Readonly<Record<Outlook, number>> = { alike: 100, unknown: 100, other: 20 }
+
+/** An archive that says this has not answered, and says it of the next study too. */
+const NO_ANSWER: ReadonlySet<ErrorCode> = new Set(['PACS_UNREACHABLE', 'PACS_TIMEOUT', 'TOO_MANY_CONCURRENT'])
+
+/**
+ * The last studies of the same patient before the asked one, of a modality or a body part that it has. Which they are must be known for certain: a patient
+ * without an ID has none, and a list that is cut off may lack the last ones.
+ * @param asked the studies of one accession number, down to their series, with their body parts
  * @param most so many
  * @throws the signal's reason, and nothing of an archive
  */
@@ -32,17 +42,7 @@ export async function findPriors (asked: readonly Study[], most: number, archive
       asking.log.warn({ accession: first.accessionNumber }, 'the list of the patient\'s studies is cut off: no earlier ones are put on the disc, and it says so')
       return { priors: [], leftOut: [NOT_KNOWN_WHICH] }
     }
-    const priors: Study[] = []
-    const leftOut: LeftOutPrior[] = []
-    const modalities = modalitiesOf(asked)
-    for (const prior of earlierThan(asked, studies)) {
-      if (priors.length + leftOut.length >= most) break
-      const study = await describe(prior, first, archives, asking)
-      if (study === undefined) leftOut.push(leftOutPrior(prior))
-      // dcmqrscp names no modalities of a study (measured): its series do
-      else if ([...modalitiesOf([study])].some(modality => modalities.has(modality))) priors.push(study)
-    }
-    return { priors, leftOut }
+    return await new PriorSearch(asked, first, archives, asking).choose(earlierThan(asked, studies), most)
   } catch (error) {
     asking.signal.throwIfAborted()
     asking.log.warn({ accession: first.accessionNumber, err: error }, 'earlier studies of the patient cannot be found: none are put on the disc, and it says so')
@@ -50,39 +50,81 @@ export async function findPriors (asked: readonly Study[], most: number, archive
   }
 }
 
-/** Which of the patient's studies are earlier ones that may matter, the last first. Pure. */
-export function earlierThan (asked: readonly Study[], found: readonly FoundStudy[]): FoundStudy[] {
-  const own = new Set(asked.map(({ studyInstanceUid }) => studyInstanceUid))
-  const modalities = modalitiesOf(asked)
-  const begins = asked.map(momentOf).sort()[0] ?? ''
-  const once = new Map<string, FoundStudy>()
-  for (const study of found) {
-    const isEarlier = study.studyDate !== '' && momentOf(study) < begins
-    // an archive that does not name the modalities of a study says nothing against it
-    const isAlike = study.modalities.length === 0 || study.modalities.some(modality => modalities.has(modality))
-    if (isEarlier && isAlike && !own.has(study.studyInstanceUid) && asked.every(({ patient }) => samePerson(patient, study.patient).same)) {
-      if (!once.has(study.studyInstanceUid)) once.set(study.studyInstanceUid, study)
+/** The earlier studies of one patient, looked at one after the other: the first ones are enough as a rule. */
+class PriorSearch {
+  readonly #asked: Study
+  readonly #likeness: Likeness
+  readonly #archives: Archives
+  readonly #asking: Asking
+  readonly #priors: Study[] = []
+  readonly #leftOut: LeftOutPrior[] = []
+  readonly #unlike: Record<Outlook, number> = { alike: 0, unknown: 0, other: 0 }
+  /** Not looked at any more. */
+  readonly #passedOver: Record<Outlook, number> = { alike: 0, unknown: 0, other: 0 }
+  #isSilent = false
+
+  constructor (asked: readonly Study[], first: Study, archives: Archives, asking: Asking) {
+    this.#asked = first
+    this.#likeness = likenessOf(asked)
+    this.#archives = archives
+    // without a body part in the asked study none is compared
+    this.#asking = { ...asking, bodyParts: this.#likeness.bodyParts.size > 0 }
+  }
+
+  /** @param earlier the last first */
+  async choose (earlier: readonly EarlierStudy[], most: number): Promise<Priors> {
+    for (const one of earlier) {
+      if (this.#priors.length + this.#leftOut.length >= most) break
+      if (this.#isLookedAt(one)) await this.#look(one)
+      else this.#passedOver[one.outlook]++
+    }
+    this.#tellPassedOver()
+    const isUncertain = this.#passedOver.alike + this.#passedOver.unknown > 0
+    return { priors: this.#priors, leftOut: isUncertain ? [...this.#leftOut, NOT_KNOWN_WHICH] : this.#leftOut }
+  }
+
+  #isLookedAt ({ outlook }: EarlierStudy): boolean {
+    return this.#unlike[outlook] < MOST_UNLIKE[outlook] && !(outlook === 'other' && this.#isSilent)
+  }
+
+  async #look ({ study: earlier, outlook }: EarlierStudy): Promise<void> {
+    // of another modality, and nobody could put it on a disc: that it should be on this one is not known
+    if (outlook === 'other' && earlier.accessionNumber === '') return
+    const described = await describe(earlier, this.#asked, this.#archives, this.#asking)
+    if (described instanceof MkisoError) {
+      const fields = { accession: this.#asked.accessionNumber, prior: earlier.accessionNumber, study: earlier.studyInstanceUid, err: described }
+      this.#isSilent ||= NO_ANSWER.has(described.code)
+      if (outlook === 'other') {
+        this.#unlike.other++
+        this.#asking.log.info(fields, 'whether an earlier study of another modality shares a body part is not known: it is not put on the disc')
+      } else {
+        this.#leftOut.push(leftOutPrior(earlier))
+        this.#asking.log.warn(fields, PRIOR_LEFT_OUT)
+      }
+    } else if (isAlike(this.#likeness, described)) this.#priors.push(described)
+    else this.#unlike[outlook]++
+  }
+
+  #tellPassedOver (): void {
+    const { alike, unknown, other } = this.#passedOver
+    const { accessionNumber: accession } = this.#asked
+    const { log } = this.#asking
+    if (alike + unknown > 0) {
+      log.warn({ accession, looked_at: this.#unlike.alike + this.#unlike.unknown, not_looked_at: alike + unknown },
+        'too many studies of the patient would have to be looked at for their modality: earlier ones may not be on the disc, and it says so')
+    }
+    if (other > 0) {
+      log.info({ accession, looked_at: this.#unlike.other, not_looked_at: other }, 'the other studies of the patient that share no modality are not looked at for their body part')
     }
   }
-  return [...once.values()].sort((a, b) => momentOf(a) < momentOf(b) ? 1 : -1)
-}
-
-function modalitiesOf (studies: readonly Study[]): Set<string> {
-  return new Set(studies.flatMap(({ series }) => series.map(({ modality }) => modality)).filter(modality => modality !== ''))
 }
 
 export function leftOutPrior ({ studyDate, studyDescription, accessionNumber }: Study): LeftOutPrior {
   return { studyDate, studyDescription, accessionNumber }
 }
 
-/** Dates and times as DICOM writes them sort as text. */
-function momentOf ({ studyDate, studyTime }: Study): string {
-  return `${studyDate} ${studyTime}`
-}
-
-/** As it is asked for by its own accession number, in every archive, with every guard; undefined where that cannot be. */
-async function describe (prior: FoundStudy, asked: Study, archives: Archives, asking: Asking): Promise<Study | undefined> {
-  const fields = { accession: asked.accessionNumber, prior: prior.accessionNumber, study: prior.studyInstanceUid }
+/** As it is asked for by its own accession number, in every archive, with every guard; the error where that cannot be. */
+async function describe (prior: FoundStudy, asked: Study, archives: Archives, asking: Asking): Promise<Study | MkisoError> {
   try {
     if (prior.accessionNumber === '') throw new MkisoError('NO_DICOM_DATA', 'it has no accession number')
     const found = (await archives.findStudies([prior.accessionNumber], asking)).filter(({ studyInstanceUid }) => studyInstanceUid === prior.studyInstanceUid)
@@ -93,7 +135,6 @@ async function describe (prior: FoundStudy, asked: Study, archives: Archives, as
   } catch (error) {
     asking.signal.throwIfAborted()
     if (!(error instanceof MkisoError)) throw error
-    asking.log.warn({ ...fields, err: error }, PRIOR_LEFT_OUT)
-    return undefined
+    return error
   }
 }

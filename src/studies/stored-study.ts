@@ -276,7 +276,8 @@ export class StoredStudy {
 /** What a study is compared by: lists in one order, and without how they ended. */
 function comparable (study: Study): object {
   const sources = study.sources?.map(comparable)
-  const series = study.series.map(one => ({ ...one, listing: undefined, instances: one.instances.map(({ sopInstanceUid }) => sopInstanceUid).sort() }))
+  // a body part is only named to those who ask for it
+  const series = study.series.map(one => ({ ...one, listing: undefined, bodyPartExamined: undefined, instances: one.instances.map(({ sopInstanceUid }) => sopInstanceUid).sort() }))
   // whether it was asked for itself says nothing of the study
   return { ...study, prior: undefined, sources, series: series.sort((a, b) => a.seriesInstanceUid < b.seriesInstanceUid ? -1 : 1) }
 }

@@ -152,12 +152,13 @@ export class StudyStore extends EventEmitter<StudyStoreEvents> {
   }
 
   async #findWithPriors (accessionNumbers: readonly string[], options: HoldOptions): Promise<Manifest> {
-    const found = await this.find(accessionNumbers, options)
+    const { priors = 0 } = options
+    const most = accessionNumbers.length > 1 ? 0 : priors
+    const found = await this.find(accessionNumbers, { ...options, bodyParts: most > 0 })
     await options.check?.(found)
-    const { priors: most = 0 } = options
-    if (most === 0 || accessionNumbers.length > 1) return found
-    const { priors, leftOut } = await findPriors(found.studies, most, this.#options.archives, options)
-    return { studies: [...found.studies, ...priors], ...leftOut.length === 0 ? {} : { priorsLeftOut: leftOut } }
+    if (most === 0) return found
+    const { priors: earlier, leftOut } = await findPriors(found.studies, most, this.#options.archives, options)
+    return { studies: [...found.studies, ...earlier], ...leftOut.length === 0 ? {} : { priorsLeftOut: leftOut } }
   }
 
   /** Ends what runs and removes what is kept. */

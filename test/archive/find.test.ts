@@ -239,6 +239,30 @@ t.test('one that lies', async t => {
     await truth(t, (level, answers, keys) =>
       level === 'STUDY' && 'ModalitiesInStudy' in keys ? { answers: [], status: 0xA900 } : { answers })
   })
+  await t.test('the body part is refused, which some requests ask for: it is asked without, and nothing else is left away', async t => {
+    const bodyParts: string[] = []
+    const told = await telling((level, answers, keys) => {
+      if (level !== 'SERIES') return { answers }
+      bodyParts.push('BodyPartExamined' in keys ? 'asked' : 'not asked')
+      return 'BodyPartExamined' in keys ? { answers: [], status: 0xA900 } : { answers: answers.map(one => ({ ...one, NumberOfSeriesRelatedInstances: '3' })) }
+    })
+    const { context, asking } = askerOf(t, pacs)
+    t.match(await findStudies(context, [told.accessionNumber], { ...asking, bodyParts: true }), [{ series: [{ seriesDescription: 'Lies', instanceCount: 3, bodyPartExamined: undefined }] }])
+    t.strictSame(bodyParts.splice(0), ['asked', 'not asked'])
+    await findStudies(context, [told.accessionNumber], asking)
+    t.strictSame(bodyParts.splice(0), ['not asked'], 'and not where nobody compares it')
+  })
+  await t.test('every optional key of series is refused', async t => {
+    const told = await telling((level, answers, keys) => level === 'SERIES' && 'SeriesDescription' in keys ? { answers: [], status: 0xA900 } : { answers })
+    const { context, asking } = askerOf(t, pacs)
+    t.match(await findStudies(context, [told.accessionNumber], { ...asking, bodyParts: true }), [{ series: [{ modality: 'CR' }] }])
+  })
+  await t.test('a body part is kept as it is named, and an empty one is none', async t => {
+    const told = await telling((level, answers) => ({ answers: level === 'SERIES' ? answers.map((one, index) => ({ ...one, BodyPartExamined: ['CHEST', ''][index] })) : answers }), { series: 2 })
+    const { context, asking } = askerOf(t, pacs)
+    const [study] = await findStudies(context, [told.accessionNumber], { ...asking, bodyParts: true })
+    t.strictSame(study?.series.map(({ bodyPartExamined }) => bodyPartExamined), ['CHEST', undefined])
+  })
   await t.test('only some series are listed', async t => {
     const { accessionNumber, instances } = await telling(undefined, { series: 2 })
     const { context, asking } = askerOf(t, pacs)

@@ -4,8 +4,6 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { writeStudy, type PhantomInstance, type PhantomStudy } from '../../demo/phantoms/catalogue.ts'
 import { freePort } from '../../demo/ports.ts'
-import type { FoundStudy } from '../../src/archive/answered.ts'
-import { earlierThan } from '../../src/studies/priors.ts'
 import { faultStudy, linkTo, nothingRemains, PATIENT, SHORT_LIMITS } from '../faults/harness.ts'
 import { startLyingPacs, type Elements, type FindAnswer, type Level, type Lie } from '../faults/lying-pacs.ts'
 import { programsOf, readDisc, service, temporaryFolder, world, type Answer, type World } from '../world.ts'
@@ -155,21 +153,3 @@ for (const allowed of ['nothing', 'allow_incomplete', 'allow_reassigned']) {
     await nothingRemains(t, mkiso)
   })
 }
-
-t.test('which are the last', async t => {
-  const patient = { patientId: 'P', issuerOfPatientId: '', patientName: 'DOE^JOHN', birthDate: '19700101', sex: 'M' }
-  const found = (uid: string, studyDate: string, studyTime = '', more: Partial<FoundStudy> = {}): FoundStudy => ({
-    studyInstanceUid: uid, accessionNumber: uid, patient, studyDate, studyTime, studyDescription: '', studyId: '', seriesCount: undefined, instanceCount: undefined, seriesListing: 'whole', series: [],
-    modalities: ['CT'], ...more
-  })
-  const asked = {
-    ...found('1', '20240101', '120000'),
-    series: [{ seriesInstanceUid: '1.1', modality: 'CT', seriesNumber: 1, seriesDescription: '', instanceCount: 1, listing: 'none' as const, instances: [] }]
-  }
-  const last = (...studies: FoundStudy[]): string[] => earlierThan([asked], studies).map(({ studyInstanceUid }) => studyInstanceUid)
-  t.strictSame(last(found('2', '20230101'), found('3', '20231231'), found('4', '20220101')), ['3', '2', '4'], 'the last first')
-  t.strictSame(last(found('1', '20240101', '120000'), found('2', '20240101', '110000'), found('3', '20240101', '130000')), ['2'], 'by time on the same day, never the asked one')
-  t.strictSame(last(found('2', '20230101'), found('2', '20230101')), ['2'], 'one that two archives have, once')
-  t.strictSame(last(found('2', ''), found('3', '20230101', '', { modalities: ['MR'] }), found('4', '20230101', '', { modalities: [] })), ['4'], 'without a date none, and where no modality is named nothing is against it')
-  t.strictSame(last(found('2', '20230101', '', { patient: { ...patient, patientName: 'SMITH^ANN', birthDate: '19800101' } })), [], 'another person under the same Patient ID')
-})

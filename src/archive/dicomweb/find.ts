@@ -2,7 +2,7 @@
 import pLimit from 'p-limit'
 import { isUid, type Instance, type Series, type Study } from '../../dicom/study.ts'
 import { MkisoError } from '../../errors.ts'
-import { agrees, count, foundStudy, instanceList, mergedSeries, number, studiesOf, studyKey, withInstances, type FoundStudy, type InstanceList, type SeriesList } from '../answered.ts'
+import { agrees, bodyPart, count, foundStudy, instanceList, mergedSeries, number, studiesOf, studyKey, withInstances, type FoundStudy, type InstanceList, type SeriesList } from '../answered.ts'
 import type { Asking, FoundStudies } from '../archive.ts'
 import { checkSearch, dateRange, enoughFor, isFound, type StudySearch } from '../study-search.ts'
 import type { JsonAnswer } from './json-answer.ts'
@@ -14,6 +14,7 @@ const SERIES_INSTANCE_UID = '0020000E'
 const SOP_INSTANCE_UID = '00080018'
 const ACCESSION_NUMBER = '00080050'
 const MODALITY = '00080060'
+const BODY_PART_EXAMINED = '00180015'
 
 /** Requests at the server at the same time, for one request of ours. */
 const QUESTIONS_AT_ONCE = 4
@@ -30,10 +31,16 @@ const FIELDS = {
 
 type Level = keyof typeof FIELDS
 
+/** What some requests only ask for (Asking.bodyParts). A server that refuses it is asked for the others without: its counts are witnesses. */
+const BODY_PARTS: Partial<Record<Level, readonly string[]>> = { series: [BODY_PART_EXAMINED] }
+
+/** What a server takes beside the question: everything that is wished, the usual, nothing. What it has refused is not asked for again. */
+type Wishes = 'all' | 'usual' | 'none'
+
 export class DicomwebFind {
   readonly #context: SearchContext
-  /** Levels at which the server refuses our wishes. */
-  readonly #plainOnly = new Set<Level>()
+  /** What the server takes of our wishes at a level. */
+  readonly #takes = new Map<Level, Wishes>()
 
   constructor (context: SearchContext) {
     this.#context = context
@@ -41,7 +48,7 @@ export class DicomwebFind {
 
   /** @throws as Archive.findStudies */
   async findStudies (accessionNumbers: readonly string[], asking: Asking): Promise<Study[]> {
-    const questions = new Questions(this.#context, this.#plainOnly, asking, this.#server.queueTimeoutMs)
+    const questions = new Questions(this.#context, this.#takes, asking, this.#server.queueTimeoutMs)
     try {
       return await studiesOf(accessionNumbers, {
         studies: async accessionNumber => await studiesByNumber(questions, accessionNumber),
@@ -53,7 +60,7 @@ export class DicomwebFind {
   /** @throws as Archive.search */
   async search (search: StudySearch, asking: Asking): Promise<FoundStudies> {
     checkSearch(search)
-    const questions = new Questions(this.#context, this.#plainOnly, asking, this.#server.queueTimeoutMs)
+    const questions = new Questions(this.#context, this.#takes, asking, this.#server.queueTimeoutMs)
     try {
       return await studiesBySearch(questions, search)
     } finally { questions.tellLeftOut() }
@@ -61,7 +68,7 @@ export class DicomwebFind {
 
   /** @throws as Archive.listInstances */
   async listInstances (study: Study, asking: Asking, only?: ReadonlySet<string>): Promise<Study> {
-    const questions = new Questions(this.#context, this.#plainOnly, asking, undefined)
+    const questions = new Questions(this.#context, this.#takes, asking, undefined)
     try {
       return await withInstances(study, only, async series => await instancesOf(questions, study.studyInstanceUid, series), { name: this.#server.name, log: asking.log })
     } finally { questions.tellLeftOut() }
@@ -75,16 +82,16 @@ type Found = (List & { unwanted: number }) | Refused
 /** The questions of one request: a few at a time; what was wrong with the answers is said once. */
 class Questions {
   readonly #context: SearchContext
-  readonly #plainOnly: Set<Level>
+  readonly #takes: Map<Level, Wishes>
   readonly #asking: Asking
   readonly #queueTimeoutMs: number | undefined
   readonly #atOnce = pLimit(QUESTIONS_AT_ONCE)
   #unwanted = 0
   #withoutUid = 0
 
-  constructor (context: SearchContext, plainOnly: Set<Level>, asking: Asking, queueTimeoutMs: number | undefined) {
+  constructor (context: SearchContext, takes: Map<Level, Wishes>, asking: Asking, queueTimeoutMs: number | undefined) {
     this.#context = context
-    this.#plainOnly = plainOnly
+    this.#takes = takes
     this.#asking = asking
     this.#queueTimeoutMs = queueTimeoutMs
   }
@@ -98,11 +105,12 @@ class Questions {
    */
   async ask (level: Level, question: Omit<Search, 'queueTimeoutMs'> & { uidTag: string, wanted: (answer: JsonAnswer) => boolean }): Promise<Found> {
     const { uidTag, wanted } = question
-    const fields = this.#plainOnly.has(level) ? [] : FIELDS[level]
-    let result = await this.#search(question, fields)
-    if (result.kind === 'refused' && result.status === 400 && fields.length > 0) {
-      result = await this.#search(question, [])
-      if (result.kind === 'list') this.#plainOnly.add(level)
+    const sets = this.#fieldSets(level)
+    let result = await this.#search(question, sets[0]?.fields ?? [])
+    for (const { takes, fields } of sets.slice(1)) {
+      if (result.kind !== 'refused' || result.status !== 400) break
+      result = await this.#search(question, fields)
+      if (result.kind === 'list') this.#takes.set(level, takes)
     }
     if (result.kind === 'refused') return result
     const answers = result.answers.filter(wanted)
@@ -124,6 +132,18 @@ class Questions {
     const { name, log } = this
     if (this.#unwanted > 0) log.warn({ pacs: name, answers: this.#unwanted }, 'the PACS answered with what was not asked for (another accession number, study or series); it is left out')
     if (this.#withoutUid > 0) log.warn({ pacs: name, answers: this.#withoutUid }, 'the PACS answered with a UID that is none, or without one; it is left out')
+  }
+
+  /** What it is asked for, and then, where it refuses that; the last is what it answers in any case. */
+  #fieldSets (level: Level): Array<{ takes: Wishes, fields: readonly string[] }> {
+    const takes = this.#takes.get(level) ?? 'all'
+    const usual = FIELDS[level]
+    const bodyParts = this.#asking.bodyParts === true ? BODY_PARTS[level] ?? [] : []
+    return [
+      ...takes === 'all' && bodyParts.length > 0 ? [{ takes: 'all' as const, fields: [...usual, ...bodyParts] }] : [],
+      ...takes !== 'none' && usual.length > 0 ? [{ takes: 'usual' as const, fields: usual }] : [],
+      { takes: 'none', fields: [] }
+    ]
   }
 
   async #search (question: Omit<Search, 'queueTimeoutMs'>, fields: readonly string[]): Promise<List | Refused> {
@@ -215,6 +235,7 @@ async function seriesOf (questions: Questions, answers: readonly FoundStudy[]): 
     modality: answer.text(MODALITY),
     seriesNumber: number(answer.text('00200011')),
     seriesDescription: answer.text('0008103E'),
+    bodyPartExamined: bodyPart(answer.texts(BODY_PART_EXAMINED).join('\\')),
     instanceCount: count(answer.text('00201209')),
     listing: 'none',
     instances: []

@@ -4,10 +4,10 @@ import type { Instance, Series, Study } from '../../dicom/study.ts'
 import type { Asking, FoundStudies } from '../archive.ts'
 import { checkSearch, dateRange, enoughFor, isFound, type StudySearch } from '../study-search.ts'
 import {
-  agrees, count, foundStudy, instanceList, mergedSeries, MOST_SERIES, MOST_STUDIES, number, studiesOf, withInstances, type FoundStudy, type InstanceList, type SeriesList
+  agrees, bodyPart, count, foundStudy, instanceList, mergedSeries, MOST_SERIES, MOST_STUDIES, number, studiesOf, withInstances, type FoundStudy, type InstanceList, type SeriesList
 } from '../answered.ts'
 import {
-  ACCESSION_NUMBER, MODALITIES_IN_STUDY, MODALITY, Questions, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID,
+  ACCESSION_NUMBER, BODY_PART_EXAMINED, MODALITIES_IN_STUDY, MODALITY, Questions, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID,
   type FindContext, type Refused
 } from './questions.ts'
 
@@ -126,6 +126,7 @@ function seriesOf (answer: Answer): Series {
     modality: answer.get(MODALITY) ?? '',
     seriesNumber: number(answer.get('0020,0011')),
     seriesDescription: answer.get('0008,103e') ?? '',
+    bodyPartExamined: bodyPart(answer.get(BODY_PART_EXAMINED)),
     instanceCount: count(answer.get('0020,1209')),
     listing: 'none',
     instances: []

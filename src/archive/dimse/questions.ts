@@ -28,6 +28,7 @@ export const SERIES_INSTANCE_UID = '0020,000e'
 export const SOP_INSTANCE_UID = '0008,0018'
 export const MODALITIES_IN_STUDY = '0008,0061'
 export const MODALITY = '0008,0060'
+export const BODY_PART_EXAMINED = '0018,0015'
 
 interface LevelKeys {
   /** Its value must be a UID. */
@@ -36,6 +37,8 @@ interface LevelKeys {
   required: readonly string[]
   /** What we ask for beside it; some archives refuse a query for a key that they do not know. */
   optional: readonly string[]
+  /** What some requests only ask for (Asking.bodyParts). An archive that refuses it is asked for the others without: its counts are witnesses. */
+  bodyParts?: readonly string[]
 }
 
 const KEYS: Record<QueryLevel, LevelKeys> = {
@@ -44,7 +47,7 @@ const KEYS: Record<QueryLevel, LevelKeys> = {
     required: ['0008,0020', '0008,0030', ACCESSION_NUMBER, '0010,0010', '0010,0020', '0020,0010'],
     optional: ['0010,0021', '0010,0030', '0010,0040', '0008,1030', MODALITIES_IN_STUDY, '0020,1206', '0020,1208']
   },
-  SERIES: { unique: SERIES_INSTANCE_UID, required: [MODALITY, '0020,0011'], optional: ['0008,103e', '0020,1209'] },
+  SERIES: { unique: SERIES_INSTANCE_UID, required: [MODALITY, '0020,0011'], optional: ['0008,103e', '0020,1209'], bodyParts: [BODY_PART_EXAMINED] },
   // the SOP class is not asked for: Orthanc opens every file for it, and gives the query up at one that it cannot open (measured)
   IMAGE: { unique: SOP_INSTANCE_UID, required: [], optional: ['0020,0013'] }
 }
@@ -60,8 +63,8 @@ export class Questions {
   readonly #asking: Asking
   readonly #queueTimeoutMs: number | undefined
   readonly #atOnce = pLimit(QUERIES_AT_ONCE)
-  /** Levels at which the PACS refuses optional keys. */
-  readonly #requiredOnly = new Set<QueryLevel>()
+  /** How many of the sets of keys the PACS refuses at a level, from the longest on. */
+  readonly #refused = new Map<QueryLevel, number>()
   #unwanted = 0
   #withoutUid = 0
 
@@ -80,14 +83,22 @@ export class Questions {
    * @throws the signal's reason
    */
   async ask (level: QueryLevel, matching: Record<string, string>, wanted: (answer: Answer) => boolean, bounds: AnswerBounds = {}): Promise<Answers | Refused> {
-    const { unique, required, optional } = KEYS[level]
+    const { unique, required, optional, bodyParts = [] } = KEYS[level]
     const keys = (tags: readonly string[]): Record<string, string> =>
       ({ ...Object.fromEntries([unique, ...tags].map(tag => [tag, ''])), ...matching })
-    const full = this.#requiredOnly.has(level) ? undefined : await this.#once(level, keys([...required, ...optional]), wanted, bounds)
-    if (full !== undefined && full.kind !== 'refused') return full
-    const plain = await this.#once(level, keys(required), wanted, bounds)
-    if (plain.kind === 'answers') this.#requiredOnly.add(level)
-    return plain
+    const usual = [[...required, ...optional], required]
+    const sets = this.#asking.bodyParts === true && bodyParts.length > 0 ? [[...required, ...optional, ...bodyParts], ...usual] : usual
+    let refusal: Refused | undefined
+    for (const [refused, tags] of [...sets.entries()].slice(this.#refused.get(level) ?? 0)) {
+      const result = await this.#once(level, keys(tags), wanted, bounds)
+      if (result.kind === 'answers') {
+        this.#refused.set(level, refused)
+        return result
+      }
+      refusal = result
+    }
+    if (refusal === undefined) throw new Error('nothing was asked')
+    return refusal
   }
 
   /** The error that a refused query is. */
