@@ -101,8 +101,8 @@ export interface Answer {
 /** The real service on a free port. Keys of `overrides` go over a configuration for the PACS. */
 export async function service (t: T, pacs: Pick<Pacs, 'aeTitle' | 'host' | 'port'>, receiverPort: number, overrides: Overrides = {}): Promise<Service> {
   // a test that holds the archive up while it looks around takes longer than a minute on a machine that does ten other things too
-  const patient = { settle_timeout: '500ms', idle_timeout: '10m' }
-  return await serviceOf(t, { pacs: { ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port, ...patient, ...overrides['pacs'] } }, receiverPort, overrides)
+  const patience = { settle_timeout: '500ms', idle_timeout: '10m' }
+  return await serviceOf(t, { pacs: { ae_title: pacs.aeTitle, host: pacs.host, port: pacs.port, ...patience, ...overrides['pacs'] } }, receiverPort, overrides)
 }
 
 /** As {@link service}, with `pacs` or `archives` as they are given. */

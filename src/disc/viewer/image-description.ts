@@ -94,23 +94,28 @@ export interface DescribedFile {
  */
 export async function describeFile ({ object, sourcePath, sizeBytes, transferSyntaxUid }: DescribedFile): Promise<ImageDescription> {
   const asItCame = transferSyntaxUid === object.transferSyntaxUid && sizeBytes === object.sizeBytes
-  return (asItCame ? describeBeforehand(object) : undefined) ?? describe(await readObject(sourcePath, ALL_PICTURE_TAGS))
+  if (!asItCame || saysMore(object)) return describe(await readObject(sourcePath, ALL_PICTURE_TAGS))
+  return describeBeforehand(object) ?? describe(object)
 }
 
 /** What an object says of itself does not change: it is described while others arrive, and that is found when the disc is made. */
 const described = new WeakMap<DicomObject, ImageDescription>()
 
 /**
- * From what is kept of every image; once, but for tables, of which one image may have several of 65,536 numbers.
- * @returns undefined where the file must be read for it
+ * From what is kept of every image; once.
+ * @returns undefined where the file must be read for it, and where it has tables, of which one image may have several of 65,536 numbers
  */
 export function describeBeforehand (object: DicomObject): ImageDescription | undefined {
   const here = described.get(object)
   if (here !== undefined) return here
-  if (object.attributes.has(NUMBER_OF_FRAMES) || object.attributes.text(PHOTOMETRIC_INTERPRETATION) === 'PALETTE COLOR') return undefined
+  if (saysMore(object) || [MODALITY_LUT, VOI_LUT].some(tag => object.attributes.has(tag))) return undefined
   const description = describe(object)
-  if (description.modalityLut === undefined && description.frames.every(({ voiLut }) => voiLut === undefined)) described.set(object, description)
+  described.set(object, description)
   return description
+}
+
+function saysMore ({ attributes }: DicomObject): boolean {
+  return attributes.has(NUMBER_OF_FRAMES) || attributes.text(PHOTOMETRIC_INTERPRETATION) === 'PALETTE COLOR'
 }
 
 /** The values of an item as what they are. */
