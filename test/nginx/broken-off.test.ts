@@ -9,6 +9,7 @@ import { request } from 'undici'
 import { writeStudy, type PhantomInstance } from '../../demo/phantoms/catalogue.ts'
 import { freePort } from '../../demo/ports.ts'
 import type { Programs } from '../../src/process.ts'
+import { authority } from '../certificates.ts'
 import { eventually } from '../eventually.ts'
 import { faultStudy, nothingRemains, PATIENT, SHORT_LIMITS } from '../faults/harness.ts'
 import { startLyingPacs, type LyingPacs } from '../faults/lying-pacs.ts'
@@ -54,11 +55,9 @@ async function waysTo (t: Test, address: string, programs: Programs): Promise<Wa
 const hostOf = ({ url }: Nginx): string => new URL(url).host
 
 async function certificate (t: Test, programs: Programs): Promise<{ certificate: string, key: string }> {
-  const folder = temporaryFolder(t, 'tls')
-  const tls = { certificate: join(folder, 'cert.pem'), key: join(folder, 'key.pem') }
-  const made = await programs.run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-keyout', tls.key, '-out', tls.certificate])
-  if (made.exitCode !== 0) throw new Error(made.stderr)
-  return tls
+  const { nginx } = await authority(programs, join(temporaryFolder(t), 'tls'), ['nginx'])
+  if (nginx === undefined) throw new Error('no certificate')
+  return { certificate: nginx.cert, key: nginx.key }
 }
 
 interface Download {
